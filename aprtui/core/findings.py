@@ -1,0 +1,75 @@
+"""Findings: one sentence about one thing that differs, and what became of a whole level."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from aprtui.core.outcomes import Level, Outcome, Severity
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One fact that a check found.
+
+    Attributes:
+        level: The level it belongs to.
+        subject: A canonical tensor name, a canonical metadata key, a tokenizer part, or "file".
+        message: One sentence without a full stop.
+        severity: A failure fails its level, a note does not.
+        expected: What should have been there, as text.
+        found: What was there, as text.
+        place: File, offset or stored name, where that helps.
+    """
+
+    level: Level
+    subject: str
+    message: str
+    severity: Severity = Severity.FAILURE
+    expected: str | None = None
+    found: str | None = None
+    place: str | None = None
+
+    @property
+    def is_failure(self) -> bool:
+        """Whether the finding fails its level."""
+        return self.severity is Severity.FAILURE
+
+
+@dataclass(frozen=True, slots=True)
+class LevelResult:
+    """What became of one level of a comparison.
+
+    Attributes:
+        level: The level.
+        outcome: Corroborated, Falsified or Skipped.
+        findings: Failures first, then notes.
+        checked: How many things were compared (tensors, keys, tokens; the level says which).
+        not_checked: What the level could not or did not look at, each as a short phrase with its reason.
+    """
+
+    level: Level
+    outcome: Outcome
+    findings: tuple[Finding, ...] = ()
+    checked: int = 0
+    not_checked: tuple[str, ...] = ()
+
+    @property
+    def failures(self) -> tuple[Finding, ...]:
+        """The findings that fail the level."""
+        return tuple(finding for finding in self.findings if finding.is_failure)
+
+
+def judge_level(
+    level: Level,
+    findings: tuple[Finding, ...] | list[Finding],
+    *,
+    checked: int,
+    not_checked: tuple[str, ...] = (),
+) -> LevelResult:
+    """Falsified where a finding is a failure, Corroborated where something was checked, else Skipped."""
+    ordered = tuple(sorted(findings, key=lambda finding: not finding.is_failure))
+    if any(finding.is_failure for finding in ordered):
+        outcome = Outcome.FALSIFIED
+    else:
+        outcome = Outcome.CORROBORATED if checked else Outcome.SKIPPED
+    return LevelResult(level, outcome, ordered, checked, not_checked)
