@@ -1,0 +1,1 @@
+"""Element codecs: stored bytes to numbers and back, and the parts of quantised blocks."""
