@@ -24,6 +24,11 @@ _GGML.ggml_quantize_chunk.argtypes = [
 ]
 
 
+def ggml_library() -> ctypes.CDLL:
+    """ggml's functions; set `argtypes` before calling one."""
+    return _GGML
+
+
 def ggml_encode(dtype: DType, x: NDArray[np.float32], imatrix: NDArray[np.float32] | None = None) -> NDArray[np.uint8]:
     """Flat bytes of float32 [rows, columns] in a block type, F16 or F32, made by `ggml_quantize_chunk`.
 
