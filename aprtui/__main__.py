@@ -1,0 +1,6 @@
+"""`python -m aprtui` is the `aprtui` command."""
+
+from aprtui.cli import main
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,66 @@
+"""Entry point: the command group and the one place where errors become a line and an exit code."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from typing import Any
+
+import click
+
+import aprtui
+from aprtui.core.errors import AprtuiError
+from aprtui.core.outcomes import ExitCode
+from aprtui.core.safe_text import safe_text
+
+_COMMANDS = {
+    "convert": "aprtui.cli.convert",
+    "demo": "aprtui.cli.demo",
+    "diff": "aprtui.cli.diff",
+    "inspect": "aprtui.cli.inspect",
+    "run": "aprtui.cli.run",
+    "selftest": "aprtui.cli.selftest",
+}
+
+
+class LazyGroup(click.Group):
+    """Imports a command's module only when that command is used, so that `--help` starts at once."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Names of all commands."""
+        return sorted(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command of this name."""
+        module = _COMMANDS.get(cmd_name)
+        if module is None:
+            return None
+        command = importlib.import_module(module).command
+        assert isinstance(command, click.Command)
+        return command
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(aprtui.__version__, prog_name="aprtui")
+def group() -> None:
+    """Qualify model format conversions between SafeTensors, GGUF and APR."""
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run a command and leave with its exit code; an error is one line on standard error."""
+    try:
+        code: Any = group.main(arguments, prog_name="aprtui", standalone_mode=False)
+    except click.exceptions.Abort:
+        code = ExitCode.INTERRUPTED
+    except click.ClickException as error:
+        error.show()
+        code = ExitCode.USAGE
+    except AprtuiError as error:
+        click.echo(f"aprtui: {safe_text(error.message, limit=2000)}", err=True)
+        code = error.exit_code
+    except KeyboardInterrupt:
+        code = ExitCode.INTERRUPTED
+    except BrokenPipeError:
+        sys.stderr.close()
+        code = ExitCode.PASSED
+    sys.exit(int(code or 0))

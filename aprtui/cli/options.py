@@ -1,0 +1,54 @@
+"""Options that several commands share, spelled once."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+from aprtui.core.outcomes import Level
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+output_format = click.option(
+    "--format",
+    "output_format",
+    type=click.Choice(["plain", "json"]),
+    default="plain",
+    show_default=True,
+    help="How the result is written to standard output.",
+)
+
+levels = click.option(
+    "--level",
+    "levels",
+    multiple=True,
+    type=click.Choice([level.value for level in Level if level is not Level.BEHAVIOUR]),
+    help="Check only this level (repeatable). All by default.",
+)
+
+tensor_globs = click.option(
+    "--tensor",
+    "tensor_globs",
+    multiple=True,
+    metavar="GLOB",
+    help="Compare only tensors whose canonical name matches (repeatable).",
+)
+
+outtype = click.option(
+    "--outtype",
+    metavar="TYPE|RECIPE|lossless",
+    help="Output type that was asked for: f16, q8_0, q4_k_m, int8, lossless … Without it types are reported, not judged.",
+)
+
+jobs = click.option(
+    "--jobs",
+    "--workers",
+    "jobs",
+    type=click.IntRange(1, 256),
+    default=lambda: min(8, os.cpu_count() or 1),
+    show_default="CPUs, at most 8",
+    help="Threads that read and compare weights.",
+)

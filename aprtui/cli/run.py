@@ -1,0 +1,104 @@
+"""`aprtui run PLAYBOOK`: conversions and their gates, evidence at the end."""
+
+from __future__ import annotations
+
+import tempfile
+from contextlib import ExitStack
+from pathlib import Path
+
+import click
+
+from aprtui.cli import options
+from aprtui.cli.comparison_text import outcome_word
+from aprtui.cli.progress import progress_reporter
+from aprtui.compare.weights import Progress
+from aprtui.convert import Converter
+from aprtui.core.errors import AprtuiError
+from aprtui.core.gates import Gate
+from aprtui.core.outcomes import ExitCode, exit_code
+from aprtui.core.safe_text import safe_text
+from aprtui.engine.run import Run
+from aprtui.formats.huggingface import cached_snapshot
+from aprtui.playbook import Playbook, load_playbook
+from aprtui.report.evidence import EvidenceEntry, write_evidence
+
+
+@click.command(name="run")
+@click.argument("playbook", type=click.Path(path_type=Path))
+@click.option("--model", "--model-path", "model", type=click.Path(path_type=Path), help="Model to convert.")
+@click.option("--converter", type=click.Choice(["builtin"]), help="Converter under test; without it pairs are skipped.")
+@click.option(
+    "--output-dir",
+    "--output",
+    "output",
+    type=click.Path(path_type=Path),
+    default=Path("output"),
+    show_default=True,
+    help="Directory for evidence.json, or a path that ends in .json.",
+)
+@options.jobs
+def command(playbook: Path, model: Path | None, converter: str | None, output: Path, jobs: int) -> int:
+    """Run the six conversion pairs of a playbook and write evidence.json.
+
+    Exit codes: 0 all pairs hold, 1 one is falsified, 2 the playbook is wrong, 3 the model cannot be read, 5 skipped.
+    """
+    loaded = load_playbook(playbook)
+    for complaint in loaded.complaints:
+        click.echo(f"{playbook}:{complaint.line}: {safe_text(complaint.key)}: {complaint.message}", err=True)
+    entries = run_playbook(loaded, model or find_model(loaded), converter, jobs)
+    evidence = output if output.suffix == ".json" else output / loaded.name / "evidence.json"
+    write_evidence(evidence, entries)
+    click.echo(f"evidence: {evidence}")
+    return int(exit_code(entry.outcome for entry in entries) if entries else ExitCode.SKIPPED)
+
+
+def find_model(playbook: Playbook) -> Path:
+    """The model that a playbook names.
+
+    Raises:
+        AprtuiError: It is not on this machine; says how to get it.
+    """
+    if playbook.model.local_path is not None:
+        return playbook.model.local_path
+    found = cached_snapshot(playbook.model.hf_repo)
+    if found is None:
+        repo = playbook.model.hf_repo
+        raise AprtuiError(
+            f"model {repo} is not on this machine",
+            file=playbook.path,
+            todo=f"download it with `hf download {repo}` or name a path with --model",
+        )
+    return found
+
+
+def run_playbook(playbook: Playbook, model: Path, converter: str | None, jobs: int) -> list[EvidenceEntry]:
+    """Run all gates and print a line for each as it ends."""
+    chosen = _converter(converter)
+    entries = []
+    with tempfile.TemporaryDirectory(prefix="aprtui-") as scratch:
+        run = Run(playbook, model, chosen, Path(scratch), jobs)
+        with ExitStack() as stack:
+
+            def started(gate: Gate) -> Progress:
+                stack.close()
+                return stack.enter_context(progress_reporter(gate.gate_id))
+
+            for entry in run.results(started):
+                stack.close()
+                entries.append(entry)
+                click.echo(entry_line(entry))
+    return entries
+
+
+def entry_line(entry: EvidenceEntry) -> str:
+    """One gate as a line."""
+    seconds = entry.duration_ms / 1000
+    return f"{outcome_word(entry.outcome)}  {entry.gate_id:<12} {seconds:6.1f} s  {safe_text(entry.reason, 300)}"
+
+
+def _converter(name: str | None) -> Converter | None:
+    if name is None:
+        return None
+    from aprtui.convert.builtin import BuiltinConverter
+
+    return BuiltinConverter()

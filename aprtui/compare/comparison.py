@@ -1,0 +1,97 @@
+"""A whole comparison: two models, the levels that were asked for, one result.
+
+`compare_models` is what `aprtui diff` shows and what the gates of a playbook run judge.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from time import monotonic
+
+from aprtui.compare.integrity import check_integrity
+from aprtui.compare.metadata import compare_metadata
+from aprtui.compare.structure import check_structure
+from aprtui.compare.tokenizer import compare_tokenizers
+from aprtui.compare.weights import Progress, compare_weights, weights_level
+from aprtui.core.findings import LevelResult
+from aprtui.core.outcomes import Level
+from aprtui.core.results import Comparison, TensorResult, WeightsClass, classify_weights
+from aprtui.formats.layout.plan import LayoutPlan, plan_layout
+from aprtui.formats.model import Model
+from aprtui.formats.output_types import OutputTypes
+
+STATIC_LEVELS = (Level.INTEGRITY, Level.STRUCTURE, Level.METADATA, Level.TOKENIZER, Level.WEIGHTS)
+"""The levels that need no running model, worst first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """What a comparison covers.
+
+    Attributes:
+        levels: Levels to check.
+        tensor_globs: Canonical names to compare; empty for all.
+        asked_for: Output types that the conversion asked for; None to report types without judging them.
+        jobs: Threads.
+        reference: The model whose architecture and head counts the layout rules take; the source by default.
+    """
+
+    levels: tuple[Level, ...] = STATIC_LEVELS
+    tensor_globs: tuple[str, ...] = ()
+    asked_for: OutputTypes | None = None
+    jobs: int = 1
+    reference: Model | None = None
+
+
+def compare_models(source: Model, target: Model, scope: Scope, progress: Progress | None = None) -> Comparison:
+    """Compare B with A on every level of the scope; every level runs even where an earlier one failed.
+
+    Args:
+        source: A, the reference.
+        target: B, the product.
+        scope: What to cover.
+        progress: Told about every finished tensor.
+    """
+    started = monotonic()
+    plan = plan_layout(source, target, scope.reference or source).restricted(_matcher(scope.tensor_globs))
+    tensors: tuple[TensorResult, ...] = ()
+    by_level: dict[Level, LevelResult] = {}
+    if Level.WEIGHTS in scope.levels:
+        tensors = compare_weights(plan, jobs=scope.jobs, progress=progress)
+        by_level[Level.WEIGHTS] = weights_level(plan, tensors)
+    checks: dict[Level, Callable[[], LevelResult]] = {
+        Level.INTEGRITY: lambda: check_integrity(source, target, tensors, read_weights=not scope.tensor_globs),
+        Level.STRUCTURE: lambda: check_structure(plan, scope.asked_for),
+        Level.METADATA: lambda: compare_metadata(source, target),
+        Level.TOKENIZER: lambda: compare_tokenizers(source, target),
+    }
+    for level, check in checks.items():
+        if level in scope.levels:
+            by_level[level] = check()
+    ordered = tuple(by_level[level] for level in Level if level in by_level)
+    return Comparison(
+        source=str(source.path),
+        target=str(target.path),
+        levels=ordered,
+        tensors=tuple(sorted(tensors, key=lambda tensor: tensor.rank)),
+        weights=classify_weights(tensors) if Level.WEIGHTS in scope.levels else WeightsClass.NOT_COMPARED,
+        not_checked=_not_checked(scope, plan, ordered),
+        asked_for=scope.asked_for.text if scope.asked_for else None,
+        seconds=monotonic() - started,
+        bytes_read=sum(tensor.nbytes for tensor in tensors),
+    )
+
+
+def _matcher(globs: Sequence[str]) -> Callable[[str], bool]:
+    return lambda name: not globs or any(fnmatchcase(name, pattern) for pattern in globs)
+
+
+def _not_checked(scope: Scope, plan: LayoutPlan, results: tuple[LevelResult, ...]) -> tuple[str, ...]:
+    """Everything that no level looked at."""
+    missing = [f"{level}: not planned" for level in STATIC_LEVELS if level not in scope.levels]
+    missing.append("behaviour: not planned (needs a running model)")
+    if scope.tensor_globs:
+        missing.append(f"tensors outside {', '.join(scope.tensor_globs)}")
+    return tuple(dict.fromkeys([*missing, *(part for result in results for part in result.not_checked)]))

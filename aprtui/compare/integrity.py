@@ -1,0 +1,141 @@
+"""The integrity level: one model against itself.
+
+Headers were checked while the file was opened; this adds what needs a second look: checksums over whole files,
+metadata against shapes, and NaN or infinity among the weights.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from aprtui.core.dtypes import Family
+from aprtui.core.findings import Finding, LevelResult, judge_level
+from aprtui.core.outcomes import Level, Severity
+from aprtui.core.results import TensorResult
+from aprtui.formats.apr import check_footer
+from aprtui.formats.container import Format
+from aprtui.formats.model import Model
+from aprtui.formats.views import Stored
+
+_HEAD_KEYS = ("num_attention_heads", "num_key_value_heads")
+
+
+def check_integrity(
+    source: Model, target: Model, tensors: Iterable[TensorResult] = (), *, read_weights: bool = True
+) -> LevelResult:
+    """Integrity of both sides; findings of the source say so in their place.
+
+    Args:
+        source: A.
+        target: B.
+        tensors: Results of the weights level, whose counts of non-finite values are taken over.
+        read_weights: Look for NaN and infinity in tensors that `tensors` does not cover.
+    """
+    counted = {result.name: result for result in tensors}
+    findings: list[Finding] = []
+    for side, model in (("A", source), ("B", target)):
+        own = [*model.findings, *_footer(model), *_config_against_shapes(model)]
+        own += _non_finite(model, side, counted, read_weights=read_weights)
+        findings += [_on_side(finding, side) for finding in own]
+    skipped = () if read_weights or counted else ("NaN and infinity: weights were not read",)
+    return judge_level(
+        Level.INTEGRITY, findings, checked=len(source.tensors) + len(target.tensors), not_checked=skipped
+    )
+
+
+def _on_side(finding: Finding, side: str) -> Finding:
+    place = f"{side}, {finding.place}" if finding.place else side
+    return Finding(
+        finding.level, finding.subject, finding.message, finding.severity, finding.expected, finding.found, place
+    )
+
+
+def _footer(model: Model) -> list[Finding]:
+    if model.format is not Format.APR:
+        return []
+    found = check_footer(model.path)
+    return [found] if found else []
+
+
+def _config_against_shapes(model: Model) -> list[Finding]:
+    """Sizes that the metadata states, held against the shapes that every architecture gives them."""
+    values = model.config.values
+    findings = []
+    for key, name, axis in (
+        ("vocab_size", "model.embed_tokens.weight", 0),
+        ("hidden_size", "model.embed_tokens.weight", 1),
+        ("intermediate_size", "model.layers.0.mlp.down_proj.weight", 1),
+    ):
+        stated, tensor = values.get(key), model.tensors.get(name)
+        if key not in model.config.explicit or not isinstance(stated, int) or tensor is None:
+            continue
+        if len(tensor.shape) == 2 and tensor.shape[axis] != stated:
+            findings.append(
+                Finding(
+                    Level.INTEGRITY,
+                    key,
+                    f"{key} contradicts the shape of {name}",
+                    expected=str(tensor.shape[axis]),
+                    found=str(stated),
+                )
+            )
+    return findings + _layers_against_names(model) + _head_counts(model)
+
+
+def _layers_against_names(model: Model) -> list[Finding]:
+    stated = model.config.values.get("num_hidden_layers")
+    layers = {int(part) for name in model.tensors for part in name.split(".") if part.isdigit() and ".layers." in name}
+    if "num_hidden_layers" not in model.config.explicit or not layers or stated == max(layers) + 1:
+        return []
+    return [
+        Finding(
+            Level.INTEGRITY,
+            "num_hidden_layers",
+            "num_hidden_layers contradicts the tensors",
+            expected=str(max(layers) + 1),
+            found=str(stated),
+        )
+    ]
+
+
+def _head_counts(model: Model) -> list[Finding]:
+    """No head is a fault; a number of heads that does not fit the rows of q and k only a note (metadata judges it)."""
+    findings = []
+    values, explicit = model.config.values, model.config.explicit
+    for key, projection in zip(_HEAD_KEYS, ("q_proj", "k_proj"), strict=True):
+        heads, head_dim = values.get(key), values.get("head_dim")
+        if key not in explicit or not isinstance(heads, int):
+            continue
+        tensor = model.tensors.get(f"model.layers.0.self_attn.{projection}.weight")
+        if heads <= 0:
+            findings.append(Finding(Level.INTEGRITY, key, f"{key} is {heads}", expected="at least 1", found=str(heads)))
+        elif tensor is not None and isinstance(head_dim, int) and tensor.shape[0] != heads * head_dim:
+            message = f"{key} times head_dim {head_dim} is not the {tensor.shape[0]} rows of {projection}"
+            findings.append(Finding(Level.INTEGRITY, key, message, Severity.NOTE, found=str(heads)))
+    return findings
+
+
+def _non_finite(model: Model, side: str, counted: dict[str, TensorResult], *, read_weights: bool) -> list[Finding]:
+    findings = []
+    for name, tensor in model.tensors.items():
+        if tensor.is_placeholder or not tensor.readable or tensor.dtype.info.family is Family.INTEGER:
+            continue
+        if name in counted:
+            record = counted[name].record
+            nan, inf = (record.nan_a, record.inf_a) if side == "A" else (record.nan_b, record.inf_b)
+        elif read_weights:
+            nan, inf = count_non_finite(Stored(tensor))
+        else:
+            continue
+        if nan or inf:
+            message = f"{nan} NaN and {inf} infinite values of {tensor.elements}"
+            findings.append(Finding(Level.INTEGRITY, name, message, place=f"stored as {tensor.name}"))
+    return findings
+
+
+def count_non_finite(view: Stored) -> tuple[int, int]:
+    """NaN and infinite elements of a tensor."""
+    from aprtui.compare.weights import measure
+
+    record = measure(view, view)
+    return record.nan_a, record.inf_a

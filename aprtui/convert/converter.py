@@ -1,0 +1,53 @@
+"""What every converter is to a run: an identity for the evidence, and one operation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from aprtui.formats.container import Format
+from aprtui.formats.output_types import OutputTypes
+
+
+@dataclass(frozen=True, slots=True)
+class ConverterIdentity:
+    """What evidence says of a converter.
+
+    Attributes:
+        name: Its name in settings and on the command line.
+        path: The program; a directory for the built-in converter.
+        version: As it says itself.
+        digest: Hexadecimal digest of the program's files, with the name of the hash in front ("xxh3:…").
+    """
+
+    name: str
+    path: Path
+    version: str
+    digest: str
+
+
+class Converter(Protocol):
+    """A converter."""
+
+    @property
+    def identity(self) -> ConverterIdentity:
+        """Who it is, taken anew at each call."""
+        ...
+
+    def convert(self, source: Path, target: Format, destination: Path, asked_for: OutputTypes) -> Path:
+        """Convert a model.
+
+        Args:
+            source: A model that `open_model` opens.
+            target: Format of the product.
+            destination: An empty directory for the product and its companions.
+            asked_for: The output type.
+
+        Returns:
+            What to open: the file, or the directory for SafeTensors.
+
+        Raises:
+            AprtuiError: The model cannot be converted; the message says why.
+        """
+        ...

@@ -1,0 +1,187 @@
+"""Tolerances of tensor comparisons and the pure function that turns a statistics record into a verdict.
+
+The rule follows from the conversion of the tensor, never from one epsilon for all types (docs/decisions.md).
+`judge` needs the record alone, so that another tolerance is judged without reading weights.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from aprtui.core.dtypes import DType, Family
+from aprtui.core.outcomes import Outcome
+from aprtui.core.statistics import StatisticsRecord
+
+CERTIFIED_TYPES = frozenset(
+    DType(name)
+    for name in (
+        *("Q8_0", "Q4_0", "Q4_1", "Q5_0", "Q5_1", "AprQ4", "AprQ8", "IQ4_NL", "IQ4_XS"),
+        *("Q2_K", "Q3_K", "Q4_K", "Q5_K", "Q6_K"),
+    )
+)
+"""Types whose honest encoding can be proved block by block."""
+
+ERROR_BANDS: dict[DType, float] = {
+    DType.IQ3_S: 0.20,
+    DType.IQ3_XXS: 0.25,
+    DType.IQ2_S: 0.36,
+    DType.IQ2_XS: 0.40,
+    DType.IQ2_XXS: 0.45,
+    DType.IQ1_M: 0.65,
+    DType.IQ1_S: 0.70,
+    DType.TQ1_0: 0.75,
+    DType.TQ2_0: 0.75,
+    DType.MXFP4: 0.20,
+    DType.NVFP4: 0.15,
+}
+"""Largest NRMSE (square root of NMSE) that the types without a certificate may show; `bounded`, not certified."""
+
+
+class Rule(StrEnum):
+    """How a tensor is judged."""
+
+    BIT_EXACT = "bit-exact"
+    ROUNDING = "rounding"
+    CERTIFICATE = "certificate"
+    BAND = "error band"
+
+
+@dataclass(frozen=True, slots=True)
+class Tolerance:
+    """What one tensor is allowed.
+
+    Attributes:
+        rule: The rule.
+        dtype: Stored type of the target.
+        limit: Largest ULP of the rounding rule, largest NRMSE of the band rule; 0 for the others.
+        origin: Where the tolerance came from, in words.
+    """
+
+    rule: Rule
+    dtype: DType
+    limit: float
+    origin: str
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """The verdict on one tensor.
+
+    Attributes:
+        outcome: Corroborated or Falsified.
+        margin: How far over the limit, in the unit of the rule; at most 0 where it holds.
+        unit: What the margin counts.
+        needed: Smallest limit of the rule that would have passed.
+        sentence: The measured value against the tolerance.
+    """
+
+    outcome: Outcome
+    margin: float
+    unit: str
+    needed: float
+    sentence: str
+
+    @property
+    def passed(self) -> bool:
+        """Whether the tolerance holds."""
+        return self.outcome is Outcome.CORROBORATED
+
+
+def holds_exactly(source: DType, target: DType) -> bool:
+    """Whether every value of the source type has the same value in the target type (blocks decode to f32)."""
+    if source == target:
+        return True
+    wider = {
+        DType.F16: {DType.F32, DType.F64},
+        DType.BF16: {DType.F32, DType.F64},
+        DType.F32: {DType.F64},
+        DType.F8_E4M3: {DType.F16, DType.BF16, DType.F32, DType.F64},
+        DType.F8_E5M2: {DType.F16, DType.BF16, DType.F32, DType.F64},
+    }
+    if source.info.family is Family.BLOCK:
+        return target in {DType.F32, DType.F64}
+    return target in wider.get(source, set())
+
+
+def tolerance_for(source: DType, target: DType) -> Tolerance:
+    """The rule for a tensor converted from one stored type to another (DESIGN: what follows from the conversion)."""
+    conversion = f"{source} to {target}"
+    if holds_exactly(source, target):
+        return Tolerance(Rule.BIT_EXACT, target, 0.0, f"{conversion} loses nothing")
+    if target in CERTIFIED_TYPES:
+        return Tolerance(Rule.CERTIFICATE, target, 0.0, f"{conversion}: each block must be an honest encoding")
+    if target in ERROR_BANDS:
+        return Tolerance(Rule.BAND, target, ERROR_BANDS[target], f"{conversion}: no certificate exists for {target}")
+    if target.info.family is Family.FLOAT:
+        return Tolerance(Rule.ROUNDING, target, 0.5, f"{conversion} rounds to nearest")
+    return Tolerance(Rule.BIT_EXACT, target, 0.0, f"{conversion} must keep every value")
+
+
+def judge(record: StatisticsRecord, tolerance: Tolerance) -> Judgement:
+    """Judge a record under a tolerance; pure.
+
+    Returns:
+        The verdict with its margin: elements that differ (bit-exact), ULP over the limit (rounding), blocks that
+        violate a clause (certificate), NRMSE over the band (error band).
+    """
+    if tolerance.rule is Rule.BIT_EXACT:
+        return _judge_exact(record)
+    if tolerance.rule is Rule.ROUNDING:
+        return _judge_rounding(record, tolerance)
+    if tolerance.rule is Rule.CERTIFICATE:
+        return _judge_certificate(record)
+    return _judge_band(record, tolerance)
+
+
+def _verdict(passed: bool) -> Outcome:
+    return Outcome.CORROBORATED if passed else Outcome.FALSIFIED
+
+
+def _judge_exact(record: StatisticsRecord) -> Judgement:
+    passed = record.differing == 0
+    if passed:
+        sentence = "every element equal"
+    else:
+        sentence = f"{record.differing} of {record.elements} elements differ, by up to {record.max_ulp:.4g} ULP"
+    return Judgement(_verdict(passed), float(record.differing), "differing elements", record.max_ulp, sentence)
+
+
+def _judge_rounding(record: StatisticsRecord, tolerance: Tolerance) -> Judgement:
+    mismatched = record.nan_a != record.nan_b or record.overflowed > 0
+    passed = record.max_ulp <= tolerance.limit and not mismatched
+    sentence = f"largest difference {record.max_ulp:.4g} ULP of {tolerance.dtype}, {tolerance.limit:g} allowed"
+    named = {"overflowed": record.overflowed, "flushed to zero": record.flushed, "truncated": record.truncated}
+    if not passed:
+        extra = ", ".join(f"{count} {what}" for what, count in named.items() if count)
+        sentence += f" ({extra})" if extra else ""
+    margin = record.max_ulp - tolerance.limit
+    if mismatched:
+        margin = max(margin, float(record.overflowed + abs(record.nan_a - record.nan_b)))
+    return Judgement(_verdict(passed), margin, "ULP", record.max_ulp, sentence)
+
+
+def _judge_certificate(record: StatisticsRecord) -> Judgement:
+    facts = record.certificate
+    if facts is None:
+        return Judgement(Outcome.SKIPPED, 0.0, "blocks", 0.0, "no certificate was computed")
+    passed = facts.violations == 0
+    if passed:
+        known = "up to unknown weights" if facts.unknown_weights else "all clauses hold"
+        sentence = f"{facts.blocks} blocks certified ({known})"
+    else:
+        clauses = {
+            "codes not nearest": facts.code_violations,
+            "scale not from an encoder": facts.scale_violations,
+            "zero scale": facts.zero_violations,
+        }
+        parts = ", ".join(f"{count} {what}" for what, count in clauses.items() if count)
+        sentence = f"of {facts.blocks} blocks: {parts}; first block {facts.first_violation}"
+    return Judgement(_verdict(passed), float(facts.violations), "blocks", float(facts.violations), sentence)
+
+
+def _judge_band(record: StatisticsRecord, tolerance: Tolerance) -> Judgement:
+    nrmse = record.nmse**0.5
+    passed = nrmse <= tolerance.limit and record.nan_a == record.nan_b and not record.overflowed
+    sentence = f"bounded, not certified: NRMSE {nrmse:.3g}, {tolerance.limit:g} allowed"
+    return Judgement(_verdict(passed), nrmse - tolerance.limit, "NRMSE", nrmse, sentence)

@@ -1,0 +1,1 @@
+"""Runs playbooks: conversions, gates, evidence."""

@@ -1,0 +1,191 @@
+"""Views that move whole rows: permutation, slice, concatenation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+
+from aprtui.core.dtypes import DType
+from aprtui.formats.chunk import Chunk
+from aprtui.formats.views.base import Indices, View, decoded
+
+
+def rotary_order(heads: int, head_dim: int, *, rotary_dim: int | None = None) -> Indices:
+    """Row order that turns half-split rotary pairs (Hugging Face) into adjacent pairs (GGUF's llama).
+
+    llama.cpp `LlamaModel.permute`: `reshape(heads, 2, head_dim / 2, ...).swapaxes(1, 2)`.
+
+    Args:
+        heads: Heads of this tensor (kv heads for k).
+        head_dim: Rows per head.
+        rotary_dim: Rows per head that rotate; all by default.
+
+    Returns:
+        int64 [heads * head_dim]: for each target row the source row.
+    """
+    rotary = head_dim if rotary_dim is None else rotary_dim
+    inside = np.arange(head_dim, dtype=np.int64)
+    inside[:rotary] = inside[:rotary].reshape(2, rotary // 2).T.reshape(-1)
+    return (np.arange(heads, dtype=np.int64)[:, None] * head_dim + inside).reshape(-1)
+
+
+@dataclass(frozen=True, eq=False)
+class RowsPermuted(View):
+    """Rows in another order: row r is row `order[r]` of the view below. A vector counts as one column."""
+
+    of: View
+    order: Indices
+    reason: str
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of the view below."""
+        return self.of.shape
+
+    @property
+    def dtype(self) -> DType:
+        """Encoding of the view below; float32 for a vector of blocks."""
+        return self.of.dtype if self._by_row else DType.F32 if self.of.dtype.info.block > 1 else self.of.dtype
+
+    @property
+    def base(self) -> View:
+        """The view below."""
+        return self.of
+
+    @property
+    def rule(self) -> str:
+        """Why the rows move."""
+        return self.reason
+
+    @property
+    def moves_bytes_only(self) -> bool:
+        """Rows keep their bits unless a vector of blocks had to be decoded."""
+        return self.of.moves_bytes_only and self.dtype == self.of.dtype
+
+    @property
+    def _by_row(self) -> bool:
+        return len(self.of.shape) > 1
+
+    def gather(self, rows: Indices) -> Chunk:
+        """Rows of the view below under the permutation."""
+        if self._by_row:
+            return self.of.gather(self.order[rows])
+        whole = self.of.read(0, self.of.elements)
+        if whole.dtype.info.block > 1:
+            whole = decoded(whole, 1, whole.elements)
+        items = whole.data.reshape(self.of.elements, -1)
+        data = np.ascontiguousarray(items[self.order]).reshape(-1)
+        return Chunk(whole.dtype, data, 1, self.of.elements, data.size, whole.scale)
+
+    def undo(self, view: View) -> View:
+        """The opposite permutation."""
+        return RowsPermuted(view, np.argsort(self.order).astype(np.int64), f"{self.reason}, undone")
+
+
+@dataclass(frozen=True)
+class Sliced(View):
+    """Rows [start, stop) of the first dimension."""
+
+    of: View
+    start: int
+    stop: int
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape with a shorter first dimension."""
+        return (self.stop - self.start, *self.of.shape[1:])
+
+    @property
+    def dtype(self) -> DType:
+        """Encoding of the view below; float32 for a vector of blocks."""
+        return DType.F32 if len(self.of.shape) == 1 and self.of.dtype.info.block > 1 else self.of.dtype
+
+    @property
+    def base(self) -> View:
+        """The view below."""
+        return self.of
+
+    @property
+    def rule(self) -> str:
+        """The range."""
+        return f"rows {self.start}:{self.stop}"
+
+    @property
+    def moves_bytes_only(self) -> bool:
+        """Rows keep their bits unless a vector of blocks had to be decoded."""
+        return self.of.moves_bytes_only and self.dtype == self.of.dtype
+
+    def gather(self, rows: Indices) -> Chunk:
+        """Rows of the view below, moved by the start."""
+        if len(self.of.shape) > 1:
+            inner = self.of.rows // self.of.shape[0]
+            return self.of.gather(rows + self.start * inner)
+        whole = self.of.read(0, self.of.elements)
+        if whole.dtype.info.block > 1:
+            whole = decoded(whole, 1, whole.elements)
+        items = whole.data.reshape(self.of.elements, -1)
+        data = np.ascontiguousarray(items[self.start : self.stop]).reshape(-1)
+        return Chunk(whole.dtype, data, 1, self.stop - self.start, data.size, whole.scale)
+
+
+@dataclass(frozen=True)
+class Concatenated(View):
+    """Parts below each other along the first dimension; parts of several encodings are read as float32."""
+
+    parts: tuple[View, ...]
+    reason: str = "concatenated"
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The parts' shape with the first dimensions added up."""
+        return (sum(part.shape[0] for part in self.parts), *self.parts[0].shape[1:])
+
+    @property
+    def dtype(self) -> DType:
+        """The parts' encoding where they agree and it starts each row anew, else float32."""
+        first = self.parts[0].dtype
+        same = all(part.dtype == first for part in self.parts) and not first.info.flat
+        return first if same and (len(self.shape) > 1 or first.info.block == 1) else DType.F32
+
+    @property
+    def base(self) -> None:
+        """Several views lie below."""
+        return
+
+    @property
+    def below(self) -> tuple[View, ...]:
+        """The parts."""
+        return self.parts
+
+    @property
+    def rule(self) -> str:
+        """Why the parts belong together."""
+        return self.reason
+
+    @property
+    def moves_bytes_only(self) -> bool:
+        """Parts keep their bits where they share one encoding."""
+        return all(part.moves_bytes_only and part.dtype == self.dtype for part in self.parts)
+
+    def gather(self, rows: Indices) -> Chunk:
+        """Rows of whichever part holds them."""
+        if len(self.shape) == 1:
+            chunks = [self._fit(part.read(0, part.elements)) for part in self.parts]
+            data = np.concatenate([chunk.data for chunk in chunks])
+            return Chunk(self.dtype, data, 1, self.elements, data.size)
+        ends = np.cumsum([0, *(part.rows for part in self.parts)])
+        pieces: list[tuple[Indices, Chunk]] = []
+        for part, (low, high) in zip(self.parts, pairwise(ends), strict=True):
+            places = np.flatnonzero((rows >= low) & (rows < high))
+            if len(places):
+                pieces.append((places, self._fit(part.gather(rows[places] - low))))
+        row_bytes = pieces[0][1].row_bytes
+        table = np.empty((len(rows), row_bytes), np.uint8)
+        for places, chunk in pieces:
+            table[places] = chunk.data.reshape(len(places), row_bytes)
+        return Chunk(self.dtype, table.reshape(-1), len(rows), self.columns, row_bytes)
+
+    def _fit(self, chunk: Chunk) -> Chunk:
+        return chunk if chunk.dtype == self.dtype else decoded(chunk, chunk.rows, chunk.columns)

@@ -1,0 +1,167 @@
+"""Views that change the shape: transpose, reshape, another name."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from aprtui.core.dtypes import DType
+from aprtui.formats.chunk import Chunk
+from aprtui.formats.views.base import Indices, View, decoded, is_plain
+
+_PANEL_ELEMENTS = 1 << 20
+
+
+@dataclass(frozen=True)
+class Transposed(View):
+    """A matrix with rows and columns exchanged."""
+
+    of: View
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The two dimensions reversed."""
+        return (self.of.shape[1], self.of.shape[0])
+
+    @property
+    def dtype(self) -> DType:
+        """Encoding of the view below where elements have bytes of their own, else float32."""
+        return self.of.dtype if is_plain(self.of.dtype) else DType.F32
+
+    @property
+    def base(self) -> View:
+        """The view below."""
+        return self.of
+
+    @property
+    def rule(self) -> str:
+        """The operation."""
+        return "transposed"
+
+    @property
+    def moves_bytes_only(self) -> bool:
+        """Elements keep their bits unless blocks had to be decoded."""
+        return self.of.moves_bytes_only and is_plain(self.of.dtype)
+
+    def gather(self, rows: Indices) -> Chunk:
+        """Columns of the view below, read panel by panel so that memory stays bounded."""
+        below = self.of
+        panel = max(1, _PANEL_ELEMENTS // max(1, below.columns))
+        pieces = []
+        for start in range(0, below.rows, panel):
+            numbers = np.arange(start, min(start + panel, below.rows), dtype=np.int64)
+            chunk = below.gather(numbers)
+            if not is_plain(chunk.dtype):
+                chunk = decoded(chunk, len(numbers), below.columns)
+            items = chunk.data.view(f"V{chunk.dtype.info.nbytes}").reshape(len(numbers), below.columns)
+            pieces.append(np.ascontiguousarray(items[:, rows].T))
+        table = np.concatenate(pieces, axis=1)
+        data = np.ascontiguousarray(table).reshape(-1).view(np.uint8)
+        return Chunk(self.dtype, data, len(rows), self.columns, data.size // max(1, len(rows)))
+
+    def undo(self, view: View) -> View:
+        """Transposing again."""
+        return Transposed(view)
+
+
+@dataclass(frozen=True)
+class Reshaped(View):
+    """The same elements in another shape."""
+
+    of: View
+    new_shape: tuple[int, ...]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The new shape."""
+        return self.new_shape
+
+    @property
+    def dtype(self) -> DType:
+        """Encoding of the view below where its rows or elements can be cut anew, else float32."""
+        keeps = self.of.columns == self.columns or is_plain(self.of.dtype)
+        return self.of.dtype if keeps else DType.F32
+
+    @property
+    def base(self) -> View:
+        """The view below."""
+        return self.of
+
+    @property
+    def rule(self) -> str:
+        """The new shape."""
+        return f"reshaped to {list(self.new_shape)}"
+
+    @property
+    def moves_bytes_only(self) -> bool:
+        """Elements keep their bits unless blocks had to be decoded."""
+        return self.of.moves_bytes_only and self.dtype == self.of.dtype
+
+    def gather(self, rows: Indices) -> Chunk:
+        """Rows of the new shape, cut from the rows below that cover them."""
+        if self.of.columns == self.columns:
+            return self.of.gather(rows)
+        pieces = []
+        width = max(1, self.of.columns)
+        for row in rows:
+            start = int(row) * self.columns
+            low, high = start // width, -(-(start + self.columns) // width)
+            chunk = self.of.gather(np.arange(low, high, dtype=np.int64))
+            if not is_plain(chunk.dtype):
+                chunk = decoded(chunk, high - low, width)
+            size = chunk.dtype.info.nbytes
+            offset = (start - low * width) * size
+            pieces.append(chunk.data[offset : offset + self.columns * size])
+        data = np.concatenate(pieces) if pieces else np.empty(0, np.uint8)
+        return Chunk(self.dtype, data, len(rows), self.columns, self.columns * self.dtype.info.nbytes)
+
+    def undo(self, view: View) -> View:
+        """Back to the shape below."""
+        return Reshaped(view, self.of.shape)
+
+
+@dataclass(frozen=True)
+class Aliased(View):
+    """Another tensor's elements under this name, as a tied head uses the embedding."""
+
+    of: View
+    reason: str
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of the view below."""
+        return self.of.shape
+
+    @property
+    def dtype(self) -> DType:
+        """Encoding of the view below."""
+        return self.of.dtype
+
+    @property
+    def base(self) -> View:
+        """The view below."""
+        return self.of
+
+    @property
+    def rule(self) -> str:
+        """Why the name stands for another tensor."""
+        return self.reason
+
+    @property
+    def granule(self) -> int:
+        """That of the view below."""
+        return self.of.granule
+
+    def read(self, start: int, stop: int) -> Chunk:
+        """The span of the view below."""
+        return self.of.read(start, stop)
+
+    def gather(self, rows: Indices) -> Chunk:
+        """The rows of the view below."""
+        return self.of.gather(rows)
+
+    def undo(self, view: View) -> View:
+        """An alias changes nothing."""
+        return view
+

@@ -1,0 +1,1 @@
+"""Gates: each turns what a comparison measured into one outcome with its reason."""

@@ -1,0 +1,1 @@
+"""What leaves aprtui: JSON of comparisons, evidence files."""
