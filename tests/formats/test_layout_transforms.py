@@ -263,3 +263,12 @@ def test_norms_of_stablelms_heads_are_stacked() -> None:
         "model.layers.0.self_attn.k_layernorm.weight", tuple(names), (Stack(),), "2 heads' norms stacked"
     )
     assert gguf_name("stablelm", product.name) == "blk.0.attn_k_norm.weight"
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+def test_split_parts_win_over_tensors_of_their_names(reverse: bool) -> None:
+    # The names of both sides of a comparison may be asked for together.
+    names = ["model.layers.0.attention.wqkv.weight", "model.layers.0.self_attn.q_proj.weight"]
+    products = rules("internlm2").products(names[::-1] if reverse else names)
+    assert {product.sources for product in products} == {(names[0],)}
+    assert {product.name.split(".")[-2] for product in products} == {"q_proj", "k_proj", "v_proj"}

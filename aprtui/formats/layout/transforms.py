@@ -89,7 +89,10 @@ class LayoutRules:
                 stacks.setdefault(joint, []).append((parsed.indices[1], name))
                 products[joint] = None
             else:
-                products.update((product.name, product) for product in self._of_one(name))
+                for product in self._of_one(name):
+                    # A name that the source of a split accounts for is that split's part, not a tensor of its own.
+                    if product.name not in products or product.sources != (product.name,):
+                        products[product.name] = product
         products.update((joint, _stack(joint, members)) for joint, members in stacks.items())
         return [product for product in products.values() if product is not None] + self._generated()
 
