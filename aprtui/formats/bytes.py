@@ -136,6 +136,14 @@ def tensor_bytes(tensor: StoredTensor) -> NDArray[np.uint8]:
     return _open_maps.get(tensor.file).array(tensor.offset, tensor.nbytes, place)
 
 
+def is_file(path: Path) -> bool:
+    """Whether a path names a regular file; False for names that the system does not take."""
+    try:
+        return path.is_file()
+    except OSError:
+        return False
+
+
 class _OpenMaps:
     """The files mapped last, by path; the identity of a file tells whether it was replaced."""
 

@@ -6,12 +6,13 @@ files share a hash in front of their names), or any directory with one model fil
 
 from __future__ import annotations
 
-import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from aprtui.core.errors import AprtuiError, FormatError, UsageError
+from aprtui.formats.bytes import is_file
 from aprtui.formats.container import Format
 from aprtui.formats.detect import detect_format
 from aprtui.formats.gguf.split import first_part
@@ -35,6 +36,7 @@ _SINGLE = "model.safetensors"
 _INDEX = "model.safetensors.index.json"
 _PICKLES = (".bin", ".pt", ".pth", ".ckpt")
 _CACHE_REPOSITORY = "models--"
+_SHARD = re.compile(r"(?P<model>.+)-\d{5}-of-\d{5}\.safetensors", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,10 +67,12 @@ def find_model_files(path: Path) -> ModelFiles:
         FormatError: It holds no model in one of the three formats, or an incomplete one.
         UsageError: The directory holds several models.
     """
-    primary = _in_directory(_snapshot(path), path) if path.is_dir() else path
-    primary = _whole(primary)
+    try:
+        primary = _in_directory(_snapshot(path), path) if path.is_dir() else _whole(path)
+    except OSError as error:
+        raise AprtuiError(f"it cannot be read: {error.strerror}", file=path) from None
     format_ = Format.SAFETENSORS if primary.name.endswith(INDEX_SUFFIX) else detect_format(primary)
-    return ModelFiles(path, format_, primary, _companions(primary))
+    return ModelFiles(path, format_, primary, _companions(primary, format_))
 
 
 def _snapshot(directory: Path) -> Path:
@@ -80,7 +84,7 @@ def _snapshot(directory: Path) -> Path:
         revision = (directory / "refs" / "main").read_text(encoding="ascii").strip()
     except (OSError, ValueError):
         revision = ""
-    found = sorted(entry for entry in _entries(snapshots) if entry.is_dir())
+    found = sorted(entry for entry in snapshots.iterdir() if entry.is_dir())
     named = [entry for entry in found if entry.name == revision] or found
     if len(named) == 1:
         return named[0]
@@ -91,8 +95,8 @@ def _snapshot(directory: Path) -> Path:
 
 def _in_directory(directory: Path, named: Path) -> Path:
     """The one model in a directory; `named` is what the user named, for errors."""
-    entries = _entries(directory)
-    files = {entry.name: entry for entry in entries if entry.is_file()}
+    entries = sorted(directory.iterdir())
+    files = {entry.name: entry for entry in entries if is_file(entry)}
     for name in (_SINGLE, _INDEX):
         if name in files:
             return files[name]
@@ -111,41 +115,36 @@ def _in_directory(directory: Path, named: Path) -> Path:
         return models[0]
     if not models:
         raise _none(named, files)
-    shards = [entry for entry in models if "-of-" in entry.name and entry.suffix == ".safetensors"]
-    if len(shards) == len(models):
-        problem = f"incomplete snapshot: {_INDEX} is missing beside {len(shards)} shards"
+    if all(_SHARD.fullmatch(entry.name) for entry in models):
+        problem = f"incomplete snapshot: {_INDEX} is missing beside {len(models)} shards"
         raise FormatError(problem, file=named, todo="fetch the index of the model")
     raise _several(named, sorted(models), "models")
 
 
 def _whole(path: Path) -> Path:
     """The index of the sharded model that a shard belongs to; any other file is itself."""
-    if path.suffix != ".safetensors" or "-of-" not in path.name:
+    match = _SHARD.fullmatch(path.name)
+    if match is None:
         return path
-    index = path.with_name(f"{path.name.split('-00')[0]}{INDEX_SUFFIX}")
+    index = path.with_name(f"{match['model']}{INDEX_SUFFIX}")
     try:
-        return index if index.is_file() and path.name in shard_names(index) else path
+        return index if is_file(index) and path.name in shard_names(index) else path
     except AprtuiError:
         return path
 
 
-def _companions(primary: Path) -> dict[str, Path]:
-    """Companions of a model file; those that share its hash in apr's cache go before those without one."""
-    directory = primary.parent
-    hashed = {name: directory / f"{primary.name.split('.')[0]}.{name}" for name in COMPANIONS}
-    plain = {name: directory / name for name in COMPANIONS}
-    for known in (hashed, plain):
-        found = {name: path for name, path in known.items() if path.is_file()}
-        if found:
-            return found
-    return {}
+def _companions(primary: Path, format_: Format) -> dict[str, Path]:
+    """Companions of a model file.
 
-
-def _entries(directory: Path) -> list[Path]:
-    try:
-        return sorted(directory.iterdir())
-    except OSError as error:
-        raise AprtuiError(f"the directory cannot be read: {os.strerror(error.errno or 0)}", file=directory) from None
+    Those that share its hash in apr's cache go before those without one, which may be of another model. Without a
+    hash, companions belong to SafeTensors only: the other formats carry their own metadata, and are judged by it.
+    """
+    hashed = {name: primary.with_name(f"{primary.stem}.{name}") for name in COMPANIONS}
+    plain = {name: primary.with_name(name) for name in COMPANIONS}
+    found = {name: path for name, path in hashed.items() if is_file(path)}
+    if not found and format_ is Format.SAFETENSORS:
+        found = {name: path for name, path in plain.items() if is_file(path)}
+    return found
 
 
 def _none(directory: Path, files: Mapping[str, Path]) -> AprtuiError:

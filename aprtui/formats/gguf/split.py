@@ -8,6 +8,7 @@ from pathlib import Path
 from aprtui.core.errors import FormatError
 from aprtui.core.findings import Finding
 from aprtui.core.outcomes import Level
+from aprtui.formats.bytes import is_file
 from aprtui.formats.gguf.header import GgufHeader, read_header
 
 _NAME = re.compile(r"(?P<prefix>.+)-(?P<number>\d{5})-of-(?P<count>\d{5})\.gguf", re.DOTALL)
@@ -38,7 +39,7 @@ def read_parts(path: Path) -> tuple[GgufHeader, ...]:
             todo=f"name the parts NAME-00001-of-{count:05}.gguf and so on, beside each other",
         )
     parts = [path.with_name(f"{match['prefix']}-{number:05}-of-{match['count']}.gguf") for number in _numbers(count)]
-    missing = [part.name for part in parts if not part.exists()]
+    missing = [part.name for part in parts if not is_file(part)]
     if missing:
         named = ", ".join(missing[:5]) + (f" and {len(missing) - 5} more" if len(missing) > 5 else "")
         problem = f"{len(missing)} of the model's {count} parts are missing: {named}"

@@ -9,7 +9,7 @@ from typing import Any
 from aprtui.core.errors import FormatError
 from aprtui.core.findings import Finding
 from aprtui.core.outcomes import Level, Severity
-from aprtui.formats.bytes import FileBytes
+from aprtui.formats.bytes import FileBytes, is_file
 from aprtui.formats.container import Container, Format
 from aprtui.formats.safetensors.header import LONGEST_HEADER, SafetensorsHeader, read_header, read_json_object
 
@@ -59,7 +59,7 @@ def shard_names(index: Path) -> tuple[str, ...]:
 def _shards(index: Path) -> tuple[tuple[SafetensorsHeader, ...], list[Finding]]:
     weight_map, duplicates = _weight_map(index)
     names = sorted(set(weight_map.values()))
-    missing = [name for name in names if not index.with_name(name).exists()]
+    missing = [name for name in names if not is_file(index.with_name(name))]
     if missing:
         named = ", ".join(missing[:5]) + (f" and {len(missing) - 5} more" if len(missing) > 5 else "")
         problem = f"incomplete snapshot: {len(missing)} of {len(names)} shards are missing: {named}"
