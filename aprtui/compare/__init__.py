@@ -1,0 +1,1 @@
+"""Comparison of opened models: weights, structure, metadata, tokenizer."""
