@@ -36,7 +36,7 @@ _SINGLE = "model.safetensors"
 _INDEX = "model.safetensors.index.json"
 _PICKLES = (".bin", ".pt", ".pth", ".ckpt")
 _CACHE_REPOSITORY = "models--"
-_SHARD = re.compile(r"(?P<model>.+)-\d{5}-of-\d{5}\.safetensors", re.DOTALL)
+_SHARD = re.compile(r"(?P<model>.+)-\d{5}-of-(?P<count>\d{5})\.safetensors", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,14 +111,20 @@ def _in_directory(directory: Path, named: Path) -> Path:
     if any(name.endswith((".safetensors", ".gguf", ".apr", INDEX_SUFFIX)) for name in broken):
         problem = f"incomplete snapshot: {', '.join(broken)} point to files that are missing"
         raise FormatError(problem, file=named, todo="fetch the model again")
-    if len(models) == 1:
-        return models[0]
     if not models:
         raise _none(named, files)
-    if all(_SHARD.fullmatch(entry.name) for entry in models):
+    if len(models) == 1 and not _is_shard(models[0]):
+        return models[0]
+    if all(_is_shard(entry) for entry in models):
         problem = f"incomplete snapshot: {_INDEX} is missing beside {len(models)} shards"
         raise FormatError(problem, file=named, todo="fetch the index of the model")
     raise _several(named, sorted(models), "models")
+
+
+def _is_shard(path: Path) -> bool:
+    """Whether a file is one of several that need an index, by its name."""
+    match = _SHARD.fullmatch(path.name)
+    return match is not None and int(match["count"]) > 1
 
 
 def _whole(path: Path) -> Path:
