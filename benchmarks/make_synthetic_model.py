@@ -14,10 +14,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
+
+from aprtui.core.dtypes import DType
+from aprtui.formats.output import TensorToWrite
+from aprtui.formats.safetensors.writer import write_safetensors
 
 TILE = 1 << 22
 """Elements generated at a time."""
@@ -80,29 +83,14 @@ def to_bfloat16(values: NDArray[np.float32]) -> NDArray[np.uint16]:
     return ((bits + (0x7FFF + ((bits >> 16) & 1))) >> 16).astype(np.uint16)
 
 
-def tiles(name: str, elements: int, generator: np.random.Generator) -> Iterator[NDArray[np.uint16]]:
-    """The tensor's bfloat16 bits, at most TILE elements at a time."""
+def tiles(name: str, elements: int, generator: np.random.Generator) -> Iterator[memoryview]:
+    """The tensor's bfloat16 bits, little-endian, at most TILE elements at a time."""
     is_norm, is_bias = "norm" in name, name.endswith(".bias")
     spread = np.float32(0.1 if is_norm or is_bias else 0.02)
     centre = np.float32(1.0 if is_norm else 0.0)
     for start in range(0, elements, TILE):
         normal = generator.standard_normal(min(TILE, elements - start), dtype=np.float32)
-        yield to_bfloat16(centre + spread * normal)
-
-
-def write_safetensors(file: BinaryIO, stored: dict[str, tuple[int, ...]], seed: int) -> None:
-    """Header (length, JSON, padded to 8 bytes), then every tensor's data without gaps."""
-    header: dict[str, object] = {"__metadata__": {"format": "pt"}}
-    end = 0
-    for name, shape in stored.items():
-        start, end = end, end + 2 * prod(shape)
-        header[name] = {"dtype": "BF16", "shape": shape, "data_offsets": (start, end)}
-    text = json.dumps(header, separators=(",", ":")).encode()
-    text += b" " * (-len(text) % 8)
-    file.write(len(text).to_bytes(8, "little") + text)
-    for index, (name, shape) in enumerate(stored.items()):
-        for tile in tiles(name, prod(shape), np.random.default_rng((seed, index))):
-            file.write(tile.astype("<u2", copy=False).data)
+        yield to_bfloat16(centre + spread * normal).astype("<u2", copy=False).data
 
 
 def config(geometry: Geometry) -> dict[str, object]:
@@ -139,8 +127,11 @@ def make(folder: Path, geometry: Geometry, seed: int) -> None:
     if (len(stored), sum(map(prod, stored.values()))) != (geometry.tensors, geometry.parameters):
         raise SystemExit("the shapes do not add up to the model's own counts")
     folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "model.safetensors").open("wb") as file:
-        write_safetensors(file, stored, seed)
+    tensors = (
+        (name, DType.BF16, shape, tiles(name, prod(shape), np.random.default_rng((seed, index))))
+        for index, (name, shape) in enumerate(stored.items())
+    )
+    write_safetensors(folder / "model.safetensors", map(TensorToWrite._make, tensors), {"format": "pt"})
     (folder / "config.json").write_text(json.dumps(config(geometry), indent=2) + "\n", encoding="utf-8")
 
 
