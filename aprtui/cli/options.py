@@ -40,7 +40,7 @@ tensor_globs = click.option(
 outtype = click.option(
     "--outtype",
     metavar="TYPE|RECIPE|lossless",
-    help="Output type that was asked for: f16, q8_0, q4_k_m, int8, lossless … Without it types are reported, not judged.",
+    help="Output type that was asked for (f16, q8_0, q4_k_m, int8, lossless …); without it types are only reported.",
 )
 
 jobs = click.option(

@@ -18,7 +18,7 @@ from aprtui.core.gates import Gate
 from aprtui.core.outcomes import ExitCode, exit_code
 from aprtui.core.safe_text import safe_text
 from aprtui.engine.run import Run
-from aprtui.formats.huggingface import cached_snapshot
+from aprtui.paths import cached_repository
 from aprtui.playbook import Playbook, load_playbook
 from aprtui.report.evidence import EvidenceEntry, write_evidence
 
@@ -60,7 +60,7 @@ def find_model(playbook: Playbook) -> Path:
     """
     if playbook.model.local_path is not None:
         return playbook.model.local_path
-    found = cached_snapshot(playbook.model.hf_repo)
+    found = cached_repository(playbook.model.hf_repo)
     if found is None:
         repo = playbook.model.hf_repo
         raise AprtuiError(

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from aprtui.compare.weights import measure
 from aprtui.core.dtypes import Family
 from aprtui.core.findings import Finding, LevelResult, judge_level
 from aprtui.core.outcomes import Level, Severity
 from aprtui.core.results import TensorResult
 from aprtui.formats.apr import check_footer
 from aprtui.formats.container import Format
+from aprtui.formats.layout.plan import embedding_name
 from aprtui.formats.model import Model
 from aprtui.formats.views import Stored
 
@@ -61,9 +63,10 @@ def _config_against_shapes(model: Model) -> list[Finding]:
     """Sizes that the metadata states, held against the shapes that every architecture gives them."""
     values = model.config.values
     findings = []
+    embedding = embedding_name(model) or "model.embed_tokens.weight"
     for key, name, axis in (
-        ("vocab_size", "model.embed_tokens.weight", 0),
-        ("hidden_size", "model.embed_tokens.weight", 1),
+        ("vocab_size", embedding, 0),
+        ("hidden_size", embedding, 1),
         ("intermediate_size", "model.layers.0.mlp.down_proj.weight", 1),
     ):
         stated, tensor = values.get(key), model.tensors.get(name)
@@ -135,7 +138,5 @@ def _non_finite(model: Model, side: str, counted: dict[str, TensorResult], *, re
 
 def count_non_finite(view: Stored) -> tuple[int, int]:
     """NaN and infinite elements of a tensor."""
-    from aprtui.compare.weights import measure
-
     record = measure(view, view)
     return record.nan_a, record.inf_a

@@ -25,7 +25,8 @@ def check_structure(plan: LayoutPlan, asked_for: OutputTypes | None) -> LevelRes
         for name in plan.unexpected
     ]
     findings += [
-        Finding(Level.STRUCTURE, name, f"the layout rule does not fit: {reason}") for name, reason in plan.impossible.items()
+        Finding(Level.STRUCTURE, name, f"the layout rule does not fit: {reason}")
+        for name, reason in plan.impossible.items()
     ]
     findings += [
         Finding(Level.STRUCTURE, name, reason, Severity.NOTE) for name, reason in sorted(plan.explained.items())

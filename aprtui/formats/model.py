@@ -11,18 +11,19 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
-from aprtui.core.errors import FormatError
+from aprtui.core.errors import AprtuiError, FormatError
 from aprtui.core.findings import Finding
-from aprtui.core.outcomes import Level
 from aprtui.formats.apr import read_apr
 from aprtui.formats.container import Container, Format, StoredTensor
 from aprtui.formats.gguf import read_gguf
-from aprtui.formats.huggingface import ModelFiles, detect_format, find_model_files
+from aprtui.formats.huggingface import find_model_files
 from aprtui.formats.layout.geometry import Geometry
-from aprtui.formats.metadata import ModelConfig, read_config
+from aprtui.formats.metadata import ModelConfig, geometry_of, read_config
 from aprtui.formats.names import canonical_names
 from aprtui.formats.safetensors import read_safetensors
 from aprtui.formats.tokenizer import TokenizerFacts, read_tokenizer
+
+_READERS = {Format.SAFETENSORS: read_safetensors, Format.GGUF: read_gguf, Format.APR: read_apr}
 
 
 @dataclass(frozen=True)
@@ -55,3 +56,41 @@ class Model:
     def tokenizer(self) -> TokenizerFacts | None:
         """The tokenizer, read when first asked for; None where the model has none."""
         return read_tokenizer(self.container)
+
+    @cached_property
+    def geometry(self) -> Geometry:
+        """The dimensions that layout rules depend on."""
+        return geometry_of(self.config, self.container)
+
+
+def open_model(path: Path) -> Model:
+    """Open a model of any of the three formats.
+
+    Args:
+        path: A file, or a directory of one of the known shapes (`formats.huggingface`).
+
+    Raises:
+        FormatError: No readable model; says what was found and what to do.
+        AprtuiError: The path cannot be read.
+    """
+    try:
+        files = find_model_files(path)
+        container = _READERS[files.format](files.primary)
+    except OSError as error:
+        raise AprtuiError(f"cannot be read: {error.strerror}", file=path) from None
+    except RecursionError:
+        raise FormatError("the header is nested too deeply", file=path) from None
+    container = replace(container, path=path, companions={**container.companions, **files.companions})
+    config = read_config(container)
+    by_stored_name = canonical_names(config.architecture, tuple(tensor.name for tensor in container.tensors))
+    tensors = {by_stored_name[tensor.name]: tensor for tensor in container.tensors}
+    findings = tuple(_under_canonical_name(finding, by_stored_name) for finding in container.findings)
+    return Model(container, config, tensors, findings)
+
+
+def _under_canonical_name(finding: Finding, by_stored_name: Mapping[str, str]) -> Finding:
+    canonical = by_stored_name.get(finding.subject, finding.subject)
+    if canonical == finding.subject:
+        return finding
+    stored = f"stored as {finding.subject}"
+    return replace(finding, subject=canonical, place=f"{finding.place}, {stored}" if finding.place else stored)

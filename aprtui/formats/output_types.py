@@ -9,21 +9,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from aprtui.core.dtypes import DType, Family
+from aprtui.core.dtypes import DType
 from aprtui.core.errors import UsageError
 from aprtui.core.tolerance import holds_exactly
 from aprtui.formats.container import Format
 from aprtui.formats.layout.geometry import Geometry
 from aprtui.formats.names import gguf_name
-from aprtui.formats.recipes import RECIPES, RecipeTensor, recipe_type
+from aprtui.formats.recipes import RECIPES, RecipeTensor, recipe_types
 
 _PLAIN = {"f32": DType.F32, "f16": DType.F16, "fp16": DType.F16, "bf16": DType.BF16}
 _APR = {"int8": DType.APR_Q8, "int4": DType.APR_Q4, "q4_k": DType.Q4_K, "q4k": DType.Q4_K}
 _EMBEDDING = "token_embd.weight"
 _HEAD = "output.weight"
 
-KEPT_FLOAT32 = ("position_embd", "token_types", "ffn_gate_inp", "ssm_conv1d", "shortconv", "rope_f")
-"""GGUF names of matrices that llama.cpp's converter and quantiser leave in float32 (conversion/base.py)."""
+KEPT_FLOAT32 = ("_norm.", "position_embd", "token_types", "ffn_gate_inp", "ssm_conv1d", "shortconv", "rope_f")
+"""Parts of GGUF names of matrices that llama.cpp leaves in float32 (conversion/base.py, src/llama-quant.cpp)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +53,7 @@ class OutputTypes:
 
     text: str
 
-    def allowed(
-        self, name: str, shape: tuple[int, ...], source: DType, conversion: Conversion
-    ) -> tuple[DType, ...]:
+    def allowed(self, name: str, shape: tuple[int, ...], source: DType, conversion: Conversion) -> tuple[DType, ...]:
         """Types that the product's tensor may have, preferred one first.
 
         Args:
@@ -66,7 +64,7 @@ class OutputTypes:
         """
         exact = _exact_types(source)
         stored_as = gguf_name(conversion.geometry.architecture, name) or name
-        is_matrix = len(shape) > 1 and not any(part in stored_as for part in KEPT_FLOAT32)
+        is_matrix = len(shape) > 1 and name.endswith("weight") and not any(part in stored_as for part in KEPT_FLOAT32)
         if self.text == "lossless":
             return exact
         if self.text in _PLAIN:
@@ -79,7 +77,7 @@ class OutputTypes:
             optional = asked is DType.Q4_K and stored_as in (_EMBEDDING, _HEAD)
             return (asked, *exact) if optional else (asked,)
         tensor = RecipeTensor(stored_as, shape[-1], conversion.importance_matrix)
-        return (recipe_type(self.text, tensor, conversion.geometry, tied=conversion.tied),)
+        return recipe_types(self.text, tensor, conversion.geometry, tied=conversion.tied)
 
 
 def _exact_types(source: DType) -> tuple[DType, ...]:
@@ -98,8 +96,3 @@ def parse_output_type(text: str) -> OutputTypes:
     if name not in known:
         raise UsageError(f"unknown output type {text!r}", todo=f"use one of {', '.join(sorted(known))}")
     return OutputTypes(name)
-
-
-def is_lossy_block(dtype: DType) -> bool:
-    """Whether a type stores codes under a shared scale."""
-    return dtype.info.family is Family.BLOCK

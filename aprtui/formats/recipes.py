@@ -1,7 +1,7 @@
 """llama.cpp's recipes: which type `llama-quantize` gives each tensor.
 
-Source of the rules: `llama_tensor_get_type` and its fallback in llama.cpp's src/llama-quant.cpp, for the recipes
-whose types aprtui certifies.
+Source of the rules: `llama_tensor_get_type_impl` and `tensor_type_fallback` in llama.cpp's src/llama-quant.cpp (2026),
+for the recipes whose types aprtui certifies. Where an earlier llama.cpp decided otherwise, both answers are right.
 """
 
 from __future__ import annotations
@@ -35,14 +35,14 @@ RECIPES: dict[str, DType] = {
 """Recipes by name, with the type that tensors have unless a rule says otherwise."""
 
 _FALLBACK = {
-    _Q2: DType.IQ4_NL,
-    _Q3: DType.IQ4_NL,
-    DType.IQ4_XS: DType.IQ4_NL,
-    _Q4: DType.Q5_0,
-    _Q5: DType.Q5_1,
-    _Q6: DType.Q8_0,
+    _Q2: (DType.Q4_0, DType.IQ4_NL),
+    _Q3: (DType.Q4_0, DType.IQ4_NL),
+    DType.IQ4_XS: (DType.IQ4_NL,),
+    _Q4: (DType.Q5_0,),
+    _Q5: (DType.Q5_1,),
+    _Q6: (DType.Q8_0,),
 }
-"""What a row gets that does not fill whole super-blocks."""
+"""What a row gets that does not fill whole super-blocks; the second is what llama.cpp gave before 2026."""
 
 _MANY_EXPERTS = 8
 _WIDE_GQA = 4
@@ -98,8 +98,8 @@ class _Case:
         return self.geometry.architecture == "falcon"
 
 
-def recipe_type(recipe: str, tensor: RecipeTensor, geometry: Geometry, *, tied: bool) -> DType:
-    """The type that llama-quantize gives a matrix.
+def recipe_types(recipe: str, tensor: RecipeTensor, geometry: Geometry, *, tied: bool) -> tuple[DType, ...]:
+    """The type that llama-quantize gives a matrix, then what earlier versions gave it.
 
     Args:
         recipe: A key of `RECIPES`.
@@ -107,13 +107,23 @@ def recipe_type(recipe: str, tensor: RecipeTensor, geometry: Geometry, *, tied: 
         geometry: Of the model.
         tied: The model has no `output.weight`, so the embedding is treated as the head.
     """
-    default = RECIPES[recipe]
-    case = _Case(recipe, tensor, geometry, default)
-    chosen = _head_type(case) if _is_head(tensor.name, tied=tied) else _block_type(case)
-    if tensor.columns % chosen.info.block == 0:
-        return chosen
-    fallback = _FALLBACK.get(chosen, DType.F16)
-    return fallback if tensor.columns % fallback.info.block == 0 else DType.F16
+    case = _Case(recipe, tensor, geometry, RECIPES[recipe])
+    if _is_head(tensor.name, tied=tied):
+        chosen: tuple[DType, ...] = (_head_type(case),)
+    elif tensor.is_role("attn_qkv"):
+        chosen = (_attention_v(case), _FUSED_BEFORE_2026.get(recipe, case.default))
+    else:
+        chosen = (_block_type(case),)
+    return tuple(dict.fromkeys(fitting for dtype in chosen for fitting in _fitting(dtype, tensor.columns)))
+
+
+def _fitting(dtype: DType, columns: int) -> tuple[DType, ...]:
+    """The type itself where rows fill whole blocks, else its fallback, else F16."""
+    if columns % dtype.info.block == 0:
+        return (dtype,)
+    return tuple(
+        fallback if columns % fallback.info.block == 0 else DType.F16 for fallback in _FALLBACK.get(dtype, (DType.F16,))
+    )
 
 
 def _is_head(name: str, *, tied: bool) -> bool:
@@ -194,16 +204,12 @@ def _attention_output(case: _Case) -> DType:
     return {"q2_k": _Q3, "q3_k_m": _Q4, "q3_k_l": _Q5}.get(case.recipe, case.default)
 
 
-def _attention_qkv(case: _Case) -> DType:
-    fused = {"q3_k_m": _Q4, "q3_k_l": _Q4, "q4_k_m": _Q5, "q5_k_m": _Q6}
-    return fused.get(case.recipe, case.default)
-
+_FUSED_BEFORE_2026 = {"q3_k_m": _Q4, "q3_k_l": _Q4, "q4_k_m": _Q5, "q5_k_m": _Q6}
 
 _ROLES: dict[str, Callable[[_Case], DType]] = {
     "attn_v": _attention_v,
     "attn_k": _attention_k,
     "attn_output": _attention_output,
-    "attn_qkv": _attention_qkv,
     "ffn_down": _ffn_down,
     "ffn_down_exps": _ffn_down,
     "ffn_down_shexp": _ffn_down,

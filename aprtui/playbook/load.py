@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from aprtui.core.errors import UsageError
 from aprtui.core.gates import FORMAT_NAMES, FormatLetter
@@ -48,8 +47,8 @@ def load_playbook(path: Path) -> Playbook:
     )
 
 
-def _value(document: YamlDocument, *key: str) -> Any:
-    value: Any = document.value
+def _value(document: YamlDocument, *key: str) -> object:
+    value: object = document.value
     for part in key:
         value = value.get(part) if isinstance(value, dict) else None
     return value

@@ -81,5 +81,5 @@ def _numbers(values: dict[str, Any]) -> dict[str, Any]:
     return {key: _numbers(value) if isinstance(value, dict) else _number(value) for key, value in values.items()}
 
 
-def _number(value: Any) -> Any:
+def _number(value: object) -> object:
     return value if not isinstance(value, float) or isfinite(value) else str(value)

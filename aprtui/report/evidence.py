@@ -7,7 +7,6 @@ strings. What apr-qa has no key for stands there as JSON text.
 from __future__ import annotations
 
 import json
-import os
 import platform
 import socket
 import tempfile
@@ -117,7 +116,7 @@ class EvidenceEntry:
         }
 
 
-def _as_text(value: Any) -> str:
+def _as_text(value: object) -> str:
     return value if isinstance(value, str) else json.dumps(value, separators=(",", ":"))
 
 
@@ -127,4 +126,4 @@ def write_evidence(path: Path, entries: Iterable[EvidenceEntry]) -> None:
     text = json.dumps([entry.to_json() for entry in entries], indent=2)
     with tempfile.NamedTemporaryFile("w", dir=path.parent, suffix=".part", delete=False, encoding="utf-8") as part:
         part.write(text + "\n")
-    os.replace(part.name, path)
+    Path(part.name).replace(path)

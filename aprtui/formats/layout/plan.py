@@ -14,13 +14,13 @@ from aprtui.formats.layout.lazy_steps import apply_steps, join_split, undo_steps
 from aprtui.formats.layout.steps import Stack
 from aprtui.formats.layout.transforms import LayoutRules, Product, hf_to_gguf
 from aprtui.formats.model import Model
-from aprtui.formats.names import RowOrder, row_order
+from aprtui.formats.names import RowOrder, gguf_name, row_order
 from aprtui.formats.output_types import Conversion
 from aprtui.formats.views import Aliased, Sliced, Stored, View
 from aprtui.formats.views.shape import Reshaped
 
-HEAD = "lm_head.weight"
-EMBEDDINGS = ("model.embed_tokens.weight", "transformer.wte.weight", "transformer.word_embeddings.weight")
+_HEAD = "output.weight"
+_EMBEDDING = "token_embd.weight"
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +80,16 @@ class LayoutPlan:
 
 
 @dataclass(frozen=True, slots=True)
+class _Models:
+    """The two sides, the canonical name of the head, and whether the reference ties it to the embedding."""
+
+    source: Model
+    target: Model
+    head: str
+    tied: bool
+
+
+@dataclass(frozen=True, slots=True)
 class _Expected:
     """What one target name must hold."""
 
@@ -108,8 +118,10 @@ def plan_layout(source: Model, target: Model, reference: Model) -> LayoutPlan:
         explained.update({product.name: product.rule for product in rules.products(()) if not product.sources})
     else:
         expected = {name: _Expected(Stored(tensor), (name,)) for name, tensor in _with_data(source).items()}
-    _expect_tied_head(source, target, reference, expected, explained)
-    return _match(source, target, expected, explained, impossible, rules)
+    head = next((name for name in map(head_name, (source, target)) if name != "lm_head.weight"), "lm_head.weight")
+    models = _Models(source, target, head, bool(reference.config.values.get("tie_word_embeddings")))
+    _expect_tied_head(models, expected, explained)
+    return _match(models, expected, explained, impossible, rules)
 
 
 def model_row_order(model: Model) -> RowOrder:
@@ -118,9 +130,19 @@ def model_row_order(model: Model) -> RowOrder:
     return votes.most_common(1)[0][0] if votes else RowOrder.HF
 
 
-def embedding_of(model: Model) -> StoredTensor | None:
-    """The token embedding."""
-    return next((model.tensors[name] for name in EMBEDDINGS if name in model.tensors), None)
+def head_name(model: Model) -> str:
+    """Canonical name of the output matrix, whether the model holds one or not."""
+    return _name_of_role(model, _HEAD) or "lm_head.weight"
+
+
+def embedding_name(model: Model) -> str | None:
+    """Canonical name of the token embedding; None where the model has none."""
+    return _name_of_role(model, _EMBEDDING)
+
+
+def _name_of_role(model: Model, role: str) -> str | None:
+    architecture = model.config.architecture
+    return next((name for name in model.tensors if gguf_name(architecture, name) == role), None)
 
 
 def _with_data(model: Model) -> dict[str, StoredTensor]:
@@ -175,55 +197,59 @@ def _undone(name: str, products: list[Product], stored: Mapping[str, StoredTenso
     return undo_steps(whole, first.steps, f"{first.rule}, undone") if first.steps else whole
 
 
-def _expect_tied_head(
-    source: Model, target: Model, reference: Model, expected: dict[str, _Expected], explained: dict[str, str]
-) -> None:
+def _expect_tied_head(models: _Models, expected: dict[str, _Expected], explained: dict[str, str]) -> None:
     """A tied head may be absent, a placeholder, or written out as a copy of the embedding."""
-    for model, side in ((source, "source"), (target, "target")):
-        head = model.tensors.get(HEAD)
+    for model, side in ((models.source, "source"), (models.target, "target")):
+        head = model.tensors.get(models.head)
         if head is not None and head.is_placeholder:
-            explained[HEAD] = f"the {side} holds a placeholder without bytes for the tied head"
-    if not reference.config.values.get("tie_word_embeddings"):
+            explained[models.head] = f"the {side} holds a placeholder without bytes for the tied head"
+    embedding = embedding_name(models.source)
+    if not models.tied or embedding is None or models.head in expected:
         return
-    embedding = embedding_of(source)
-    if HEAD in _with_data(target) and HEAD not in expected and embedding is not None:
-        name = next(name for name in EMBEDDINGS if name in source.tensors)
-        view = expected[name].view if name in expected else Stored(embedding)
-        expected[HEAD] = _Expected(Aliased(view, "tied head: a copy of the embedding"), (name,))
+    if models.head in _with_data(models.target):
+        view = expected[embedding].view if embedding in expected else Stored(models.source.tensors[embedding])
+        expected[models.head] = _Expected(Aliased(view, "tied head: a copy of the embedding"), (embedding,))
 
 
 def _match(
-    source: Model,
-    target: Model,
+    models: _Models,
     expected: dict[str, _Expected],
     explained: dict[str, str],
     impossible: dict[str, str],
     rules: LayoutRules,
 ) -> LayoutPlan:
-    held = _with_data(target)
+    held = _with_data(models.target)
     pairs = [
         TensorPair(name, expected[name].view, tensor, expected[name].uses)
         for name, tensor in held.items()
         if name in expected
     ]
-    tied = bool(source.config.values.get("tie_word_embeddings"))
-    embedding = embedding_of(target)
-    if HEAD in expected and HEAD not in target.tensors and tied and embedding is not None:
-        view = Aliased(expected[HEAD].view, "tied head: the target's embedding stands for it")
-        pairs.append(TensorPair(HEAD, view, embedding, expected[HEAD].uses))
+    pairs += _head_held_by_embedding(models, expected)
     paired = {pair.name for pair in pairs}
-    gone = set(explained) | set(impossible)
-    missing = tuple(name for name in expected if name not in paired and name not in gone)
+    accounted = paired | set(explained) | set(impossible)
     used = {name for item in expected.values() for name in item.uses}
-    lost = tuple(name for name in _with_data(source) if name not in used and name not in expected and name not in gone)
-    unexpected = tuple(name for name in held if name not in paired and name not in gone)
-    context = Conversion(
-        geometry=rules.geometry,
-        target=target.format,
-        tied=HEAD not in held,
-        importance_matrix=any(str(key).startswith("quantize.imatrix") for key in target.container.metadata),
-    )
-    explained = {name: reason for name, reason in explained.items() if name not in paired}
+    wanted = (*expected, *(name for name in _with_data(models.source) if name not in used))
     return LayoutPlan(
-        tuple(pairs), tuple(dict.fromkeys((*missing, *lost))), unexpected, explained, impossible, rules.note, context
+        pairs=tuple(pairs),
+        missing=tuple(dict.fromkeys(name for name in wanted if name not in accounted)),
+        unexpected=tuple(name for name in held if name not in accounted),
+        explained={name: reason for name, reason in explained.items() if name not in paired},
+        impossible=impossible,
+        no_rule=rules.note,
+        conversion=Conversion(
+            geometry=rules.geometry,
+            target=models.target.format,
+            tied=models.head not in held,
+            importance_matrix=any(str(key).startswith("quantize.imatrix") for key in models.target.container.metadata),
+        ),
     )
+
+
+def _head_held_by_embedding(models: _Models, expected: dict[str, _Expected]) -> list[TensorPair]:
+    """A source that writes a tied head out, against a target that leaves it to its embedding."""
+    embedding = embedding_name(models.target)
+    if not models.tied or models.head not in expected or models.head in models.target.tensors or embedding is None:
+        return []
+    item = expected[models.head]
+    view = Aliased(item.view, "tied head: the target's embedding stands for it")
+    return [TensorPair(models.head, view, models.target.tensors[embedding], item.uses)]

@@ -66,7 +66,17 @@ class _Elementwise(View):
 
 
 class Added(_Elementwise):
-    """Each element plus a constant, in float32 (gemma's norm weights + 1)."""
+    """Each element plus a constant (gemma's norm weights + 1), in float32; in float16 where the view below holds F16.
+
+    llama.cpp's converter leaves an F16 source in float16 for this sum and widens the result (conversion/base.py).
+    """
+
+    def _compute(self, chunk: Chunk) -> Chunk:
+        if chunk.dtype is not DType.F16:
+            return super()._compute(chunk)
+        with np.errstate(all="ignore"):
+            sums = chunk.data.view("<f2") + np.float16(self.constant)
+        return float_chunk(sums.astype(np.float32).reshape(chunk.rows, chunk.columns))
 
     @property
     def rule(self) -> str:

@@ -164,4 +164,3 @@ class Aliased(View):
     def undo(self, view: View) -> View:
         """An alias changes nothing."""
         return view
-
