@@ -220,8 +220,8 @@ def _alignment(path: Path, values: tuple[GgufValue, ...], findings: list[Finding
     if declared < 1 or declared & (declared - 1):
         findings.append(_finding(path, key, f"{declared} is not a power of two, which llama.cpp refuses"))
         return declared if declared > 0 else DEFAULT_ALIGNMENT
-    if declared % 8:
-        message = f"{declared} is not a multiple of 8, as the GGUF specification asks"
+    if declared < DEFAULT_ALIGNMENT:
+        message = f"tensors aligned to {declared} bytes make llama.cpp abort, which maps them at {DEFAULT_ALIGNMENT}"
         findings.append(_finding(path, key, message, Severity.NOTE))
     return int(declared)
 

@@ -41,14 +41,14 @@ def write_gguf(
         metadata: Keys and values in order, with their stored types. `general.alignment` is written where the
             alignment is not 32, and ignored here.
         tensors: In the order of the file; chunks are asked for only when their tensor is written.
-        alignment: Of tensor data in bytes, a power of two.
+        alignment: Of tensor data in bytes, a power of two; llama.cpp maps tensors at 32 or more.
 
     Raises:
         AprtuiError: A tensor or value cannot be stored in GGUF, chunks do not have the right length, or the file
             cannot be written.
     """
-    if alignment < 8 or alignment & (alignment - 1):
-        raise AprtuiError(f"an alignment of {alignment} is not a power of two of at least 8", file=path)
+    if alignment < DEFAULT_ALIGNMENT or alignment & (alignment - 1):
+        raise AprtuiError(f"an alignment of {alignment} is not a power of two of at least 32", file=path)
     entries = [entry for entry in metadata if entry.key != _ALIGNMENT_KEY]
     if alignment != DEFAULT_ALIGNMENT:
         entries.append(GgufValue(_ALIGNMENT_KEY, alignment, ValueType.UINT32))
