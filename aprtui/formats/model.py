@@ -18,7 +18,8 @@ from aprtui.formats.container import Container, Format, StoredTensor
 from aprtui.formats.gguf import read_gguf
 from aprtui.formats.huggingface import find_model_files
 from aprtui.formats.layout.geometry import Geometry
-from aprtui.formats.metadata import ModelConfig, geometry_of, read_config
+from aprtui.formats.metadata import ModelConfig, read_config
+from aprtui.formats.model_geometry import architecture_of, geometry_of
 from aprtui.formats.names import canonical_names
 from aprtui.formats.safetensors import read_safetensors
 from aprtui.formats.tokenizer import TokenizerFacts, read_tokenizer
@@ -52,6 +53,11 @@ class Model:
         """What was opened."""
         return self.container.path
 
+    @property
+    def architecture(self) -> str:
+        """The architecture, "unknown" where the file names none."""
+        return architecture_of(self.config)
+
     @cached_property
     def tokenizer(self) -> TokenizerFacts | None:
         """The tokenizer, read when first asked for; None where the model has none."""
@@ -82,7 +88,7 @@ def open_model(path: Path) -> Model:
         raise FormatError("the header is nested too deeply", file=path) from None
     container = replace(container, path=path, companions={**container.companions, **files.companions})
     config = read_config(container)
-    by_stored_name = canonical_names(config.architecture, tuple(tensor.name for tensor in container.tensors))
+    by_stored_name = canonical_names(architecture_of(config), tuple(tensor.name for tensor in container.tensors))
     tensors = {by_stored_name[tensor.name]: tensor for tensor in container.tensors}
     findings = tuple(_under_canonical_name(finding, by_stored_name) for finding in container.findings)
     return Model(container, config, tensors, findings)

@@ -10,14 +10,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from aprtui.formats.container import StoredTensor
-from aprtui.formats.layout.lazy_steps import apply_steps, join_split, undo_steps
-from aprtui.formats.layout.steps import Stack
-from aprtui.formats.layout.transforms import LayoutRules, Product, hf_to_gguf
+from aprtui.formats.layout.orders import Expected, in_gguf_order, in_hf_order, stored_tensors
+from aprtui.formats.layout.transforms import LayoutRules, hf_to_gguf
 from aprtui.formats.model import Model
 from aprtui.formats.names import RowOrder, gguf_name, row_order
 from aprtui.formats.output_types import Conversion
-from aprtui.formats.views import Aliased, Sliced, Stored, View
-from aprtui.formats.views.shape import Reshaped
+from aprtui.formats.views import Aliased, Stored, View
 
 _HEAD = "output.weight"
 _EMBEDDING = "token_embd.weight"
@@ -89,14 +87,6 @@ class _Models:
     tied: bool
 
 
-@dataclass(frozen=True, slots=True)
-class _Expected:
-    """What one target name must hold."""
-
-    view: View
-    uses: tuple[str, ...]
-
-
 def plan_layout(source: Model, target: Model, reference: Model) -> LayoutPlan:
     """Pair the tensors of two models.
 
@@ -110,14 +100,14 @@ def plan_layout(source: Model, target: Model, reference: Model) -> LayoutPlan:
     impossible: dict[str, str] = {}
     explained: dict[str, str] = {}
     if orders == (RowOrder.HF, RowOrder.GGUF):
-        expected = _forwards(source, rules, impossible)
-        explained.update(rules.dropped(tuple(_with_data(source))))
+        expected = in_gguf_order(source, rules, impossible)
+        explained.update(rules.dropped(tuple(stored_tensors(source))))
     elif orders == (RowOrder.GGUF, RowOrder.HF):
-        expected = _backwards(source, target, rules, impossible)
-        explained.update(rules.dropped(tuple(_with_data(target))))
+        expected = in_hf_order(source, tuple(target.tensors), rules, impossible)
+        explained.update(rules.dropped(tuple(stored_tensors(target))))
         explained.update({product.name: product.rule for product in rules.products(()) if not product.sources})
     else:
-        expected = {name: _Expected(Stored(tensor), (name,)) for name, tensor in _with_data(source).items()}
+        expected = {name: Expected(Stored(tensor), (name,)) for name, tensor in stored_tensors(source).items()}
     head = next((name for name in map(head_name, (source, target)) if name != "lm_head.weight"), "lm_head.weight")
     models = _Models(source, target, head, bool(reference.config.values.get("tie_word_embeddings")))
     _expect_tied_head(models, expected, explained)
@@ -141,63 +131,11 @@ def embedding_name(model: Model) -> str | None:
 
 
 def _name_of_role(model: Model, role: str) -> str | None:
-    architecture = model.config.architecture
+    architecture = model.architecture
     return next((name for name in model.tensors if gguf_name(architecture, name) == role), None)
 
 
-def _with_data(model: Model) -> dict[str, StoredTensor]:
-    return {name: tensor for name, tensor in model.tensors.items() if not tensor.is_placeholder}
-
-
-def _forwards(source: Model, rules: LayoutRules, impossible: dict[str, str]) -> dict[str, _Expected]:
-    """Hugging Face's order to GGUF's."""
-    stored = _with_data(source)
-    expected = {}
-    for product in rules.products(tuple(stored)):
-        views = [Stored(stored[name]) for name in product.sources]
-        try:
-            view = apply_steps(views, product.steps, product.rule)
-        except (ValueError, IndexError) as error:
-            impossible[product.name] = f"{product.rule}: {error}"
-            continue
-        expected[product.name] = _Expected(view, product.sources)
-    return expected
-
-
-def _backwards(source: Model, target: Model, rules: LayoutRules, impossible: dict[str, str]) -> dict[str, _Expected]:
-    """GGUF's order to Hugging Face's: the rules undone for the names that the target holds."""
-    stored = _with_data(source)
-    by_source: dict[str, list[Product]] = {}
-    for product in rules.products(tuple(dict.fromkeys((*target.tensors, *stored)))):
-        for name in product.sources:
-            by_source.setdefault(name, []).append(product)
-    expected = {}
-    for name, products in by_source.items():
-        available = [product for product in products if product.name in stored]
-        if not available or (name not in target.tensors and name not in stored):
-            continue
-        try:
-            view = _undone(name, available, stored)
-        except (ValueError, IndexError) as error:
-            impossible[name] = f"{products[0].rule}: {error}"
-            continue
-        if view is not None:
-            expected[name] = _Expected(view, tuple(product.name for product in available))
-    return expected
-
-
-def _undone(name: str, products: list[Product], stored: Mapping[str, StoredTensor]) -> View | None:
-    first = products[0]
-    whole = Stored(stored[first.name])
-    if first.steps and isinstance(first.steps[0], Stack):
-        index = first.sources.index(name)
-        return Reshaped(Sliced(whole, index, index + 1), whole.shape[1:])
-    if len(products) > 1:
-        return join_split([(Stored(stored[part.name]), part.steps) for part in products], first.rule)
-    return undo_steps(whole, first.steps, f"{first.rule}, undone") if first.steps else whole
-
-
-def _expect_tied_head(models: _Models, expected: dict[str, _Expected], explained: dict[str, str]) -> None:
+def _expect_tied_head(models: _Models, expected: dict[str, Expected], explained: dict[str, str]) -> None:
     """A tied head may be absent, a placeholder, or written out as a copy of the embedding."""
     for model, side in ((models.source, "source"), (models.target, "target")):
         head = model.tensors.get(models.head)
@@ -206,19 +144,19 @@ def _expect_tied_head(models: _Models, expected: dict[str, _Expected], explained
     embedding = embedding_name(models.source)
     if not models.tied or embedding is None or models.head in expected:
         return
-    if models.head in _with_data(models.target):
+    if models.head in stored_tensors(models.target):
         view = expected[embedding].view if embedding in expected else Stored(models.source.tensors[embedding])
-        expected[models.head] = _Expected(Aliased(view, "tied head: a copy of the embedding"), (embedding,))
+        expected[models.head] = Expected(Aliased(view, "tied head: a copy of the embedding"), (embedding,))
 
 
 def _match(
     models: _Models,
-    expected: dict[str, _Expected],
+    expected: dict[str, Expected],
     explained: dict[str, str],
     impossible: dict[str, str],
     rules: LayoutRules,
 ) -> LayoutPlan:
-    held = _with_data(models.target)
+    held = stored_tensors(models.target)
     pairs = [
         TensorPair(name, expected[name].view, tensor, expected[name].uses)
         for name, tensor in held.items()
@@ -228,7 +166,7 @@ def _match(
     paired = {pair.name for pair in pairs}
     accounted = paired | set(explained) | set(impossible)
     used = {name for item in expected.values() for name in item.uses}
-    wanted = (*expected, *(name for name in _with_data(models.source) if name not in used))
+    wanted = (*expected, *(name for name in stored_tensors(models.source) if name not in used))
     return LayoutPlan(
         pairs=tuple(pairs),
         missing=tuple(dict.fromkeys(name for name in wanted if name not in accounted)),
@@ -245,7 +183,7 @@ def _match(
     )
 
 
-def _head_held_by_embedding(models: _Models, expected: dict[str, _Expected]) -> list[TensorPair]:
+def _head_held_by_embedding(models: _Models, expected: dict[str, Expected]) -> list[TensorPair]:
     """A source that writes a tied head out, against a target that leaves it to its embedding."""
     embedding = embedding_name(models.target)
     if not models.tied or models.head not in expected or models.head in models.target.tensors or embedding is None:
