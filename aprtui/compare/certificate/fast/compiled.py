@@ -7,14 +7,18 @@ from typing import TypeVar, cast
 
 import numba
 import numpy as np
+from llvmlite import ir
+from numba import types
+from numba.extending import intrinsic
 from numpy.typing import NDArray
 
 Bytes = NDArray[np.uint8]
+Flags = NDArray[np.bool_]
 Ints = NDArray[np.int32]
 Floats = NDArray[np.float32]
 Doubles = NDArray[np.float64]
-Work = tuple[Bytes, Floats, Floats, Floats, Floats]
-"""Scratch of one block: codes, levels, step and offset of each sub-block, and what a fit needs."""
+Work = tuple[Bytes, Floats, Floats, Floats, Floats, Floats]
+"""Scratch of one block: codes, levels, step and offset of each sub-block, what a fit needs; and the table of levels."""
 
 Function = TypeVar("Function", bound=Callable[..., object])
 
@@ -26,4 +30,22 @@ def compiled(function: Function) -> Function:
 
 def compiled_sums(function: Function) -> Function:
     """Compile sums in any order: of float64 terms, far more exact than any bound they are held against."""
-    return cast(Function, numba.njit(nogil=True, cache=True, fastmath={"reassoc"})(function))
+    return cast(Function, numba.njit(nogil=True, cache=True, fastmath={"reassoc", "nsz"})(function))
+
+
+def compiled_extremes(function: Function) -> Function:
+    """Compile comparisons of values that are known to be finite."""
+    return cast(Function, numba.njit(nogil=True, cache=True, fastmath={"nnan", "nsz"})(function))
+
+
+def _power_below(_typing_context: object, _value: object) -> tuple[object, object]:
+    def generate(_context: object, builder: ir.IRBuilder, _signature: object, arguments: tuple[ir.Value]) -> ir.Value:
+        bits = builder.bitcast(arguments[0], ir.IntType(64))
+        exponent = builder.and_(bits, ir.Constant(ir.IntType(64), 0x7FF0000000000000))
+        return builder.bitcast(exponent, ir.DoubleType())
+
+    return types.float64(types.float64), generate
+
+
+power_below = cast(Callable[[float], float], intrinsic(_power_below))
+"""The largest power of two that is not above a normal float64: its exponent without its mantissa."""

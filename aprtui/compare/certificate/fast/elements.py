@@ -1,44 +1,44 @@
-"""Loops over the elements of half a sub-block: extremes, cells, sums.
+"""Loops over the elements of a sub-block: extremes, cells, sums.
 
-Sixteen elements at a time, a length that compilers know how to turn into vector code; every sub-block is one or
-two of them. The clauses' arithmetic is that of the numpy reference, operation by operation.
+The clauses' arithmetic is that of the numpy reference, operation by operation. Where a loop runs over sixteen
+elements, half or all of a sub-block, that was measured to give vector code where a variable length does not.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from aprtui.compare.certificate.fast.compiled import Bytes, Floats, Ints, compiled, compiled_sums
+from aprtui.compare.certificate.fast.compiled import Bytes, Floats, Ints, compiled, compiled_extremes, compiled_sums
 
 RUN = 16
 """Elements per loop."""
 
 _HALF = np.float32(0.5)
 _I = np.int32
-_MAGNITUDE = np.int32(0x7FFFFFFF)
+_MAGNITUDE = np.uint32(0x7FFFFFFF)
+_INFINITY = np.uint32(0x7F800000)
 
 
 @compiled
-def extremes(bits: Ints, low: np.int32, high: np.int32) -> tuple[np.int32, np.int32]:
-    """Smallest and largest float32 of 16, as integers in the order of the floats; NaN lies beyond infinity.
+def all_finite(bits: Ints) -> bool:
+    """Whether no float32 is an inf or a NaN.
 
     Args:
-        bits: int32 [16]; the floats' bits.
-        low: Smallest so far, in this order.
-        high: Largest so far.
+        bits: int32 [elements]; the floats' bits.
     """
-    small, large = _I(low), _I(high)
-    for j in range(RUN):
-        ordered = _I(bits[j] ^ ((bits[j] >> _I(31)) & _MAGNITUDE))
-        small = min(small, ordered)
-        large = max(large, ordered)
-    return small, large
+    largest = np.uint32(0)
+    for j in range(len(bits)):
+        largest = max(largest, np.uint32(bits[j]) & _MAGNITUDE)
+    return bool(largest < _INFINITY)
 
 
-@compiled
-def unordered(value: np.int32) -> np.int32:
-    """The bits of the float32 that stands at this place in the order of `extremes`."""
-    return value ^ ((value >> 31) & 0x7FFFFFFF)
+@compiled_extremes
+def extremes(x: Floats) -> tuple[np.float32, np.float32]:
+    """Smallest and largest of finite values, float32 [elements]."""
+    low, high = x[0], x[0]
+    for j in range(len(x)):
+        low, high = min(low, x[j]), max(high, x[j])
+    return low, high
 
 
 @compiled
@@ -112,9 +112,9 @@ def worst_uneven(x: Floats, code: Bytes, fit: Floats, lower: Floats, upper: Floa
 
 @compiled_sums
 def sum_squares(x: Floats, level: Floats, inverse: np.float32, offset: np.float32) -> float:
-    """Sum of ((x + offset) * inverse - level)² over 16 elements."""
+    """Sum of ((x + offset) * inverse - level)² over the elements."""
     total = 0.0
-    for j in range(RUN):
+    for j in range(len(x)):
         e = np.float64((x[j] + offset) * inverse - level[j])
         total += e * e
     return total
@@ -124,9 +124,9 @@ def sum_squares(x: Floats, level: Floats, inverse: np.float32, offset: np.float3
 def sums_weighted(
     x: Floats, level: Floats, inverse: np.float32, offset: np.float32
 ) -> tuple[float, float, float, float]:
-    """Sums of e², |x| e², |x| and x² over 16 elements."""
+    """Sums of e², |x| e², |x| and x² over the elements."""
     plain, weighted, size, square = 0.0, 0.0, 0.0, 0.0
-    for j in range(RUN):
+    for j in range(len(x)):
         e = np.float64((x[j] + offset) * inverse - level[j])
         a = np.float64(abs(x[j]))
         plain += e * e
@@ -140,9 +140,9 @@ def sums_weighted(
 def sums_absolute(
     x: Floats, level: Floats, inverse: np.float32, offset: np.float32
 ) -> tuple[float, float, float, float]:
-    """Sums of e², |x| |e|, |x| and |e| over 16 elements."""
+    """Sums of e², |x| |e|, |x| and |e| over the elements."""
     plain, weighted, size, absolute = 0.0, 0.0, 0.0, 0.0
-    for j in range(RUN):
+    for j in range(len(x)):
         e = abs(np.float64((x[j] + offset) * inverse - level[j]))
         a = np.float64(abs(x[j]))
         plain += e * e
@@ -154,8 +154,8 @@ def sums_absolute(
 
 @compiled
 def count_larger(x: Floats, limit: np.float32) -> np.int32:
-    """How many of 16 elements have a magnitude above the limit."""
+    """How many elements have a magnitude above the limit."""
     count = _I(0)
-    for j in range(RUN):
+    for j in range(len(x)):
         count += _I(abs(x[j]) > limit)
     return count

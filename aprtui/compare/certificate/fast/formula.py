@@ -5,19 +5,13 @@ from __future__ import annotations
 import numpy as np
 
 from aprtui.compare.certificate.codes import LEVEL_ALLOWANCE, OFFSET_ALLOWANCE
-from aprtui.compare.certificate.fast.compiled import Bytes, Doubles, Floats, Ints, compiled
+from aprtui.compare.certificate.fast.compiled import Bytes, Doubles, Flags, Floats, Ints, compiled
 from aprtui.compare.certificate.fast.decode import decode_codes
-from aprtui.compare.certificate.fast.elements import RUN, extremes, outside_even, unordered, worst_even
+from aprtui.compare.certificate.fast.elements import RUN, all_finite, extremes, outside_even, worst_even
 from aprtui.compare.certificate.fast.scalars import SMALLEST_SCALE, against_formula, formula_step
 from aprtui.compare.certificate.formula_scale import ULP_SLACK
 
 _F = np.float32
-LARGEST_FINITE = np.int32(0x7F7FFFFF)
-"""The largest finite float32 in the order of `elements.extremes`."""
-
-SMALLEST_FINITE = np.int32(~0x7F7FFFFF)
-"""The smallest."""
-
 _HALF = np.float32(0.5)
 
 
@@ -38,69 +32,75 @@ def set_levels(fit: Floats, facts: Doubles) -> None:
 
 @compiled
 def formula_blocks(  # noqa: PLR0917
-    kind: int, source: Floats, bits: Ints, raw: Bytes, half: Floats, facts: Doubles, out: Doubles, flags: Bytes
+    kind: int,
+    source: Floats,
+    runs: Floats,
+    bits: Ints,
+    raw: Bytes,
+    half: Floats,
+    facts: Doubles,
+    out: Doubles,
+    flags: Flags,
 ) -> None:
     """Measure blocks under the formula.
 
     Args:
         kind: Number of the type.
         source: float32 [n, 32].
+        runs: float32 [n, 2, 16]; the same memory.
         bits: int32 [n, 32]; the same memory.
         raw: uint8 [n, nbytes].
         half: float32 [65536]; value of each f16.
         facts: float64; see `measure.facts_of`.
-        out: float64 [n, 3], written: steps outside of cells, distance from the formula in ULP, clipped elements.
-        flags: uint8 [n, 5], written: 1 where decided, the scale is rounded, the scale is cut, clause c is violated,
+        out: float64 [3, n], written: steps outside of cells, distance from the formula in ULP, clipped elements.
+        flags: bool [5, n], written: decided, the scale is rounded, the scale is cut, clause c is violated,
             codes need another scale than the stored one.
     """
     symmetric, bias = facts[1] != 0, _F(facts[8])
     code, level, fit = np.empty(32, np.uint8), np.empty(32, np.float32), np.empty(7, np.float32)
-    ordered = np.empty(2, np.int32)
-    ends = ordered.view(np.float32)
+    low_levels, high_levels = level[:RUN], level[RUN:]
     set_levels(fit, facts)
     largest_level = _F(facts[3])
     for i in range(len(source)):
         x, block = source[i], raw[i]
-        low, high = extremes(bits[i, :RUN], LARGEST_FINITE, SMALLEST_FINITE)
-        low, high = extremes(bits[i, RUN:], low, high)
         step = half[np.uint16(block[0]) | np.uint16(np.uint16(block[1]) << np.uint16(8))]
         offset = _F(0)
         if not symmetric:
             offset = -half[np.uint16(block[2]) | np.uint16(np.uint16(block[3]) << np.uint16(8))]
-        finite = abs(step) < np.inf and abs(offset) < np.inf and high <= LARGEST_FINITE and low >= SMALLEST_FINITE
-        flags[i, 0] = finite
+        finite = abs(step) < np.inf and abs(offset) < np.inf and all_finite(bits[i])
+        flags[0, i] = finite
         if not finite:
             continue
-        ordered[0], ordered[1] = unordered(low), unordered(high)
+        low, high = extremes(x)
         decode_codes(kind, block, code)
         for j in range(32):
             level[j] = _F(code[j]) - bias
-        formula = formula_step(np.float64(ends[0]), np.float64(ends[1]), np.float64(step), facts)
+        formula = formula_step(np.float64(low), np.float64(high), np.float64(step), facts)
         ulp, cut = against_formula(np.float64(step), formula)
         if not symmetric:
-            ulp_offset, cut_offset = against_formula(-np.float64(offset), np.float64(ends[0]))
+            ulp_offset, cut_offset = against_formula(-np.float64(offset), np.float64(low))
             ulp, cut = max(ulp, ulp_offset), cut and cut_offset
-        out[i, 1], out[i, 2] = ulp, 0.0
-        flags[i, 1], flags[i, 2] = ulp <= 0.5 + ULP_SLACK, cut
-        flags[i, 3] = step == 0 and abs(formula) > SMALLEST_SCALE
-        flags[i, 4] = False
-        out[i, 0] = 0.0
+        out[1, i], out[2, i] = ulp, 0.0
+        flags[1, i], flags[2, i] = ulp <= 0.5 + ULP_SLACK, cut
+        flags[3, i] = step == 0 and abs(formula) > SMALLEST_SCALE
+        flags[4, i] = False
+        out[0, i] = 0.0
         if step == 0:
             continue
         set_fit(fit, step, offset, largest_level)
-        outside, clipped = outside_even(x[:RUN], level[:RUN], fit)
-        outside_high, clipped_high = outside_even(x[RUN:], level[RUN:], fit)
-        out[i, 2] = clipped + clipped_high
+        outside, clipped = outside_even(runs[i, 0], low_levels, fit)
+        outside_high, clipped_high = outside_even(runs[i, 1], high_levels, fit)
+        out[2, i] = clipped + clipped_high
         if outside + outside_high == 0:
             continue
         under_stored = worst_even(x, level, fit)
         unrounded = _F(formula)
         if unrounded == 0:
-            flags[i, 4] = True
+            flags[4, i] = True
             continue
-        set_fit(fit, unrounded, _F(0) if symmetric else -ends[0], largest_level)
+        set_fit(fit, unrounded, _F(0) if symmetric else -low, largest_level)
         if not abs(fit[0]) < np.inf:
-            flags[i, 0] = False
+            flags[0, i] = False
             continue
-        out[i, 0] = min(under_stored, worst_even(x, level, fit))
-        flags[i, 4] = out[i, 0] == 0
+        out[0, i] = min(under_stored, worst_even(x, level, fit))
+        flags[4, i] = out[0, i] == 0

@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aprtui.compare.certificate import reference
-from aprtui.compare.certificate.blocks import SMALLEST_NORMAL, Blocks
+from aprtui.compare.certificate.blocks import Blocks
 from aprtui.compare.certificate.fast import decode
+from aprtui.compare.certificate.fast.elements import RUN
 from aprtui.compare.certificate.fast.formula import formula_blocks
 from aprtui.compare.certificate.fast.searched import searched_blocks
 from aprtui.compare.certificate.intervals import scale_before_rounding, trial_line, trial_scale
@@ -22,6 +23,9 @@ from aprtui.formats.codecs.block_layout import get_scale
 
 HALF = np.arange(65536, dtype=np.uint16).view(np.float16).astype(np.float32)
 """Value of each f16."""
+
+SMALLEST_NORMAL_BITS = 0x0400
+"""Bits of the smallest normal f16."""
 
 _NUMBERS = {
     DType.Q8_0: decode.Q8_0,
@@ -63,9 +67,9 @@ def measure_blocks(
     """Measure every clause on some blocks; see `reference.measure_blocks`."""
     weights = importance_matrix and kind.takes_weights
     raw = np.ascontiguousarray(raw)
-    size = np.abs(get_scale(kind.layout, raw))
-    zero = size == 0
-    subnormal = (size < SMALLEST_NORMAL) & ~zero
+    magnitude = get_scale(kind.layout, raw).view(np.uint16) & np.uint16(0x7FFF)
+    zero = magnitude == 0
+    subnormal = (magnitude < SMALLEST_NORMAL_BITS) & ~zero
     weighted: ClauseMeasures | None = None
     if kind.formula:
         plain, clipped, decided = _formula(kind, source, raw)
@@ -94,24 +98,24 @@ def _formula(
     kind: CertificateType, source: NDArray[np.float32], raw: NDArray[np.uint8]
 ) -> tuple[ClauseMeasures, NDArray[np.int64], Flags]:
     blocks = len(source)
-    out, flags = np.zeros((blocks, 3)), np.zeros((blocks, 5), np.uint8)
+    out, flags = np.zeros((3, blocks)), np.zeros((5, blocks), np.bool_)
     number = _NUMBERS[kind.layout.dtype]
-    formula_blocks(number, source, source.view(np.int32), raw, HALF, facts_of(kind, False), out, flags)
-    truth = flags.T.astype(np.bool_)
+    runs, bits = source.reshape(blocks, 2, RUN), source.view(np.int32)
+    formula_blocks(number, source, runs, bits, raw, HALF, facts_of(kind, False), out, flags)
     plain = ClauseMeasures(
-        codes=~(out[:, 0] <= 0),
-        scales=~truth[1],
-        scales_cut=~truth[2],
+        codes=~(out[0] <= 0),
+        scales=~flags[1],
+        scales_cut=~flags[2],
         excusable=np.zeros(blocks, np.bool_),
-        inexcusable=~truth[1],
-        zeros=truth[3],
-        other_scale=truth[4],
-        code_steps=out[:, 0],
-        scale_ulp=out[:, 1],
+        inexcusable=~flags[1],
+        zeros=flags[3],
+        other_scale=flags[4],
+        code_steps=out[0],
+        scale_ulp=out[1],
         error_ratio=np.zeros(blocks),
         step_ratio=np.zeros(blocks),
     )
-    return plain, out[:, 2].astype(np.int64), truth[0]
+    return plain, out[2].astype(np.int64), flags[0]
 
 
 def _searched(
@@ -122,20 +126,21 @@ def _searched(
     Of formula types only those with an importance matrix mean anything.
     """
     blocks = len(source)
-    out, flags = np.zeros((blocks, 6)), np.zeros((blocks, 2), np.uint8)
+    out, flags = np.zeros((6, blocks)), np.zeros((2, blocks), np.bool_)
     number, facts = _NUMBERS[kind.layout.dtype], facts_of(kind, weights)
-    searched_blocks(number, source, source.view(np.int32), raw, HALF, _table(kind), facts, out, flags)
-    hold = flags.T.astype(np.bool_)
-    decided = hold[1] if kind.formula else hold[0] & hold[1] if weights else hold[0]
-    steps, other = out[:, 0], np.zeros(blocks, np.bool_)
+    parts = source.reshape(blocks, kind.layout.sub_blocks, kind.layout.sub_block)
+    runs, bits = parts.reshape(*parts.shape[:2], -1, RUN), source.view(np.int32)
+    searched_blocks(number, parts, runs, bits, raw, HALF, _table(kind), facts, out, flags)
+    decided = flags[1] if kind.formula else flags[0] & flags[1] if weights else flags[0]
+    steps, other = out[0], np.zeros(blocks, np.bool_)
     open_codes = np.flatnonzero(decided & ~(steps <= 0))
     if len(open_codes):
         rest = Blocks.unpacked(kind, source[open_codes], raw[open_codes])
         fits = open_codes[_other_scale_exists(kind, rest)]
         steps[fits], other[fits] = 0, True
-    plain = _searched_clauses(steps, other, out[:, 2], out[:, 3])
-    weighted = _searched_clauses(steps.copy(), other.copy(), out[:, 4], out[:, 5]) if weights else None
-    return plain, weighted, out[:, 1].astype(np.int64), decided
+    plain = _searched_clauses(steps, other, out[2], out[3])
+    weighted = _searched_clauses(steps.copy(), other.copy(), out[4], out[5]) if weights else None
+    return plain, weighted, out[1].astype(np.int64), decided
 
 
 def _other_scale_exists(kind: CertificateType, blocks: Blocks) -> Flags:
@@ -167,5 +172,7 @@ def _searched_clauses(
 
 @lru_cache
 def _table(kind: CertificateType) -> NDArray[np.float32]:
-    """Levels, lower and upper edges of their cells, float32 [3, codes]."""
+    """Levels, lower and upper edges of their cells, float32 [3, codes]; [3, 0] where levels are one step apart."""
+    if not kind.uneven:
+        return np.zeros((3, 0), np.float32)
     return np.stack([kind.layout.levels, *kind.code_cells]).astype(np.float32)

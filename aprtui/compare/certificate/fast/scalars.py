@@ -10,9 +10,12 @@ import math
 import numpy as np
 
 from aprtui.compare.certificate.blocks import HALF_SMALLEST, SMALLEST_NORMAL
-from aprtui.compare.certificate.fast.compiled import Doubles, compiled
+from aprtui.compare.certificate.fast.compiled import Doubles, compiled, power_below
 from aprtui.compare.certificate.formula_scale import TRUNCATION_SLACK, ULP_SLACK
 from aprtui.compare.certificate.searched_scale import SMALLEST_UNIT
+
+MANTISSA_UNIT = 2.0**-10
+"""f16 has ten bits behind the leading one."""
 
 SMALLEST_SCALE = 2 * HALF_SMALLEST * TRUNCATION_SLACK
 """A formula's value above this does not become zero."""
@@ -24,7 +27,7 @@ SMALLEST_SEARCHED = HALF_SMALLEST * TRUNCATION_SLACK
 @compiled
 def f16_ulp(value: float) -> float:
     """Spacing of f16 at a value, sub-normals included."""
-    return math.ldexp(1.0, math.frexp(max(abs(value), SMALLEST_NORMAL))[1] - 11)
+    return power_below(max(abs(value), SMALLEST_NORMAL)) * MANTISSA_UNIT
 
 
 @compiled
