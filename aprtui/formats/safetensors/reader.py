@@ -81,7 +81,13 @@ def _weight_map(index: Path) -> tuple[dict[str, str], list[str]]:
         raise FormatError("the index has no weight_map", file=index, todo="fetch the model again")
     for name, shard in weight_map.items():
         # A shard lies beside its index: a path would let a downloaded index open any file of the machine.
-        if not isinstance(shard, str) or not shard or Path(shard).name != shard or "\0" in shard or "\\" in shard:
+        if (
+            not isinstance(shard, str)
+            or not shard
+            or Path(shard).name != shard
+            or shard == ".."
+            or set("\0\\") & set(shard)
+        ):
             raise FormatError(f"{shard!r} is not the name of a shard", file=index, place=f"tensor {name}")
     return weight_map, duplicates
 
