@@ -134,6 +134,7 @@ def test_a_long_name_is_a_note(tmp_path):
         (gguf_file(tensors=[tensor(b"t", (32,), 31, 0)]), "Q4_0_4_4, removed"),
         (gguf_file(tensors=[tensor(b"t", (32,), 99, 0)]), "tensor 't' has GGML type 99 .which is not known"),
         (gguf_file(tensors=[tensor(b"t", (1,) * 5, F32, 0)]), "5 dimensions"),
+        (gguf_file(tensors=[tensor(b"t", (0, 2**63), F32, 0)]), "dimension of 9223372036854775808"),
         (gguf_file([key(b"k", 13, b"")]), "type 13, which GGUF does not define"),
         (gguf_file(tensor_count=2**60), "declares 1152921504606846976 tensors"),
         (gguf_file(key_count=2**60), "declares 1152921504606846976 keys"),
@@ -159,7 +160,7 @@ def test_headers_that_cannot_be_used_are_refused(tmp_path, content, reason):
     assert str(path) in str(error.value)
 
 
-@pytest.mark.parametrize("dims", [(2**62,), (2**40, 2**40, 2**40), (2**64 - 1,) * 4, (2**31, 2**31, 2)])
+@pytest.mark.parametrize("dims", [(2**62,), (2**40, 2**40, 2**40), (2**63 - 1,) * 4, (2**31, 2**31, 2)])
 def test_sizes_that_overflow_are_found(tmp_path, dims):
     _, container = _read(tmp_path, gguf_file(tensors=[tensor(b"t", dims, F32, 0)], data=64))
     assert "beyond the file" in container.findings[0].message

@@ -38,6 +38,7 @@ _LEAST_KEY, _LEAST_TENSOR = 13, 24
 # Ten times what the largest published models have; keeps a hostile count from becoming objects.
 _MOST_KEYS, _MOST_TENSORS = 100_000, 1_000_000
 _LONGEST_READ_NAME = 65535
+_LARGEST_DIMENSION = 2**63 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +170,9 @@ def _tensor(path: Path, view: memoryview, place: int, number: int) -> tuple[Decl
         raise FormatError(problem, file=path, place=f"offset {at}", todo="the file is damaged")
     form = _DIMENSIONS[dimensions]
     shape: tuple[int, ...] = form.unpack_from(view, at + 4)[::-1]
+    if max(shape, default=0) > _LARGEST_DIMENSION:
+        problem = f"tensor {name!r} has a dimension of {max(shape)}; GGML counts in 64 bits with sign"
+        raise FormatError(problem, file=path, place=f"offset {at + 4}", todo="the file is damaged")
     at += 4 + form.size
     ggml_type, offset = _TYPE_AND_OFFSET.unpack_from(view, at)
     dtype = GGML_TYPES.get(ggml_type)

@@ -6,7 +6,6 @@ llama.cpp demands that every tensor starts where the one before it in the file e
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections import defaultdict
 from dataclasses import dataclass
 
@@ -54,14 +53,13 @@ def _extents(header: GgufHeader) -> list[_Extent]:
     # A header without data that starts beyond the file has room for nothing.
     data = max(0, header.file.size - header.data_start)
     starts = sorted({tensor.offset for tensor in header.tensors})
-    ends = [*starts[1:], max(data, starts[-1])] if starts else []
+    ends = dict(zip(starts, [*starts[1:], max(data, starts[-1])], strict=True)) if starts else {}
     extents = []
     for tensor in header.tensors:
         nbytes = stored_bytes(tensor.dtype, tensor.shape)
-        padded = stored_bytes(tensor.dtype, tensor.shape, padded_rows=True)
+        padded = stored_bytes(tensor.dtype, tensor.shape, padded_rows=True) if nbytes is None else nbytes
         assert padded is not None
-        end = ends[bisect_right(starts, tensor.offset) - 1]
-        extents.append(_Extent(tensor, padded, end - tensor.offset, nbytes is not None))
+        extents.append(_Extent(tensor, padded, ends[tensor.offset] - tensor.offset, nbytes is not None))
     return extents
 
 
@@ -77,6 +75,8 @@ def _without_room(extents: list[_Extent], alignment: int) -> dict[int, int]:
             at_offset[extent.tensor.offset].append(index)
     guests = {}
     for members in at_offset.values():
+        if len(members) == 1:
+            continue
         fitting = [index for index in members if _fills(extents[index], alignment)]
         owner = (fitting or members)[-1]
         guests.update({index: owner for index in members if index != owner})

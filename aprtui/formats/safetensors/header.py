@@ -140,9 +140,11 @@ def _counts(value: object) -> tuple[int, ...] | None:
     """A list of integers from 0 to 2^63 as a tuple, None where it is anything else."""
     if not isinstance(value, list):
         return None
-    # bool is an int in Python, true is no number in JSON.
-    whole = all(isinstance(number, int) and not isinstance(number, bool) and 0 <= number < _LARGEST for number in value)
-    return tuple(value) if whole else None
+    for number in value:
+        # Not isinstance: bool is an int in Python, but true is no number in JSON.
+        if type(number) is not int or not 0 <= number < _LARGEST:
+            return None
+    return tuple(value)
 
 
 def _metadata_findings(path: Path, metadata: dict[str, Any]) -> list[Finding]:
