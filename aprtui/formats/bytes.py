@@ -24,8 +24,8 @@ _U8, _U16, _U32, _U64 = Struct("<B"), Struct("<H"), Struct("<I"), Struct("<Q")
 _I8, _I16, _I32, _I64 = Struct("<b"), Struct("<h"), Struct("<i"), Struct("<q")
 _F32, _F64 = Struct("<f"), Struct("<d")
 
-# More maps than the shards of any published model would only cost address space; fewer would thrash.
-_OPEN_MAPS = 256
+# Each map holds a file descriptor, of which a process may have as few as 256.
+_OPEN_MAPS = 128
 
 
 class FileBytes:
