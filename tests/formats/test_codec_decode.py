@@ -15,6 +15,7 @@ from aprtui.core.dtypes import DType, Family
 from aprtui.core.errors import AprtuiError
 from aprtui.formats.chunk import Chunk
 from aprtui.formats.codecs.decode import decode_chunk
+from aprtui.formats.codecs.encode import encode
 
 NO_REFERENCE = (DType.Q8_1, DType.Q8_K)
 GGML_BLOCKS = [
@@ -210,3 +211,21 @@ except AprtuiError as error:
     value, message = done.stdout.splitlines()
     assert float(value) == scale * 60
     assert "without numba; install numba" in message
+
+
+def test_apr_types_run_on_across_rows() -> None:
+    x = np.random.default_rng(6).standard_normal((3, 15)).astype(np.float32)
+    raw = encode(DType.APR_Q4, x)
+    assert raw.size == 2 * 18
+    got = decode_chunk(Chunk(DType.APR_Q4, raw, 3, 15, 0))
+    scales = raw.reshape(2, 18)[:, :2].copy().view(np.float16).astype(np.float32).repeat(32)[:45].reshape(3, 15)
+    assert got.shape == (3, 15) and np.all(np.abs(got - x) <= 0.51 * scales)
+    codes = np.arange(-60, 60, dtype=np.int8)
+    got = decode_chunk(Chunk(DType.APR_Q8, codes.view(np.uint8), 3, 40, 0, scale=0.25))
+    assert np.array_equal(got, codes.reshape(3, 40) * np.float32(0.25))
+
+
+def test_a_damaged_apr_q4_scale_is_decoded_without_a_warning() -> None:
+    raw = np.full(18, 0x88, np.uint8)
+    raw[:2] = np.array([np.inf], np.float16).view(np.uint8)
+    assert np.isnan(decode_chunk(Chunk(DType.APR_Q4, raw, 1, 32, 0))).all()

@@ -66,14 +66,13 @@ def _from_gguf_package(dtype: DType, blocks: NDArray[np.uint8]) -> NDArray[np.fl
 
 
 def _decode_some(dtype: DType, blocks: NDArray[np.uint8]) -> NDArray[np.float32]:
-    with np.errstate(all="ignore"):  # infinite scales are data, not accidents
-        if dtype in LAYOUTS:
-            return _from_layout(LAYOUTS[dtype], blocks)
-        if dtype == DType.Q8_1:
-            return _from_q8_1(blocks)
-        if dtype == DType.Q8_K:
-            return _from_q8_k(blocks)
-        return _from_gguf_package(dtype, blocks)
+    if dtype in LAYOUTS:
+        return _from_layout(LAYOUTS[dtype], blocks)
+    if dtype == DType.Q8_1:
+        return _from_q8_1(blocks)
+    if dtype == DType.Q8_K:
+        return _from_q8_k(blocks)
+    return _from_gguf_package(dtype, blocks)
 
 
 def decode_blocks(dtype: DType, blocks: NDArray[np.uint8]) -> NDArray[np.float32]:

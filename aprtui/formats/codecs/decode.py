@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from aprtui.core.dtypes import DType, Family
 from aprtui.core.errors import AprtuiError
 from aprtui.formats.chunk import Chunk
+from aprtui.formats.codecs.apr import decode_apr_q4, decode_apr_q8
 from aprtui.formats.codecs.blocks import decode_blocks
 from aprtui.formats.codecs.plain import Numbers, decode_plain
 
@@ -27,25 +28,22 @@ def decode_chunk(chunk: Chunk) -> Numbers:
     Raises:
         AprtuiError: C64 has no real values; a rare GGML type needs a newer gguf package.
     """
-    dtype, shape = chunk.dtype, (chunk.rows, chunk.columns)
+    dtype = chunk.dtype
     if dtype == DType.C64:
         raise AprtuiError("C64 elements are complex numbers and have no real values")
-    if dtype == DType.APR_Q8:
-        from aprtui.formats.codecs.apr import decode_apr_q8  # noqa: PLC0415
-
-        return decode_apr_q8(chunk.data.view(np.int8), np.float32(chunk.scale)).reshape(shape)
-    if dtype.info.family != Family.BLOCK or dtype in _PACKED_FLOATS:
-        return decode_plain(dtype, chunk.data).reshape(shape)
-    blocks = chunk.data.reshape(-1, dtype.info.nbytes)
-    if dtype == DType.APR_Q4:
-        from aprtui.formats.codecs.apr import decode_apr_q4  # noqa: PLC0415
-
-        return decode_apr_q4(blocks).ravel()[: chunk.elements].reshape(shape)
-    return _without_padding(decode_blocks(dtype, blocks), chunk)
+    with np.errstate(all="ignore"):  # infinite and NaN scales are data, not accidents
+        if dtype == DType.APR_Q8:
+            values: Numbers = decode_apr_q8(chunk.data.view(np.int8), np.float32(chunk.scale))
+        elif dtype == DType.APR_Q4:
+            values = decode_apr_q4(chunk.data.reshape(-1, dtype.info.nbytes))
+        elif dtype.info.family != Family.BLOCK or dtype in _PACKED_FLOATS:
+            values = decode_plain(dtype, chunk.data)
+        else:
+            values = decode_blocks(dtype, chunk.data.reshape(-1, dtype.info.nbytes))
+            values = _without_padding(values, chunk) if chunk.row_bytes else values
+    return values.ravel()[: chunk.elements].reshape(chunk.rows, chunk.columns)
 
 
 def _without_padding(values: NDArray[np.float32], chunk: Chunk) -> NDArray[np.float32]:
-    if not chunk.row_bytes:
-        return values.ravel()[: chunk.elements].reshape(chunk.rows, chunk.columns)
     padded = chunk.row_bytes // chunk.dtype.info.nbytes * chunk.dtype.info.block
     return values.reshape(chunk.rows, padded)[:, : chunk.columns]

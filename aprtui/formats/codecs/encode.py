@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from aprtui.core.dtypes import DType
 from aprtui.core.errors import AprtuiError
+from aprtui.formats.codecs.apr import encode_apr_q4
 
 BlockEncoder = Callable[[NDArray[np.float32], NDArray[np.uint8]], None]
 
@@ -67,7 +68,7 @@ def encode(dtype: DType, values: NDArray[np.float32], *, padded_rows: bool = Fal
         dtype: One of `ENCODABLE`. AprQ8 is missing: its scale belongs to a whole tensor (see `apr`).
         values: float32 [rows, columns].
         padded_rows: Fill each row with zeros up to whole blocks (apr's K-quants). Without it such rows are refused.
-            AprQ4 runs on across rows; its last block is filled with zeros in any case.
+            AprQ4 runs on across rows; its last block may be incomplete in any case.
 
     Returns:
         uint8, flat.
@@ -89,8 +90,6 @@ def encode(dtype: DType, values: NDArray[np.float32], *, padded_rows: bool = Fal
     if not np.isfinite(values).all():
         raise AprtuiError(f"{dtype} cannot hold infinities or NaN, and the values contain some")
     if dtype == DType.APR_Q4:
-        from aprtui.formats.codecs.apr import encode_apr_q4  # noqa: PLC0415
-
         return encode_apr_q4(values).ravel()
     return _encode_blocks(dtype, _whole_blocks(dtype, values, padded_rows))
 
