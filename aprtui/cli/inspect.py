@@ -69,7 +69,7 @@ def inspect_lines(model: Model) -> Iterator[str]:
     stored = sum(tensor.nbytes for tensor in tensors)
     yield f"{safe_text(model.path)}"
     yield f"{container.format.value}, {safe_text(container.version)}"
-    yield f"architecture {safe_text(model.config.architecture)}, {parameters:,} parameters, {stored:,} bytes of tensors"
+    yield f"architecture {safe_text(model.architecture)}, {parameters:,} parameters, {stored:,} bytes of tensors"
     yield f"files: {', '.join(safe_text(file.name) for file in container.files)}"
     yield ""
     yield from _findings(model)
@@ -119,7 +119,7 @@ def model_to_json(model: Model) -> dict[str, Any]:
         "path": str(model.path),
         "format": model.format.value,
         "version": model.container.version,
-        "architecture": model.config.architecture,
+        "architecture": model.architecture,
         "files": [str(file) for file in model.container.files],
         "findings": [finding_to_json(finding) for finding in model.findings],
         "lacks": lacking(model),

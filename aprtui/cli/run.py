@@ -43,13 +43,24 @@ def command(playbook: Path, model: Path | None, converter: str | None, output: P
     Exit codes: 0 all pairs hold, 1 one is falsified, 2 the playbook is wrong, 3 the model cannot be read, 5 skipped.
     """
     loaded = load_playbook(playbook)
-    for complaint in loaded.complaints:
-        click.echo(f"{playbook}:{complaint.line}: {safe_text(complaint.key)}: {complaint.message}", err=True)
+    show_complaints(loaded)
     entries = run_playbook(loaded, model or find_model(loaded), converter, jobs)
     evidence = output if output.suffix == ".json" else output / loaded.name / "evidence.json"
     write_evidence(evidence, entries)
     click.echo(f"evidence: {evidence}")
     return int(exit_code(entry.outcome for entry in entries) if entries else ExitCode.SKIPPED)
+
+
+def show_complaints(playbook: Playbook) -> None:
+    """Keys that are overruled, a line each; keys that nothing reads, in one line."""
+    unread = [complaint for complaint in playbook.complaints if complaint.is_unread]
+    for complaint in playbook.complaints:
+        if complaint not in unread:
+            place = f"{safe_text(playbook.path)}:{complaint.line}"
+            click.echo(f"{place}: {safe_text(complaint.key)}: {complaint.message}", err=True)
+    if unread:
+        keys = ", ".join(f"{safe_text(complaint.key)} (line {complaint.line})" for complaint in unread)
+        click.echo(f"{safe_text(playbook.path)}: not read: {keys}", err=True)
 
 
 def find_model(playbook: Playbook) -> Path:

@@ -115,7 +115,5 @@ class Run:
             target = open_model(product)
         except FormatError as error:
             return unreadable_target(opened, product, error)
-        scope = Scope(
-            asked_for=parse_output_type("lossless"), jobs=self.jobs, reference=open_model(self.model)
-        )
+        scope = Scope(asked_for=parse_output_type("lossless"), jobs=self.jobs, reference=open_model(self.model))
         return compare_models(opened, target, scope, progress)

@@ -106,7 +106,7 @@ def _complaints(document: YamlDocument) -> tuple[Complaint, ...]:
         if key in _OVERRULED:
             found.append(Complaint(line, ".".join(key), _OVERRULED[key]))
         elif key not in _USED and not any(used[: len(key)] == key for used in _USED) and _is_outermost(key):
-            found.append(Complaint(line, ".".join(key), "not read"))
+            found.append(Complaint(line, ".".join(key)))
     return tuple(sorted(found, key=lambda complaint: complaint.line))
 
 

@@ -15,12 +15,17 @@ class Complaint:
     Attributes:
         line: Line in the file, from 1.
         key: Dotted key path.
-        message: What is wrong with it or what happens instead.
+        message: What happens instead; empty for a key that nothing reads.
     """
 
     line: int
     key: str
-    message: str
+    message: str = ""
+
+    @property
+    def is_unread(self) -> bool:
+        """Whether the key was only passed over."""
+        return not self.message
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,14 @@ canonical name, which is the name in a checkpoint of transformers' causal langua
 from aprtui.formats.names.canonical import canonical_names
 from aprtui.formats.names.gguf_names import gguf_name
 from aprtui.formats.names.row_order import RowOrder, row_order
-from aprtui.formats.names.templates import known_architectures, model_type_of
+from aprtui.formats.names.templates import checkpoint_names, known_architectures, model_type_of
 
-__all__ = ["RowOrder", "canonical_names", "gguf_name", "known_architectures", "model_type_of", "row_order"]
+__all__ = [
+    "RowOrder",
+    "canonical_names",
+    "checkpoint_names",
+    "gguf_name",
+    "known_architectures",
+    "model_type_of",
+    "row_order",
+]

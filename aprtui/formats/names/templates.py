@@ -128,3 +128,31 @@ def variants(model_type: str) -> tuple[tuple[str, ...], ...]:
 def templates(model_type: str) -> tuple[str, ...]:
     """Templates of all configurations of an architecture, each once."""
     return tuple(dict.fromkeys(name for variant in variants(model_type) for name in variant))
+
+
+def checkpoint_names(architecture: str, product_names: tuple[str, ...], experts: int) -> tuple[str, ...]:
+    """The checkpoint's names behind the tensors that GGUF made of them.
+
+    Args:
+        architecture: In config.json's or GGUF's spelling.
+        product_names: Canonical names of the tensors in GGUF's order.
+        experts: Entries of a stacked tensor.
+
+    Returns:
+        Names in the order of their products; a product of an unknown architecture keeps its name.
+    """
+    model_type = model_type_of(architecture)
+    behind: dict[str, list[str]] = {}
+    for template in templates(model_type) if model_type else ():
+        for product in gguf_side(template):
+            behind.setdefault(product, []).append(template)
+    names: dict[str, None] = {}
+    for product_name in product_names:
+        parsed = parse(product_name)
+        sources = behind.get(parsed.template, [])
+        split = [template for template in sources if template != parsed.template]
+        for template in split or [parsed.template]:
+            filled = parsed.fill(template)
+            count = experts if "{expert}" in filled else 1
+            names.update((filled.replace("{expert}", str(index)), None) for index in range(count))
+    return tuple(names)
