@@ -15,7 +15,7 @@ from aprtui.core.outcomes import Level, Severity
 from aprtui.core.results import TensorResult
 from aprtui.formats.apr import check_footer
 from aprtui.formats.container import Format
-from aprtui.formats.layout.plan import embedding_name
+from aprtui.formats.layout.plan import embedding_name, head_name
 from aprtui.formats.model import Model
 from aprtui.formats.views import Stored
 
@@ -35,14 +35,24 @@ def check_integrity(
     """
     counted = {result.name: result for result in tensors}
     findings: list[Finding] = []
+    tied = bool(source.config.values.get("tie_word_embeddings"))
     for side, model in (("A", source), ("B", target)):
         own = [*model.findings, *_footer(model), *_config_against_shapes(model)]
         own += _non_finite(model, side, counted, read_weights=read_weights)
-        findings += [_on_side(finding, side) for finding in own]
+        findings += [_on_side(finding, side) for finding in _without_repeats(model, own, tied=tied)]
     skipped = () if read_weights or counted else ("NaN and infinity: weights were not read",)
     return judge_level(
         Level.INTEGRITY, findings, checked=len(source.tensors) + len(target.tensors), not_checked=skipped
     )
+
+
+def _without_repeats(model: Model, findings: list[Finding], *, tied: bool) -> list[Finding]:
+    """Findings without those of a tied head that repeat what was found of the embedding it copies."""
+    embedding, head = embedding_name(model), head_name(model)
+    if not tied:
+        return findings
+    known = {finding.message for finding in findings if finding.subject == embedding}
+    return [finding for finding in findings if finding.subject != head or finding.message not in known]
 
 
 def _on_side(finding: Finding, side: str) -> Finding:

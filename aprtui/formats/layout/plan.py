@@ -136,17 +136,30 @@ def _name_of_role(model: Model, role: str) -> str | None:
 
 
 def _expect_tied_head(models: _Models, expected: dict[str, Expected], explained: dict[str, str]) -> None:
-    """A tied head may be absent, a placeholder, or written out as a copy of the embedding."""
+    """A tied head may be absent, a placeholder, or written out as a copy of the embedding.
+
+    A copy in the embedding's own type is held against the product's embedding, which is held against the source: one
+    fault of the embedding is not reported twice.
+    """
     for model, side in ((models.source, "source"), (models.target, "target")):
         head = model.tensors.get(models.head)
         if head is not None and head.is_placeholder:
             explained[models.head] = f"the {side} holds a placeholder without bytes for the tied head"
     embedding = embedding_name(models.source)
-    if not models.tied or embedding is None or models.head in expected:
+    if not models.tied or embedding is None:
         return
-    if models.head in stored_tensors(models.target):
+    if models.head not in stored_tensors(models.target):
+        if models.head in expected:
+            explained[models.head] = "tied head: the target's embedding stands for it"
+        return
+    own = models.target.tensors.get(embedding)
+    if own is not None and own.dtype is models.target.tensors[models.head].dtype:
+        view: View = Stored(own)
+    elif models.head in expected:
+        return
+    else:
         view = expected[embedding].view if embedding in expected else Stored(models.source.tensors[embedding])
-        expected[models.head] = Expected(Aliased(view, "tied head: a copy of the embedding"), (embedding,))
+    expected[models.head] = Expected(Aliased(view, "tied head: a copy of the embedding"), (embedding, models.head))
 
 
 def _match(
@@ -162,7 +175,6 @@ def _match(
         for name, tensor in held.items()
         if name in expected
     ]
-    pairs += _head_held_by_embedding(models, expected)
     paired = {pair.name for pair in pairs}
     accounted = paired | set(explained) | set(impossible)
     used = {name for item in expected.values() for name in item.uses}
@@ -181,13 +193,3 @@ def _match(
             importance_matrix=any(str(key).startswith("quantize.imatrix") for key in models.target.container.metadata),
         ),
     )
-
-
-def _head_held_by_embedding(models: _Models, expected: dict[str, Expected]) -> list[TensorPair]:
-    """A source that writes a tied head out, against a target that leaves it to its embedding."""
-    embedding = embedding_name(models.target)
-    if not models.tied or models.head not in expected or models.head in models.target.tensors or embedding is None:
-        return []
-    item = expected[models.head]
-    view = Aliased(item.view, "tied head: the target's embedding stands for it")
-    return [TensorPair(models.head, view, models.target.tensors[embedding], item.uses)]
