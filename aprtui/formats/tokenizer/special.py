@@ -1,0 +1,83 @@
+"""Special ids and the add-bos and add-eos flags of files beside SafeTensors, as gguf's `SpecialVocab` reads them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+_KINDS = ("unk", "sep", "pad", "cls", "mask")
+
+
+def _token_text(config: Mapping[str, Any], name: str) -> str | None:
+    entry = config.get(name)
+    text = entry.get("content") if isinstance(entry, dict) else entry
+    return text if isinstance(text, str) else None
+
+
+def special_ids(whole: Mapping[str, Any], config: Mapping[str, Any], model: Mapping[str, Any]) -> dict[str, int]:
+    """Id by kind, without bos and eos.
+
+    Args:
+        whole: tokenizer.json.
+        config: tokenizer_config.json, which names tokens.
+        model: config.json, which has ids of its own; they count where tokenizer_config.json names no added token.
+    """
+    raw = whole.get("added_tokens")
+    added = {entry.get("content"): entry.get("id") for entry in raw or () if isinstance(entry, dict)} if raw else {}
+    nested = model.get("text_config")
+    text_model = nested if isinstance(nested, dict) else {}
+    found: dict[str, int] = {}
+    for kind in _KINDS:
+        candidates = (
+            added.get(_token_text(config, f"{kind}_token")),
+            model.get(f"{kind}_token_id"),
+            text_model.get(f"{kind}_token_id"),
+        )
+        for value in candidates:
+            if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
+                found[kind] = value
+                break
+    return found
+
+
+def added_flags(whole: Mapping[str, Any], config: Mapping[str, Any]) -> tuple[bool | None, bool | None]:
+    """Whether bos is put in front of a text and eos behind it; None where no file says.
+
+    The post-processor of tokenizer.json decides, else tokenizer_config.json.
+    """
+    flags: dict[str, bool] = {}
+    post = whole.get("post_processor")
+    processors = post.get("processors", [post]) if isinstance(post, dict) else ()
+    for processor in processors if isinstance(processors, list) else ():
+        if isinstance(processor, dict):
+            _read_processor(processor, config, flags)
+    for kind in ("bos", "eos"):
+        stated = config.get(f"add_{kind}_token")
+        if isinstance(stated, bool):
+            flags.setdefault(kind, stated)
+    return flags.get("bos"), flags.get("eos")
+
+
+def _read_processor(processor: Mapping[str, Any], config: Mapping[str, Any], flags: dict[str, bool]) -> None:
+    kind = processor.get("type")
+    if kind == "ByteLevel":
+        flags.setdefault("bos", False)
+        flags.setdefault("eos", False)
+    elif kind == "RobertaProcessing":
+        flags.update(bos=True, eos=True)
+    elif kind == "TemplateProcessing":
+        template = processor.get("single")
+        if not isinstance(template, list) or len(template) < 2:
+            return
+        first, last = _special_name(template[0]), _special_name(template[-1])
+        starts = {_token_text(config, "bos_token"), _token_text(config, "cls_token")} - {None}
+        if first is not None:
+            flags["bos"] = first in starts or _token_text(config, "bos_token") is None
+        if last is not None:
+            flags["eos"] = True
+
+
+def _special_name(part: object) -> str | None:
+    token = part.get("SpecialToken") if isinstance(part, dict) else None
+    name = token.get("id") if isinstance(token, dict) else None
+    return name if isinstance(name, str) else None
