@@ -17,25 +17,39 @@ Flags = NDArray[np.bool_]
 Ints = NDArray[np.int32]
 Floats = NDArray[np.float32]
 Doubles = NDArray[np.float64]
-Work = tuple[Bytes, Floats, Floats, Floats, Floats, Floats]
-"""Scratch of one block: codes, levels, step and offset of each sub-block, what a fit needs; and the table of levels."""
+Work = tuple[Bytes, Floats, Floats, Floats, Floats]
+"""Scratch of one block: uint8 codes [block], float32 levels [block], steps [16], offsets [16], a fit's numbers [7]."""
 
 Function = TypeVar("Function", bound=Callable[..., object])
 
 
+OPTIONS = {
+    "nogil": True,
+    "cache": True,
+    "error_model": "numpy",  # no branch for a division by zero
+    "_nrt": False,  # no reference counts: for the many small slices they cost more than the arithmetic
+}
+"""Nothing compiled here may allocate; callers hand in the scratch memory."""
+
+
 def compiled(function: Function) -> Function:
     """Compile with IEEE arithmetic: decisions must not depend on the order of operations."""
-    return cast(Function, numba.njit(nogil=True, cache=True)(function))
+    return cast(Function, numba.njit(**OPTIONS)(function))
+
+
+def inlined(function: Function) -> Function:
+    """Compile as `compiled`, into every caller: a call with arrays costs more than these functions do."""
+    return cast(Function, numba.njit(**OPTIONS, forceinline=True)(function))
 
 
 def compiled_sums(function: Function) -> Function:
     """Compile sums in any order: of float64 terms, far more exact than any bound they are held against."""
-    return cast(Function, numba.njit(nogil=True, cache=True, fastmath={"reassoc", "nsz"})(function))
+    return cast(Function, numba.njit(**OPTIONS, forceinline=True, fastmath={"reassoc", "nsz"})(function))
 
 
 def compiled_extremes(function: Function) -> Function:
     """Compile comparisons of values that are known to be finite."""
-    return cast(Function, numba.njit(nogil=True, cache=True, fastmath={"nnan", "nsz"})(function))
+    return cast(Function, numba.njit(**OPTIONS, forceinline=True, fastmath={"nnan", "nsz"})(function))
 
 
 def _power_below(_typing_context: object, _value: object) -> tuple[object, object]:

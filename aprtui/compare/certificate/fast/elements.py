@@ -8,7 +8,15 @@ from __future__ import annotations
 
 import numpy as np
 
-from aprtui.compare.certificate.fast.compiled import Bytes, Floats, Ints, compiled, compiled_extremes, compiled_sums
+from aprtui.compare.certificate.fast.compiled import (
+    Bytes,
+    Floats,
+    Ints,
+    compiled,
+    compiled_extremes,
+    compiled_sums,
+    inlined,
+)
 
 RUN = 16
 """Elements per loop."""
@@ -19,7 +27,7 @@ _MAGNITUDE = np.uint32(0x7FFFFFFF)
 _INFINITY = np.uint32(0x7F800000)
 
 
-@compiled
+@inlined
 def all_finite(bits: Ints) -> bool:
     """Whether no float32 is an inf or a NaN.
 
@@ -41,7 +49,7 @@ def extremes(x: Floats) -> tuple[np.float32, np.float32]:
     return low, high
 
 
-@compiled
+@inlined
 def outside_even(x: Floats, level: Floats, fit: Floats) -> tuple[np.int32, np.int32]:
     """How many of 16 elements lie outside their code's cell, and how many beyond the last level by half a step.
 
@@ -62,7 +70,7 @@ def outside_even(x: Floats, level: Floats, fit: Floats) -> tuple[np.int32, np.in
     return outside, clipped
 
 
-@compiled
+@inlined
 def outside_uneven(x: Floats, code: Bytes, fit: Floats, lower: Floats, upper: Floats) -> tuple[np.int32, np.int32]:
     """As `outside_even`, for levels that are not one step apart.
 
@@ -152,7 +160,7 @@ def sums_absolute(
     return plain, weighted, size, absolute
 
 
-@compiled
+@inlined
 def count_larger(x: Floats, limit: np.float32) -> np.int32:
     """How many elements have a magnitude above the limit."""
     count = _I(0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from aprtui.compare.certificate.codes import LEVEL_ALLOWANCE, OFFSET_ALLOWANCE
-from aprtui.compare.certificate.fast.compiled import Bytes, Doubles, Flags, Floats, Ints, compiled
+from aprtui.compare.certificate.fast.compiled import Bytes, Doubles, Flags, Floats, Ints, Work, compiled, inlined
 from aprtui.compare.certificate.fast.decode import decode_codes
 from aprtui.compare.certificate.fast.elements import RUN, all_finite, extremes, outside_even, worst_even
 from aprtui.compare.certificate.fast.scalars import SMALLEST_SCALE, against_formula, formula_step
@@ -15,7 +15,7 @@ _F = np.float32
 _HALF = np.float32(0.5)
 
 
-@compiled
+@inlined
 def set_fit(fit: Floats, step: np.float32, offset: np.float32, largest_level: np.float32) -> None:
     """Fill what `elements.outside_even` needs of a step and an offset: 1 / step, offset, allowance."""
     inverse = _F(1) / step
@@ -23,7 +23,7 @@ def set_fit(fit: Floats, step: np.float32, offset: np.float32, largest_level: np
     fit[2] = LEVEL_ALLOWANCE * largest_level + OFFSET_ALLOWANCE * abs(offset * inverse)
 
 
-@compiled
+@inlined
 def set_levels(fit: Floats, facts: Doubles) -> None:
     """Fill the lowest and highest level, and the values half a step beyond them."""
     fit[3], fit[4] = facts[6], facts[7]
@@ -39,6 +39,7 @@ def formula_blocks(  # noqa: PLR0917
     raw: Bytes,
     half: Floats,
     facts: Doubles,
+    work: Work,
     out: Doubles,
     flags: Flags,
 ) -> None:
@@ -52,13 +53,14 @@ def formula_blocks(  # noqa: PLR0917
         raw: uint8 [n, nbytes].
         half: float32 [65536]; value of each f16.
         facts: float64; see `measure.facts_of`.
+        work: Scratch.
         out: float64 [3, n], written: steps outside of cells, distance from the formula in ULP, clipped elements.
         flags: bool [5, n], written: decided, the scale is rounded, the scale is cut, clause c is violated,
             codes need another scale than the stored one.
     """
     symmetric, bias = facts[1] != 0, _F(facts[8])
-    code, level, fit = np.empty(32, np.uint8), np.empty(32, np.float32), np.empty(7, np.float32)
-    low_levels, high_levels = level[:RUN], level[RUN:]
+    code, level, _, _, fit = work
+    level_runs = level.reshape(2, RUN)
     set_levels(fit, facts)
     largest_level = _F(facts[3])
     for i in range(len(source)):
@@ -88,8 +90,8 @@ def formula_blocks(  # noqa: PLR0917
         if step == 0:
             continue
         set_fit(fit, step, offset, largest_level)
-        outside, clipped = outside_even(runs[i, 0], low_levels, fit)
-        outside_high, clipped_high = outside_even(runs[i, 1], high_levels, fit)
+        outside, clipped = outside_even(runs[i, 0], level_runs[0], fit)
+        outside_high, clipped_high = outside_even(runs[i, 1], level_runs[1], fit)
         out[2, i] = clipped + clipped_high
         if outside + outside_high == 0:
             continue

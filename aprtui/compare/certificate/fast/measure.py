@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from aprtui.compare.certificate import reference
 from aprtui.compare.certificate.blocks import Blocks
 from aprtui.compare.certificate.fast import decode
+from aprtui.compare.certificate.fast.compiled import Work
 from aprtui.compare.certificate.fast.elements import RUN
 from aprtui.compare.certificate.fast.formula import formula_blocks
 from aprtui.compare.certificate.fast.searched import searched_blocks
@@ -101,7 +102,7 @@ def _formula(
     out, flags = np.zeros((3, blocks)), np.zeros((5, blocks), np.bool_)
     number = _NUMBERS[kind.layout.dtype]
     runs, bits = source.reshape(blocks, 2, RUN), source.view(np.int32)
-    formula_blocks(number, source, runs, bits, raw, HALF, facts_of(kind, False), out, flags)
+    formula_blocks(number, source, runs, bits, raw, HALF, facts_of(kind, False), _work(kind), out, flags)
     plain = ClauseMeasures(
         codes=~(out[0] <= 0),
         scales=~flags[1],
@@ -130,7 +131,8 @@ def _searched(
     number, facts = _NUMBERS[kind.layout.dtype], facts_of(kind, weights)
     parts = source.reshape(blocks, kind.layout.sub_blocks, kind.layout.sub_block)
     runs, bits = parts.reshape(*parts.shape[:2], -1, RUN), source.view(np.int32)
-    searched_blocks(number, parts, runs, bits, raw, HALF, _table(kind), facts, out, flags)
+    bounds_work = np.empty((7, kind.layout.sub_blocks))
+    searched_blocks(number, parts, runs, bits, raw, HALF, _table(kind), facts, _work(kind), bounds_work, out, flags)
     decided = flags[1] if kind.formula else flags[0] & flags[1] if weights else flags[0]
     steps, other = out[0], np.zeros(blocks, np.bool_)
     open_codes = np.flatnonzero(decided & ~(steps <= 0))
@@ -168,6 +170,12 @@ def _searched_clauses(
         error_ratio=error,
         step_ratio=step,
     )
+
+
+def _work(kind: CertificateType) -> Work:
+    block = kind.layout.block
+    steps, offsets, fit = np.zeros(16, np.float32), np.zeros(16, np.float32), np.zeros(7, np.float32)
+    return np.empty(block, np.uint8), np.empty(block, np.float32), steps, offsets, fit
 
 
 @lru_cache

@@ -10,7 +10,7 @@ import math
 import numpy as np
 
 from aprtui.compare.certificate.blocks import HALF_SMALLEST, SMALLEST_NORMAL
-from aprtui.compare.certificate.fast.compiled import Doubles, compiled, power_below
+from aprtui.compare.certificate.fast.compiled import Doubles, inlined, power_below
 from aprtui.compare.certificate.formula_scale import TRUNCATION_SLACK, ULP_SLACK
 from aprtui.compare.certificate.searched_scale import SMALLEST_UNIT
 
@@ -24,13 +24,13 @@ SMALLEST_SEARCHED = HALF_SMALLEST * TRUNCATION_SLACK
 """The same for a searched scale, which is rounded to nearest."""
 
 
-@compiled
+@inlined
 def f16_ulp(value: float) -> float:
     """Spacing of f16 at a value, sub-normals included."""
     return power_below(max(abs(value), SMALLEST_NORMAL)) * MANTISSA_UNIT
 
 
-@compiled
+@inlined
 def against_formula(found: float, formula: float) -> tuple[float, bool]:
     """Distance of a stored value from its formula in f16 ULP, and whether it is the formula cut towards zero."""
     ulp = f16_ulp(formula)
@@ -38,7 +38,7 @@ def against_formula(found: float, formula: float) -> tuple[float, bool]:
     return abs(found - formula) / ulp, -ULP_SLACK <= short <= 1 + ULP_SLACK
 
 
-@compiled
+@inlined
 def formula_step(low: float, high: float, stored: float, facts: Doubles) -> float:
     """The scale before rounding.
 
@@ -57,7 +57,7 @@ def formula_step(low: float, high: float, stored: float, facts: Doubles) -> floa
     return step
 
 
-@compiled
+@inlined
 def grain(value: float, unit: float, held: float, ulp: float) -> float:
     """What rounding costs the plain step or offset of a sub-block; unit 0: there are no sub-scales."""
     if unit == 0:
@@ -65,13 +65,13 @@ def grain(value: float, unit: float, held: float, ulp: float) -> float:
     return held / 2 + ulp / 2 * (value / unit + 0.5)
 
 
-@compiled
+@inlined
 def unit_of(largest: float, top: float) -> float:
     """The unit of sub-scales that the largest of their values asks for; 0 where there are none."""
     return max(largest / top, SMALLEST_UNIT) if top else 0.0
 
 
-@compiled
+@inlined
 def bounds(  # noqa: PLR0917
     sub: Doubles, errors: Doubles, scale: float, offset: float, coarse: float, facts: Doubles
 ) -> tuple[float, float, bool]:

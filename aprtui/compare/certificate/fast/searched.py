@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from aprtui.compare.certificate.codes import WEIGHT_FLOOR
-from aprtui.compare.certificate.fast.compiled import Bytes, Doubles, Flags, Floats, Ints, Work, compiled
+from aprtui.compare.certificate.fast.compiled import Bytes, Doubles, Flags, Floats, Ints, Work, compiled, inlined
 from aprtui.compare.certificate.fast.decode import decode_codes, decode_sub_scales
 from aprtui.compare.certificate.fast.elements import (
     all_finite,
@@ -30,7 +30,7 @@ NEAR_BOUND = 1 - 1e-9
 _F = np.float32
 
 
-@compiled
+@inlined
 def sub_block_errors(x: Floats, level: Floats, step: np.float32, offset: np.float32, norm: int) -> tuple[float, float]:
     """Error of a sub-block in the norm of its encoder, and its RMS; units of the source.
 
@@ -59,7 +59,7 @@ def sub_block_errors(x: Floats, level: Floats, step: np.float32, offset: np.floa
     return unit * math.sqrt((b + floor * a) / (c + elements * floor)), rms
 
 
-@compiled
+@inlined
 def plain_step(x: Floats, low: float, high: float, s: int, sub: Doubles, facts: Doubles) -> None:  # noqa: PLR0917
     """Fill plain step, shift, guaranteed error and carried step of sub-block s; see searched_scale.py."""
     steps, highest, half_gap = facts[0], facts[7], facts[9]
@@ -72,16 +72,16 @@ def plain_step(x: Floats, low: float, high: float, s: int, sub: Doubles, facts: 
         return
     plain = max(high, -low) / steps
     cut = min(high, -low) - highest * plain
-    error = (half_gap * plain) ** 2
+    error = half_gap * plain
     if cut > 0:
         edge = highest + half_gap
         clipped = float(count_larger(x, _F(edge * plain)))
         share = clipped / len(x) - (1 / len(x) if edge < steps else 0.0)
-        error += max(share, 0.0) * cut**2
-    sub[0, s], sub[1, s], sub[2, s], sub[3, s] = plain, 0.0, math.sqrt(error), plain
+        error = math.sqrt(error**2 + max(share, 0.0) * cut**2)
+    sub[0, s], sub[1, s], sub[2, s], sub[3, s] = plain, 0.0, error, plain
 
 
-@compiled
+@inlined
 def _fill_levels(code: Bytes, table: Floats, level: Floats, facts: Doubles, count: int) -> None:
     if table.shape[1]:
         for j in range(count):
@@ -92,13 +92,13 @@ def _fill_levels(code: Bytes, table: Floats, level: Floats, facts: Doubles, coun
             level[j] = _F(code[j]) - bias
 
 
-@compiled
+@inlined
 def _half_at(block: Bytes, at: int, half: Floats) -> np.float32:
     value: np.float32 = half[np.uint16(block[at]) | np.uint16(np.uint16(block[at + 1]) << np.uint16(8))]
     return value
 
 
-@compiled
+@inlined
 def _outside(runs: Floats, code: Bytes, level: Floats, fit: Floats, table: Floats) -> tuple[np.int32, np.int32]:
     """Elements outside of their code's cell, and beyond the last level, of one sub-block.
 
@@ -119,21 +119,22 @@ def _outside(runs: Floats, code: Bytes, level: Floats, fit: Floats, table: Float
     return outside, clipped
 
 
-@compiled
+@inlined
 def _sub_blocks(  # noqa: PLR0917
-    source: Floats, runs: Floats, work: Work, facts: Doubles, sub: Doubles, errors: Doubles
+    source: Floats, runs: Floats, work: Work, table: Floats, facts: Doubles, sub: Doubles, errors: Doubles
 ) -> tuple[float, int]:
     """Fill bounds and errors of each sub-block; returns steps of the worst element and clipped elements.
 
     Args:
         source: float32 [sub_blocks, sub_block].
         runs: float32 [sub_blocks, sub_block / 16, 16]; the same memory.
-        work: See `compiled.Work`.
+        work: Scratch: codes, levels, step and offset of each sub-block.
+        table: As in `_outside`.
         facts: float64; see `measure.facts_of`.
         sub: float64 [5, sub_blocks], written; see `bounds`.
         errors: float64 [2, sub_blocks], written: in the encoder's norm, RMS.
     """
-    code, level, steps, offsets, fit, table = work
+    code, level, steps, offsets, fit = work
     code_runs, level_runs = code.reshape(runs.shape), level.reshape(runs.shape)
     codes, levels = code.reshape(source.shape), level.reshape(source.shape)
     uneven, norm, largest_level = table.shape[1] > 0, int(facts[11]), _F(facts[3])
@@ -166,6 +167,8 @@ def searched_blocks(  # noqa: PLR0917
     half: Floats,
     table: Floats,
     facts: Doubles,
+    work: Work,
+    bounds_work: Doubles,
     out: Doubles,
     flags: Flags,
 ) -> None:
@@ -180,19 +183,17 @@ def searched_blocks(  # noqa: PLR0917
         half: float32 [65536]; value of each f16.
         table: float32 [3, codes]; levels, lower and upper edges of their cells; [3, 0] where levels are even.
         facts: float64; see `measure.facts_of`.
+        work: Scratch.
+        bounds_work: Scratch, float64 [7, sub_blocks].
         out: float64 [6, n], written: steps outside of cells, clipped elements, error and step over their bounds
             without an importance matrix, the same two with one.
         flags: bool [2, n], written: the bounds without, and with an importance matrix surely hold.
     """
     symmetric, count = facts[1] != 0, int(facts[12])
     size = bits.shape[1]
-    code, level = np.empty(size, np.uint8), np.empty(size, np.float32)
-    steps, offsets = np.ones(16, np.float32), np.zeros(16, np.float32)
-    scales, minima = np.ones(16, np.float32), np.zeros(16, np.float32)
-    fit = np.empty(7, np.float32)
+    code, level, steps, offsets, fit = work
+    sub, errors = bounds_work[:5], bounds_work[5:]
     set_levels(fit, facts)
-    sub, errors = np.empty((5, count)), np.empty((2, count))
-    work = (code, level, steps, offsets, fit, table)
     for i in range(len(source)):
         block = raw[i]
         scale = _half_at(block, int(facts[13]), half)
@@ -203,11 +204,11 @@ def searched_blocks(  # noqa: PLR0917
         if not (abs(scale) < np.inf and abs(offset) < np.inf and all_finite(bits[i])):
             continue
         decode_codes(kind, block, code)
-        decode_sub_scales(kind, block, scales, minima)
+        decode_sub_scales(kind, block, steps, offsets)
         _fill_levels(code, table, level, facts, size)
         for s in range(count):
-            steps[s], offsets[s] = scale * scales[s], offset * minima[s]
-        worst, clipped = _sub_blocks(source[i], runs[i], work, facts, sub, errors)
+            steps[s], offsets[s] = scale * steps[s], offset * offsets[s]
+        worst, clipped = _sub_blocks(source[i], runs[i], work, table, facts, sub, errors)
         out[0, i], out[1, i] = worst, clipped
         for w in range(2):
             coarse = facts[16 + w]
