@@ -55,7 +55,9 @@ def compare_models(source: Model, target: Model, scope: Scope, progress: Progres
         progress: Told about every finished tensor.
     """
     started = monotonic()
-    plan = plan_layout(source, target, scope.reference or source).restricted(_matcher(scope.tensor_globs))
+    reference = scope.reference or source
+    source, target = (model.named_as(reference.architecture) for model in (source, target))
+    plan = plan_layout(source, target, reference).restricted(_matcher(scope.tensor_globs))
     tensors: tuple[TensorResult, ...] = ()
     by_level: dict[Level, LevelResult] = {}
     if Level.WEIGHTS in scope.levels:

@@ -17,6 +17,7 @@ from aprtui.formats.apr import check_footer
 from aprtui.formats.container import Format
 from aprtui.formats.layout.plan import embedding_name, head_name
 from aprtui.formats.model import Model
+from aprtui.formats.names import parse
 from aprtui.formats.views import Stored
 
 _HEAD_KEYS = ("num_attention_heads", "num_key_value_heads")
@@ -97,7 +98,8 @@ def _config_against_shapes(model: Model) -> list[Finding]:
 
 def _layers_against_names(model: Model) -> list[Finding]:
     stated = model.config.values.get("num_hidden_layers")
-    layers = {int(part) for name in model.tensors for part in name.split(".") if part.isdigit() and ".layers." in name}
+    parsed = (parse(name) for name in model.tensors)
+    layers = {int(name.indices[0]) for name in parsed if name.indices and "{layer}" in name.template}
     if "num_hidden_layers" not in model.config.explicit or not layers or stated == max(layers) + 1:
         return []
     return [

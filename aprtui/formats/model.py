@@ -58,6 +58,13 @@ class Model:
         """The architecture, "unknown" where the file names none."""
         return architecture_of(self.config)
 
+    def named_as(self, architecture: str) -> Model:
+        """This model with its tensors named as another architecture names them.
+
+        A product may claim a wrong architecture; what its tensors should be called follows from the reference.
+        """
+        return self if architecture == self.architecture else _named(self.container, self.config, architecture)
+
     @cached_property
     def tokenizer(self) -> TokenizerFacts | None:
         """The tokenizer, read when first asked for; None where the model has none."""
@@ -88,7 +95,11 @@ def open_model(path: Path) -> Model:
         raise FormatError("the header is nested too deeply", file=path) from None
     container = replace(container, path=path, companions={**container.companions, **files.companions})
     config = read_config(container)
-    by_stored_name = canonical_names(architecture_of(config), tuple(tensor.name for tensor in container.tensors))
+    return _named(container, config, architecture_of(config))
+
+
+def _named(container: Container, config: ModelConfig, architecture: str) -> Model:
+    by_stored_name = canonical_names(architecture, tuple(tensor.name for tensor in container.tensors))
     tensors = {by_stored_name[tensor.name]: tensor for tensor in container.tensors}
     findings = tuple(_under_canonical_name(finding, by_stored_name) for finding in container.findings)
     return Model(container, config, tensors, findings)

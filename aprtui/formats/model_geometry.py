@@ -16,8 +16,12 @@ _LARGEST_TOKENIZER = 1 << 28
 
 
 def architecture_of(config: ModelConfig) -> str:
-    """The architecture as far as it is known; "unknown" where the file names none."""
-    return config.architecture or config.raw_architecture or "unknown"
+    """The architecture as far as it is known; "unknown" where the file names none.
+
+    GGUF calls Mixtral "llama"; its experts tell it apart.
+    """
+    architecture = config.architecture or config.raw_architecture or "unknown"
+    return "mixtral" if architecture == "llama" and config.values.get("num_experts") else architecture
 
 
 def geometry_of(config: ModelConfig, container: Container) -> Geometry:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 
 from aprtui.formats.container import StoredTensor
 from aprtui.formats.layout.orders import Expected, in_gguf_order, in_hf_order, stored_tensors
+from aprtui.formats.layout.rope_tensors import GENERATED
 from aprtui.formats.layout.transforms import LayoutRules, hf_to_gguf
 from aprtui.formats.model import Model
 from aprtui.formats.names import RowOrder, gguf_name, row_order
@@ -105,7 +106,9 @@ def plan_layout(source: Model, target: Model, reference: Model) -> LayoutPlan:
     elif orders == (RowOrder.GGUF, RowOrder.HF):
         expected = in_hf_order(source, tuple(target.tensors), rules, impossible)
         explained.update(rules.dropped(tuple(stored_tensors(target))))
-        explained.update({product.name: product.rule for product in rules.products(()) if not product.sources})
+        explained.update(
+            (name, "config.json states rope scaling instead") for name in GENERATED if name in source.tensors
+        )
     else:
         expected = {name: Expected(Stored(tensor), (name,)) for name, tensor in stored_tensors(source).items()}
     head = next((name for name in map(head_name, (source, target)) if name != "lm_head.weight"), "lm_head.weight")

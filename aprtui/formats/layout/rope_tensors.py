@@ -8,6 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+GENERATED = ("rope_freqs.weight", "rope_factors_long.weight", "rope_factors_short.weight")
+"""Names of the tensors that converters generate."""
+
 
 def llama3_factors(rope: Mapping[str, Any], head_dim: int) -> NDArray[np.float32]:
     """`rope_freqs.weight` of a model with Llama 3's rope scaling.

@@ -7,7 +7,7 @@ canonical name, which is the name in a checkpoint of transformers' causal langua
 from aprtui.formats.names.canonical import canonical_names
 from aprtui.formats.names.gguf_names import gguf_name
 from aprtui.formats.names.row_order import RowOrder, row_order
-from aprtui.formats.names.templates import checkpoint_names, known_architectures, model_type_of
+from aprtui.formats.names.templates import checkpoint_names, known_architectures, model_type_of, parse
 
 __all__ = [
     "RowOrder",
@@ -16,5 +16,6 @@ __all__ = [
     "gguf_name",
     "known_architectures",
     "model_type_of",
+    "parse",
     "row_order",
 ]
