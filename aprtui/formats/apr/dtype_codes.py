@@ -79,11 +79,11 @@ def decide_type(path: Path, record: IndexRecord, writer: Writer) -> DType:
     candidates = list(dict.fromkeys(table[record.code] for table in tables if record.code in table))
     if not candidates:
         raise _undecided(path, record, f"dtype code {record.code} is not known")
+    if len(candidates) == 1:
+        return candidates[0]
     fitting = [dtype for dtype in candidates if record.size in fitting_sizes(dtype, record.shape)]
     if len(fitting) == 1:
         return fitting[0]
-    if len(candidates) == 1:
-        return candidates[0]
     by_writer = _of_writer(record, fitting, writer)
     if by_writer is not None:
         return by_writer

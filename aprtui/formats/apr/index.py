@@ -27,6 +27,7 @@ _LEAST_RECORD = 20
 # Ten times what the largest published models have; keeps a hostile count from becoming objects.
 _MOST_TENSORS = 1_000_000
 _MOST_ELEMENTS = 1 << 63
+_DAMAGED = "the file is damaged: fetch or convert it again"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +73,7 @@ def read_index(file: FileBytes, header: AprHeader) -> TensorIndex:
     """The tensor index.
 
     Raises:
-        FormatError: It does not lie within the file, is JSON, or declares shapes that no file can hold.
+        FormatError: It does not lie within the file, is JSON, or declares names or shapes that no writer writes.
     """
     at, count = header.index_offset, header.tensor_count
     file.check(at, 0, "tensor index")
@@ -98,6 +99,9 @@ def pack_record(name: bytes, code: int, shape: tuple[int, ...], offset: int, siz
 def _read_record(file: FileBytes, at: int, number: int) -> tuple[IndexRecord, int]:
     what = f"index record {number}"
     length = file.u16(at, what)
+    if length > LONGEST_NAME:
+        problem = f"the name has {length} bytes; aprender writes at most {LONGEST_NAME}"
+        raise FormatError(problem, file=file.path, place=f"{what}, offset {at}", todo=_DAMAGED)
     raw = file.take(at + 2, length, what)
     name = str(raw, "utf-8", "surrogateescape")
     fields = at + 2 + length
@@ -105,12 +109,12 @@ def _read_record(file: FileBytes, at: int, number: int) -> tuple[IndexRecord, in
     place = f"tensor {name}, offset {at}"
     if dims > MOST_DIMENSIONS:
         problem = f"the index declares {dims} dimensions; aprender writes at most {MOST_DIMENSIONS}"
-        raise FormatError(problem, file=file.path, place=place, todo="the file is damaged: fetch or convert it again")
+        raise FormatError(problem, file=file.path, place=place, todo=_DAMAGED)
     numbers = struct.unpack(f"<{dims + 2}Q", file.take(fields + 2, 8 * dims + 16, what))
     *shape, offset, size = numbers
     if prod(dim for dim in shape if dim) >= _MOST_ELEMENTS:
         problem = f"the shape {shape} has more elements than any file can hold"
-        raise FormatError(problem, file=file.path, place=place, todo="the file is damaged: fetch or convert it again")
+        raise FormatError(problem, file=file.path, place=place, todo=_DAMAGED)
     return IndexRecord(name, code, tuple(shape), offset, size, at), fields + 2 + 8 * dims + 16
 
 

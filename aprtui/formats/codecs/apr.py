@@ -87,11 +87,12 @@ def _scale(max_abs: NDArray[np.float32], levels: np.float32) -> NDArray[np.float
 
 def _rounded(values: NDArray[np.float32], scale: NDArray[np.float32], low: int, high: int) -> NDArray[np.float32]:
     """The nearest step of each value, ties away from zero as Rust's `f32::round`, within [low, high]."""
-    # A magnitude near the smallest float has a scale of zero; Rust clamps the infinity and turns 0 / 0 into 0.
     with np.errstate(divide="ignore", invalid="ignore", over="ignore", under="ignore"):
-        steps = np.nan_to_num(values / scale, nan=0.0, posinf=high, neginf=low)
+        steps = values / scale
+    # A magnitude near the smallest float has a scale of zero; Rust clamps the infinity and turns 0 / 0 into 0.
+    if not scale.all():
+        steps[np.isnan(steps)] = 0
     np.clip(steps, low, high, out=steps)
     whole: NDArray[np.float32] = np.trunc(steps)
     whole += np.copysign((np.abs(steps - whole) >= 0.5).astype(np.float32), steps)
-    np.clip(whole, low, high, out=whole)
     return whole
