@@ -13,7 +13,7 @@ from aprtui.core.results import Comparison, TensorResult
 from aprtui.core.safe_text import safe_text
 
 _WORST = 10
-_FINDINGS_PER_LEVEL = 12
+_GROUPS_PER_LEVEL = 12
 _COLORS = {Outcome.CORROBORATED: "green", Outcome.FALSIFIED: "red", Outcome.SKIPPED: "yellow"}
 _WORDS = {Outcome.CORROBORATED: "pass", Outcome.FALSIFIED: "FAIL", Outcome.SKIPPED: "skip"}
 
@@ -54,19 +54,33 @@ def _level_lines(result: LevelResult) -> Iterator[str]:
     parts += [f"{failures} failed"] if failures else []
     parts += [f"{notes} noted"] if notes else []
     yield f"{outcome_word(result.outcome)}  {result.level.value:<10}  {', '.join(parts)}"
-    for finding in result.findings[:_FINDINGS_PER_LEVEL]:
-        yield f"        {_finding_text(finding)}"
-    if len(result.findings) > _FINDINGS_PER_LEVEL:
-        yield f"        … {len(result.findings) - _FINDINGS_PER_LEVEL} more (--format json lists all)"
+    groups = _grouped(result.findings)
+    for group in groups[:_GROUPS_PER_LEVEL]:
+        yield f"        {_group_text(group)}"
+    if len(groups) > _GROUPS_PER_LEVEL:
+        yield f"        … {len(groups) - _GROUPS_PER_LEVEL} more (--format json lists all)"
 
 
-def _finding_text(finding: Finding) -> str:
-    text = f"{safe_text(finding.subject)}: {safe_text(finding.message)}"
-    if finding.expected is not None and finding.found is not None:
-        text += f" (expected {safe_text(finding.expected, 80)}, found {safe_text(finding.found, 80)})"
-    if finding.place:
-        text += f" [{safe_text(finding.place)}]"
-    return text if finding.is_failure else f"note: {text}"
+def _grouped(findings: Sequence[Finding]) -> list[list[Finding]]:
+    """Findings that say the same of several subjects together, in the order of their first."""
+    groups: dict[tuple[object, ...], list[Finding]] = {}
+    for finding in findings:
+        key = (finding.is_failure, finding.message, finding.expected, finding.found)
+        groups.setdefault(key, []).append(finding)
+    return list(groups.values())
+
+
+def _group_text(group: Sequence[Finding]) -> str:
+    first = group[0]
+    text = f"{safe_text(first.subject)}"
+    if len(group) > 1:
+        text += f" and {len(group) - 1} more"
+    text += f": {safe_text(first.message)}"
+    if first.expected is not None and first.found is not None:
+        text += f" (expected {safe_text(first.expected, 120)}, found {safe_text(first.found, 160)})"
+    if first.place and len(group) == 1:
+        text += f" [{safe_text(first.place)}]"
+    return text if first.is_failure else f"note: {text}"
 
 
 def _layout_lines(tensors: Sequence[TensorResult]) -> Iterator[str]:

@@ -66,8 +66,8 @@ def compare_models(source: Model, target: Model, scope: Scope, progress: Progres
     checks: dict[Level, Callable[[], LevelResult]] = {
         Level.INTEGRITY: lambda: check_integrity(source, target, tensors, read_weights=not scope.tensor_globs),
         Level.STRUCTURE: lambda: check_structure(plan, scope.asked_for),
-        Level.METADATA: lambda: compare_metadata(source, target),
-        Level.TOKENIZER: lambda: compare_tokenizers(source, target),
+        Level.METADATA: lambda: compare_metadata(source.config, target.config),
+        Level.TOKENIZER: lambda: compare_tokenizers(source.tokenizer, target.tokenizer),
     }
     for level, check in checks.items():
         if level in scope.levels:

@@ -132,9 +132,9 @@ def weights_level(plan: LayoutPlan, results: tuple[TensorResult, ...]) -> LevelR
         Finding(
             Level.WEIGHTS,
             result.name,
-            result.judgement.sentence,
-            expected=f"{result.tolerance.rule}: {result.tolerance.origin}",
-            found=f"{result.judgement.margin:g} {result.judgement.unit} over",
+            f"outside its tolerance ({result.tolerance.rule})",
+            expected=result.tolerance.origin,
+            found=result.judgement.sentence,
         )
         for result in sorted(results, key=lambda result: result.rank)
         if not result.judgement.passed

@@ -81,8 +81,8 @@ class OutputTypes:
 
 
 def _exact_types(source: DType) -> tuple[DType, ...]:
-    others = tuple(dtype for dtype in DType if dtype != source and holds_exactly(source, dtype))
-    return (source, *others)
+    others = [dtype for dtype in DType if dtype != source and holds_exactly(source, dtype)]
+    return (source, *sorted(others, key=lambda dtype: dtype.info.nbytes))
 
 
 def parse_output_type(text: str) -> OutputTypes:
