@@ -30,6 +30,55 @@ def set_levels(fit: Floats, facts: Doubles) -> None:
     fit[5], fit[6] = fit[3] - _HALF, fit[4] + _HALF
 
 
+@inlined
+def _codes(  # noqa: PLR0917
+    x: Floats,
+    runs: Floats,
+    work: Work,
+    step: np.float32,
+    offset: np.float32,
+    formula: np.float32,
+    formula_offset: np.float32,
+    facts: Doubles,
+) -> tuple[bool, float, int, bool]:
+    """Judge the codes of one block under the stored scale, then under the formula's.
+
+    Args:
+        x: float32 [32].
+        runs: float32 [2, 16]; the same memory.
+        work: Scratch with the levels of the codes.
+        step: Stored step.
+        offset: Stored offset.
+        formula: The formula's step.
+        formula_offset: The formula's offset.
+        facts: float64; see `measure.facts_of`.
+
+    Returns:
+        Whether the block is decided, steps outside of cells, clipped elements, whether the stored scale does not fit
+        and the formula's does.
+    """
+    _, level, _, _, fit = work
+    levels, largest_level = level.reshape(2, RUN), _F(facts[3])
+    set_fit(fit, step, offset, largest_level)
+    outside, clipped = outside_even(runs[0], levels[0], fit)
+    outside_high, clipped_high = outside_even(runs[1], levels[1], fit)
+    clipped_all = int(clipped) + int(clipped_high)
+    if outside + outside_high == 0:
+        return True, 0.0, clipped_all, False
+    if formula == 0:
+        return True, 0.0, clipped_all, True
+    set_fit(fit, formula, formula_offset, largest_level)
+    if not abs(fit[0]) < np.inf:
+        return False, 0.0, clipped_all, False
+    outside, _ = outside_even(runs[0], levels[0], fit)
+    outside_high, _ = outside_even(runs[1], levels[1], fit)
+    if outside + outside_high == 0:
+        return True, 0.0, clipped_all, True
+    under_formula = worst_even(x, level, fit)
+    set_fit(fit, step, offset, largest_level)
+    return True, np.float64(min(under_formula, worst_even(x, level, fit))), clipped_all, False
+
+
 @compiled
 def formula_blocks(  # noqa: PLR0917
     kind: int,
@@ -60,9 +109,7 @@ def formula_blocks(  # noqa: PLR0917
     """
     symmetric, bias = facts[1] != 0, _F(facts[8])
     code, level, _, _, fit = work
-    level_runs = level.reshape(2, RUN)
     set_levels(fit, facts)
-    largest_level = _F(facts[3])
     for i in range(len(source)):
         x, block = source[i], raw[i]
         step = half[np.uint16(block[0]) | np.uint16(np.uint16(block[1]) << np.uint16(8))]
@@ -74,9 +121,6 @@ def formula_blocks(  # noqa: PLR0917
         if not finite:
             continue
         low, high = extremes(x)
-        decode_codes(kind, block, code)
-        for j in range(32):
-            level[j] = _F(code[j]) - bias
         formula = formula_step(np.float64(low), np.float64(high), np.float64(step), facts)
         ulp, cut = against_formula(np.float64(step), formula)
         if not symmetric:
@@ -87,22 +131,10 @@ def formula_blocks(  # noqa: PLR0917
         flags[3, i] = step == 0 and abs(formula) > SMALLEST_SCALE
         flags[4, i] = False
         out[0, i] = 0.0
-        if step == 0:
-            continue
-        set_fit(fit, step, offset, largest_level)
-        outside, clipped = outside_even(runs[i, 0], level_runs[0], fit)
-        outside_high, clipped_high = outside_even(runs[i, 1], level_runs[1], fit)
-        out[2, i] = clipped + clipped_high
-        if outside + outside_high == 0:
-            continue
-        under_stored = worst_even(x, level, fit)
-        unrounded = _F(formula)
-        if unrounded == 0:
-            flags[4, i] = True
-            continue
-        set_fit(fit, unrounded, _F(0) if symmetric else -low, largest_level)
-        if not abs(fit[0]) < np.inf:
-            flags[0, i] = False
-            continue
-        out[0, i] = min(under_stored, worst_even(x, level, fit))
-        flags[4, i] = out[0, i] == 0
+        if step != 0:
+            decode_codes(kind, block, code)
+            for j in range(32):
+                level[j] = _F(code[j]) - bias
+            formula_offset = _F(0) if symmetric else -low
+            decided, steps, clipped, other = _codes(x, runs[i], work, step, offset, _F(formula), formula_offset, facts)
+            flags[0, i], flags[4, i], out[0, i], out[2, i] = decided, other, steps, clipped

@@ -157,6 +157,19 @@ def _sub_blocks(  # noqa: PLR0917
     return worst, clipped
 
 
+@inlined
+def _judge(  # noqa: PLR0917
+    i: int, sub: Doubles, errors: Doubles, scale: float, offset: float, facts: Doubles, out: Doubles, flags: Flags
+) -> None:
+    """Write the ratios to the bounds of block i, without and with an importance matrix; see `searched_blocks`."""
+    for w in range(2):
+        coarse = facts[16 + w]
+        if coarse:
+            error, step, empty = bounds(sub, errors[w], scale, offset, coarse, facts)
+            out[2 + 2 * w, i], out[3 + 2 * w, i] = error, step
+            flags[w, i] = error <= NEAR_BOUND and step <= NEAR_BOUND and not empty
+
+
 @compiled
 def searched_blocks(  # noqa: PLR0917
     kind: int,
@@ -210,11 +223,4 @@ def searched_blocks(  # noqa: PLR0917
             steps[s], offsets[s] = scale * steps[s], offset * offsets[s]
         worst, clipped = _sub_blocks(source[i], runs[i], work, table, facts, sub, errors)
         out[0, i], out[1, i] = worst, clipped
-        for w in range(2):
-            coarse = facts[16 + w]
-            if coarse:
-                error, step, empty = bounds(
-                    sub, errors[w], abs(np.float64(scale)), abs(np.float64(offset)), coarse, facts
-                )
-                out[2 + 2 * w, i], out[3 + 2 * w, i] = error, step
-                flags[w, i] = error <= NEAR_BOUND and step <= NEAR_BOUND and not empty
+        _judge(i, sub, errors, abs(np.float64(scale)), abs(np.float64(offset)), facts, out, flags)
