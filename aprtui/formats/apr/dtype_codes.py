@@ -35,7 +35,7 @@ CODES: dict[DType, int] = {
 # Read as well: BF16 was 2 until then, and 8 and 9 are older names of its own types.
 _APRENDER = {code: dtype for dtype, code in CODES.items()} | {2: DType.BF16, 8: DType.APR_Q4, 9: DType.APR_Q8}
 
-# `enum ggml_type`, as far as realizar's converter copies it; Q8_1 because realizar would read it so.
+# `enum ggml_type`, whose numbers realizar's converter copies; nobody is known to have written 9 in this sense.
 _GGML = {
     0: DType.F32,
     1: DType.F16,
@@ -127,7 +127,7 @@ def _of_writer(record: IndexRecord, fitting: list[DType], writer: Writer) -> DTy
     if writer.is_aprender:
         own = [_APRENDER[record.code]] if record.code in _APRENDER else []
     elif writer is Writer.REALIZAR:
-        # realizar takes 8 and 9 for aprender's types when it reads, but has never written those.
+        # Its converter never writes aprender's own types, whatever its reader takes 8 and 9 for.
         own = [table[record.code] for table in (_GGML, _EARLY_REALIZAR) if record.code in table]
     else:
         own = []
