@@ -55,6 +55,7 @@ class _Comparison:
         self.target = target
         self.architecture = source.architecture or target.architecture or ""
         self.findings: list[Finding] = [*source.problems, *target.problems]
+        self.damaged = {finding.subject for finding in self.findings}
         self.not_checked: list[str] = []
         self.checked = 0
 
@@ -97,6 +98,8 @@ class _Comparison:
             self._fail("architecture", "architectures differ", expected, found or "none")
 
     def _key(self, key: Key) -> None:
+        if key.name in self.damaged:
+            return  # It has its finding.
         expected, found = self.source.values.get(key.name), self.target.values.get(key.name)
         gguf_architecture = gguf_name_of(self.architecture)
         if not can_hold(key, self.target.format, gguf_architecture):
