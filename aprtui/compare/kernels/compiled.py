@@ -5,19 +5,17 @@ Importing this module imports numba and compiles for some seconds, or loads what
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
-from numba import int64, njit, types, void
-from numba.core.typing import Signature
+from numba import int64, types, void
 
 from aprtui.compare.kernels import state as at
 from aprtui.compare.kernels.decoders_plain import Bytes, Floats
 from aprtui.compare.kernels.differing_tiles import Counts, Sums, compare_tile
 from aprtui.compare.kernels.dispatch import decode_tile, tile_bytes
 from aprtui.compare.kernels.equal_tiles import equal_tile
+from aprtui.compare.kernels.machine_code import compile_cached, sources_digest
 
 TILE = 2048
 """Elements per tile: both decoded sides fit into the first-level cache; a multiple of every block."""
@@ -31,28 +29,8 @@ _SIGNATURE = void(
 )
 
 
-def sources_digest() -> int:
-    """A number that changes with any source file of this package."""
-    digest = hashlib.sha256()
-    for path in sorted(Path(__file__).parent.glob("*.py")):
-        digest.update(path.read_bytes())
-    return int.from_bytes(digest.digest()[:7], "big")
-
-
-def compile_cached(function: Callable[..., None], signature: Signature) -> Callable[..., None]:
-    """Compile a function now, keeping the machine code for later processes where there is a place to keep it.
-
-    numba looks for a writable place itself (beside the source, then the user's cache folder) and raises where there
-    is none, as in a read-only installation without a home; then each process compiles anew.
-    """
-    try:
-        return njit(signature, nogil=True, cache=True)(function)  # type: ignore[no-any-return]
-    except (RuntimeError, OSError):
-        return njit(signature, nogil=True)(function)  # type: ignore[no-any-return]
-
-
 def _define(digest: int) -> Callable[..., None]:
-    """The kernel as a closure: numba's cache looks at this function and what it closes over, not at what it calls."""
+    """The kernel, closing over the digest of all sources (see `machine_code`)."""
 
     def compare_rows(  # noqa: PLR0917 - numba has no keyword-only parameters
         a: Bytes,
@@ -82,7 +60,7 @@ def _define(digest: int) -> Callable[..., None]:
         """
         x, y = np.empty(TILE, np.float32), np.empty(TILE, np.float32)
         kind_a, stride_a, kind_b, stride_b = layout
-        expect_equal = digest != 0
+        expect_equal = digest != 0  # true; mentioned so that the closure holds it
         for row in range(rows):
             row_a, row_b = a[row * stride_a : (row + 1) * stride_a], b[row * stride_b : (row + 1) * stride_b]
             for start in range(0, columns, TILE):

@@ -5,13 +5,16 @@ One entry instead of one compiled kernel per pair of types: compiling takes seco
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
-from numba import njit
+from numba import int64, njit, types, void
 
 from aprtui.compare.kernels import decoders_k as k_types
 from aprtui.compare.kernels import decoders_legacy as legacy
 from aprtui.compare.kernels import decoders_plain as plain
 from aprtui.compare.kernels.decoders_plain import Bytes, Floats
+from aprtui.compare.kernels.machine_code import compile_cached, sources_digest
 from aprtui.core.dtypes import DType
 
 _ORDER = (
@@ -36,49 +39,57 @@ def tile_bytes(kind: int, row: Bytes, start: int, count: int) -> Bytes:
     return row[start // block * nbytes : (start + count + block - 1) // block * nbytes]
 
 
-@njit(nogil=True)
-def decode_tile(kind: int, raw: Bytes, count: int, scale: np.float32, out: Floats) -> None:
-    """Decode the bytes of a tile.
+def _define(digest: int) -> Callable[[int, Bytes, int, np.float32, Floats], None]:
+    """The decoder, closing over the digest of all sources (see `machine_code`)."""
 
-    Args:
-        kind: `KIND` of the type.
-        raw: uint8; whole blocks.
-        count: Elements wanted.
-        scale: AprQ8's scale.
-        out: float32; at least `count`, rounded up to whole blocks.
-    """
-    blocks = (count + _BLOCK[kind] - 1) // _BLOCK[kind]
-    if kind == F32:
-        plain.decode_f32(raw, out, count)
-    elif kind == F16:
-        plain.decode_f16(raw, out, count)
-    elif kind == BF16:
-        plain.decode_bf16(raw, out, count)
-    elif kind == _Q8_0:
-        legacy.decode_q8_0(raw, out, blocks)
-    elif kind == _Q4_0:
-        legacy.decode_q4_0(raw, out, blocks)
-    elif kind == _Q4_1:
-        legacy.decode_q4_1(raw, out, blocks)
-    elif kind == _Q5_0:
-        legacy.decode_q5_0(raw, out, blocks)
-    elif kind == _Q5_1:
-        legacy.decode_q5_1(raw, out, blocks)
-    elif kind == _IQ4_NL:
-        legacy.decode_iq4_nl(raw, out, blocks)
-    elif kind == _APR_Q4:
-        legacy.decode_apr_q4(raw, out, blocks)
-    elif kind == _APR_Q8:
-        legacy.decode_apr_q8(raw, out, count, scale)
-    elif kind == _Q2_K:
-        k_types.decode_q2_k(raw, out, blocks)
-    elif kind == _Q3_K:
-        k_types.decode_q3_k(raw, out, blocks)
-    elif kind == _Q4_K:
-        k_types.decode_q4_k(raw, out, blocks)
-    elif kind == _Q5_K:
-        k_types.decode_q5_k(raw, out, blocks)
-    elif kind == _Q6_K:
-        k_types.decode_q6_k(raw, out, blocks)
-    elif kind == _IQ4_XS:
-        k_types.decode_iq4_xs(raw, out, blocks)
+    def decode_tile(kind: int, raw: Bytes, count: int, scale: np.float32, out: Floats) -> None:
+        """Decode the bytes of a tile.
+
+        Args:
+            kind: `KIND` of the type.
+            raw: uint8; whole blocks.
+            count: Elements wanted.
+            scale: AprQ8's scale.
+            out: float32; at least `count`, rounded up to whole blocks.
+        """
+        blocks = (count + _BLOCK[kind] - 1) // _BLOCK[kind]
+        if kind == F32:
+            plain.decode_f32(raw, out, count)
+        elif kind == F16:
+            plain.decode_f16(raw, out, count)
+        elif kind == BF16:
+            plain.decode_bf16(raw, out, count)
+        elif kind == _Q8_0:
+            legacy.decode_q8_0(raw, out, blocks)
+        elif kind == _Q4_0:
+            legacy.decode_q4_0(raw, out, blocks)
+        elif kind == _Q4_1:
+            legacy.decode_q4_1(raw, out, blocks)
+        elif kind == _Q5_0:
+            legacy.decode_q5_0(raw, out, blocks)
+        elif kind == _Q5_1:
+            legacy.decode_q5_1(raw, out, blocks)
+        elif kind == _IQ4_NL:
+            legacy.decode_iq4_nl(raw, out, blocks)
+        elif kind == _APR_Q4:
+            legacy.decode_apr_q4(raw, out, blocks)
+        elif kind == _APR_Q8:
+            legacy.decode_apr_q8(raw, out, count, scale)
+        elif kind == _Q2_K:
+            k_types.decode_q2_k(raw, out, blocks)
+        elif kind == _Q3_K:
+            k_types.decode_q3_k(raw, out, blocks)
+        elif kind == _Q4_K:
+            k_types.decode_q4_k(raw, out, blocks)
+        elif kind == _Q5_K:
+            k_types.decode_q5_k(raw, out, blocks)
+        elif kind == _Q6_K:
+            k_types.decode_q6_k(raw, out, blocks)
+        elif kind == _IQ4_XS and digest:  # true; mentioned so that the closure holds it
+            k_types.decode_iq4_xs(raw, out, blocks)
+
+    return decode_tile
+
+
+_SIGNATURE = void(int64, types.Array(types.uint8, 1, "C", readonly=True), int64, types.float32, types.float32[::1])
+decode_tile = compile_cached(_define(sources_digest()), _SIGNATURE)
