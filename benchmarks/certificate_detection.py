@@ -83,7 +83,9 @@ def show(cell: Cell | None) -> str:
     if "bit 0" in cell:
         shares = [cell[f"bit {bit}"] for bit in range(16)]
         sure = next(bit for bit in range(17) if all(share >= 99 for share in shares[bit:]))
-        return "/".join(f"{share:.2g}" for share in shares[:4]) + f"; {sure}"
+        if sure == 0:
+            return "all"
+        return "/".join("100" if share > 99.5 else f"{share:.2g}" for share in shares[:4]) + f"; {sure}"
     return ", ".join(f"{clause} {share:.3g}" for clause, share in cell.items()) or "missed"
 
 

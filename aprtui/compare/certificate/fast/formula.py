@@ -133,7 +133,7 @@ def formula_blocks(  # noqa: PLR0917
         out[0, i] = 0.0
         if step != 0:
             decode_codes(kind, block, code)
-            for j in range(32):
+            for j in range(len(code)):  # a length known beforehand would be unrolled, not made vector code
                 level[j] = _F(code[j]) - bias
             formula_offset = _F(0) if symmetric else -low
             decided, steps, clipped, other = _codes(x, runs[i], work, step, offset, _F(formula), formula_offset, facts)
