@@ -85,7 +85,7 @@ _ALIKE = tuple(
         "qwen2 stablelm2 deepseek-r1-qwen megrez hunyuan solar-open grok-2 kormo f2llmv2",
         "llama-bpe llama3 llama-v3 falcon3 falcon-h1 pixtral midm-2.0 lfm2 jina-v5-nano dbrx smaug-bpe glm4",
         "gpt-2 phi-2 olmo mpt jais trillion granite-docling gigachat roberta-bpe modern-bert jina-es jina-de "
-        "jina-v1-en jina-v2-en jina-v2-es jina-v2-de jina-v2-code",
+        "jina-v1-en jina-v2-es jina-v2-de jina-v2-code",
         "starcoder refact command-r smollm codeshell exaone minerva-7b mellum2",
         "deepseek-v3 hunyuan-dense joyai-llm hy_v4",
         "gpt-4o llama4 minimax-m2",
