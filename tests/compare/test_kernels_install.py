@@ -1,5 +1,6 @@
-"""The kernels where numba is missing, or where there is no place to keep compiled code."""
+"""The kernels where numba or an instruction is missing, or where there is no place to keep compiled code."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -26,6 +27,29 @@ accumulator = new_accumulator(DType.F32)
 accumulator.update(a, b, 0)
 print(accumulator.record().sum_error)
 """
+
+
+HALVES = """
+import numpy as np
+from numba import njit
+from aprtui.compare.kernels.decoders_plain import decode_f16
+halves = np.arange(65536, dtype=np.uint16)
+values = np.empty(65536, np.float32)
+decode_f16(halves.view(np.uint8), values, 65536)
+expected = halves.view(np.float16).astype(np.float32)
+print(np.array_equal(values, expected, equal_nan=True), np.array_equal(np.signbit(values), np.signbit(expected)))
+"""
+
+
+@pytest.mark.parametrize("processor", ["generic", "host"])
+def test_float16_on_processors_with_and_without_an_instruction_for_it(processor, tmp_path):
+    environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)}
+    if processor == "generic":
+        environment |= {"NUMBA_CPU_NAME": "generic", "NUMBA_CPU_FEATURES": ""}
+    command = [sys.executable, "-c", HALVES]
+    root = Path(aprtui.__file__).parents[1]
+    done = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout.strip()) == (0, "True True"), done.stderr
 
 
 def test_without_numba_the_reference_measures():

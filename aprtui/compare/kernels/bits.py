@@ -53,11 +53,29 @@ def _float32_of_half(_typing: TypingContext, _bits: types.Type) -> tuple[Signatu
     """The float32 with the value of the float16 whose bits are a uint16."""
 
     def generate(
-        _context: BaseContext, builder: ir.IRBuilder, _signature: Signature, arguments: Sequence[ir.Value]
+        context: BaseContext, builder: ir.IRBuilder, _signature: Signature, arguments: Sequence[ir.Value]
     ) -> ir.Value:
-        return builder.fpext(builder.bitcast(arguments[0], ir.HalfType()), ir.FloatType())
+        triple, _cpu, features = context.codegen().magic_tuple()
+        if "+f16c" in features or triple.startswith(("aarch64", "arm64")):
+            return builder.fpext(builder.bitcast(arguments[0], ir.HalfType()), ir.FloatType())
+        return _half_by_arithmetic(builder, arguments[0])
 
     return types.float32(types.uint16), generate
+
+
+def _half_by_arithmetic(builder: ir.IRBuilder, half: ir.Value) -> ir.Value:
+    """As the instruction, for processors and virtual machines without it (LLVM would call a missing function).
+
+    Exponent and mantissa, moved to where float32 has them, are a number 2^112 times too small, sub-normals included.
+    """
+    word, single = ir.IntType(32), ir.FloatType()
+    wide = builder.zext(half, word)
+    sign = builder.shl(builder.and_(wide, word(0x8000)), word(16))
+    magnitude = builder.shl(builder.and_(wide, word(0x7FFF)), word(13))
+    scaled = builder.bitcast(builder.fmul(builder.bitcast(magnitude, single), single(2.0**112)), word)
+    not_finite = builder.icmp_unsigned(">=", magnitude, word(0x7C00 << 13))
+    top = builder.select(not_finite, word(0x7F800000), word(0))
+    return builder.bitcast(builder.or_(builder.or_(scaled, top), sign), single)
 
 
 bits_of_float64 = cast(Callable[[np.float64], np.int64], intrinsic(_bits_of_float64))
