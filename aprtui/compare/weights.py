@@ -16,6 +16,7 @@ from aprtui.core.outcomes import Level
 from aprtui.core.results import TensorResult
 from aprtui.core.statistics import StatisticsRecord
 from aprtui.core.tolerance import Rule, judge, tolerance_for
+from aprtui.formats.bytes import release_pages
 from aprtui.formats.chunk import Chunk
 from aprtui.formats.codecs import decode_chunk
 from aprtui.formats.layout.plan import LayoutPlan, TensorPair
@@ -25,6 +26,9 @@ CHUNK_ELEMENTS = 1 << 20
 """Elements that one step reads: 4 MiB of float32, whatever the size of the tensor."""
 
 Progress = Callable[[int, int, str], None]
+
+RELEASE_AFTER = 1 << 26
+"""Bytes that are read before their mapped pages are given back to the system."""
 
 
 def compare_weights(plan: LayoutPlan, *, jobs: int = 1, progress: Progress | None = None) -> tuple[TensorResult, ...]:
@@ -88,12 +92,19 @@ def measure(
     """
     accumulator = new_accumulator(target.dtype)
     certifier = Certifier(target.dtype, importance_matrix=importance_matrix) if certify else None
+    stored = (*stored_below(source), target)
+    mapped = 0
     for start, stop in spans(source, target):
         a, b = _side_by_side(source.read(start, stop), target.read(start, stop))
         accumulator.update(a, b, start)
         if certifier is not None:
             values = decode_chunk(a).reshape(b.rows, b.columns)
             certifier.update(values, b)
+        mapped += a.data.nbytes + b.data.nbytes
+        if mapped > RELEASE_AFTER or stop == target.elements:
+            mapped = 0
+            for leaf in stored:
+                release_pages(leaf.tensor)
     record = accumulator.record()
     return record if certifier is None else replace(record, certificate=certifier.result())
 

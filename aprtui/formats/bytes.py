@@ -70,6 +70,12 @@ class FileBytes:
         """Bytes [at, at + count) as a read-only uint8 array [count] without a copy."""
         return np.frombuffer(self.take(at, count, what), np.uint8)
 
+    def release(self, at: int, count: int) -> None:
+        """Let the system take back the memory of bytes [at, at + count); the next read maps them again."""
+        if hasattr(mmap, "MADV_DONTNEED") and count > 0:
+            start = at // mmap.PAGESIZE * mmap.PAGESIZE
+            self._map.madvise(mmap.MADV_DONTNEED, start, min(at + count, self.size) - start)
+
     def u8(self, at: int, what: str) -> int:
         """Unsigned 8 bits at an offset."""
         return self._integer(_U8, at, what)
@@ -134,6 +140,12 @@ def tensor_bytes(tensor: StoredTensor) -> NDArray[np.uint8]:
     if not tensor.readable:
         raise FormatError("its declared bytes are not in the file", file=tensor.file, place=place)
     return _open_maps.get(tensor.file).array(tensor.offset, tensor.nbytes, place)
+
+
+def release_pages(tensor: StoredTensor) -> None:
+    """Let the system take back the memory that reads of a tensor occupy, so that a run stays within its budget."""
+    if tensor.readable:
+        _open_maps.get(tensor.file).release(tensor.offset, tensor.nbytes)
 
 
 def is_file(path: Path) -> bool:
