@@ -124,7 +124,8 @@ def through_bf16(x: Floats) -> Floats:
 def as_chunk(dtype: DType, raw: Raw, rows: int, columns: int, scale: float = 1.0) -> Chunk:
     """Blocks as a chunk of all rows."""
     data = np.ascontiguousarray(raw, np.uint8).reshape(-1)
-    return Chunk(dtype, data, rows, columns, 0 if dtype.info.flat else data.size // rows, scale)
+    row_bytes = 0 if dtype.info.flat or not rows else data.size // rows
+    return Chunk(dtype, data, rows, columns, row_bytes, scale)
 
 
 def certify(

@@ -155,3 +155,10 @@ def test_rows_that_do_not_fill_blocks_are_padded_with_zeros():
     assert certify(DType.Q4_K, x, encode(DType.Q4_K, padded))[0].violations == 0
     flat = np.pad(x.reshape(-1), (0, -x.size % 32)).reshape(1, -1)
     assert certify(DType.APR_Q4, x, encode(DType.APR_Q4, flat))[0].violations == 0
+
+
+@pytest.mark.parametrize("dtype", [*BLOCK_TYPES, DType.APR_Q8])
+def test_a_tensor_without_elements_has_no_violations(dtype):
+    for compiled in (True, False):
+        result, _ = certify(dtype, np.zeros((0, 512), np.float32), np.zeros(0, np.uint8), compiled=compiled)
+        assert (result.blocks, result.violations) == (0, 0)

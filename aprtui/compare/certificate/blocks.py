@@ -28,7 +28,7 @@ def cut_into_blocks(source: NDArray[np.float32], block: int, *, flat: bool) -> N
     Returns:
         float32 [blocks, block], contiguous.
     """
-    rows = np.ascontiguousarray(source, np.float32)
+    rows = np.require(source, np.float32, ["C_CONTIGUOUS", "ALIGNED"])
     if flat:
         rows = rows.reshape(1, -1)
     short = -rows.shape[1] % block

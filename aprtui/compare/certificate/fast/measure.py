@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import fields
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,8 @@ from aprtui.compare.certificate.measures import BlockMeasures, ClauseMeasures, F
 from aprtui.compare.certificate.types import CertificateType
 from aprtui.core.dtypes import DType
 from aprtui.formats.codecs.block_layout import get_scale
+
+Array = TypeVar("Array", bound=NDArray[Any])
 
 HALF = np.arange(65536, dtype=np.uint16).view(np.float16).astype(np.float32)
 """Value of each f16."""
@@ -67,7 +69,7 @@ def measure_blocks(
 ) -> BlockMeasures:
     """Measure every clause on some blocks; see `reference.measure_blocks`."""
     weights = importance_matrix and kind.takes_weights
-    raw = np.ascontiguousarray(raw)
+    source, raw = _read_only(source), _read_only(np.ascontiguousarray(raw))
     magnitude = get_scale(kind.layout, raw).view(np.uint16) & np.uint16(0x7FFF)
     zero = magnitude == 0
     subnormal = (magnitude < SMALLEST_NORMAL_BITS) & ~zero
@@ -88,6 +90,13 @@ def measure_blocks(
             _put_clauses(measured.weighted, exact.weighted, rest)
         measured.clipped[rest] = exact.clipped
     return measured
+
+
+def _read_only(array: Array) -> Array:
+    """A view that cannot be written: mapped files give such arrays, and one type is one compilation."""
+    view = array.view()
+    view.setflags(write=False)
+    return view
 
 
 def _put_clauses(into: ClauseMeasures, exact: ClauseMeasures, index: NDArray[np.intp]) -> None:
@@ -130,7 +139,7 @@ def _searched(
     out, flags = np.zeros((6, blocks)), np.zeros((2, blocks), np.bool_)
     number, facts = _NUMBERS[kind.layout.dtype], facts_of(kind, weights)
     parts = source.reshape(blocks, kind.layout.sub_blocks, kind.layout.sub_block)
-    runs, bits = parts.reshape(*parts.shape[:2], -1, RUN), source.view(np.int32)
+    runs, bits = parts.reshape(*parts.shape[:2], kind.layout.sub_block // RUN, RUN), source.view(np.int32)
     bounds_work = np.empty((7, kind.layout.sub_blocks))
     searched_blocks(number, parts, runs, bits, raw, HALF, _table(kind), facts, _work(kind), bounds_work, out, flags)
     decided = flags[1] if kind.formula else flags[0] & flags[1] if weights else flags[0]
