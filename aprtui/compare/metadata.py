@@ -16,14 +16,20 @@ from aprtui.core.outcomes import Level, Severity
 from aprtui.formats.container import Format
 from aprtui.formats.metadata import ModelConfig
 from aprtui.formats.metadata.architectures import gguf_name_of, row_pairing
+from aprtui.formats.metadata.gguf import SCALING_KEYS
 from aprtui.formats.metadata.keys import KEYS, Key, can_hold
 from aprtui.formats.metadata.values import Kind
 
 # Without these, "no value" means "switched off": a value on one side only is a difference.
 _OFF_WHEN_ABSENT = frozenset({"sliding_window", "rope_scaling", "attn_logit_softcapping", "final_logit_softcapping"})
 _JUDGED_APART = frozenset({"rope_type", "tie_word_embeddings", "vocab_size"})
-# Fields of rope scaling that GGUF keeps as tensors, which the weights level compares.
-_SCALING_IN_TENSORS = frozenset({"llama3", "longrope"})
+# What GGUF says of rope scaling: for these types the named fields, and tensors for the rest of the last two.
+_SCALING_IN_GGUF = {
+    "linear": frozenset({"factor"}),
+    "yarn": frozenset(SCALING_KEYS),
+    "llama3": frozenset[str](),
+    "longrope": frozenset({"original_max_position_embeddings"}),
+}
 
 
 def compare_metadata(source: ModelConfig, target: ModelConfig) -> LevelResult:
@@ -106,6 +112,9 @@ class _Comparison:
             if expected not in (None, key.neutral):
                 self.not_checked.append(f"{key.name}: {self.target.format} has no key for it")
             return
+        if key.kind is Kind.ROPE_SCALING and expected is not None and found is None and self._beyond_gguf(expected):
+            self.not_checked.append(f"rope_scaling: GGUF has no type {expected['rope_type']}")
+            return
         if expected is None:
             absent_in_source = can_hold(key, self.source.format, gguf_architecture)
             if found is None or key.name not in _OFF_WHEN_ABSENT or not absent_in_source:
@@ -132,6 +141,10 @@ class _Comparison:
         elif not same(expected, found):
             self._fail(key.name, f"{key.name} differs", _with_unit(key, expected), _with_unit(key, found))
 
+    def _beyond_gguf(self, scaling: dict[str, Any]) -> bool:
+        """Whether llama.cpp keeps this kind of rope scaling in the code of an architecture (dynamic, mrope)."""
+        return self.target.format is Format.GGUF and scaling.get("rope_type") not in _SCALING_IN_GGUF
+
     def _token_ids(self, key: Key, expected: tuple[int, ...], found: tuple[int, ...]) -> None:
         """A format with room for one id must hold one of the source's; a list must hold all of them."""
         if not found or not set(found) <= set(expected):
@@ -155,16 +168,14 @@ class _Comparison:
         differing = {"rope_type"} if kind != found.get("rope_type") else set()
         shared = sorted((expected.keys() & found.keys()) - {"rope_type"})
         differing |= {name for name in shared if not _same_scaling_value(expected[name], found[name])}
-        lost = sorted(expected.keys() - found.keys())
-        if lost and not differing:
-            if self.target.format is Format.GGUF and (kind in _SCALING_IN_TENSORS or kind == "dynamic"):
-                self.not_checked.append(
-                    f"rope_scaling: {', '.join(lost)} are tensors in GGUF, compared with the weights"
-                )
-            elif self.target.format is Format.GGUF and not set(lost) & {"factor", "original_max_position_embeddings"}:
-                self.not_checked.append(f"rope_scaling: GGUF states no {', '.join(lost)}")
-            else:
-                differing |= set(lost)
+        lost = expected.keys() - found.keys()
+        if self.target.format is Format.GGUF:
+            without_key = lost - _SCALING_IN_GGUF.get(str(kind), frozenset())
+            if without_key and not differing:
+                where = "keeps them as tensors" if kind in ("llama3", "longrope") else "has no key for them"
+                self.not_checked.append(f"rope_scaling: {', '.join(sorted(without_key))}: GGUF {where}")
+            lost -= without_key
+        differing |= lost
         if differing:
             names = sorted(differing)
             self._fail(
@@ -176,7 +187,7 @@ class _Comparison:
 
     def _vocab_size(self) -> None:
         expected, found = self.source.values.get("vocab_size"), self.target.values.get("vocab_size")
-        if expected is None:
+        if expected is None or "vocab_size" in self.damaged:
             return
         self.checked += 1
         if found is None:
@@ -193,7 +204,7 @@ class _Comparison:
         """A format that only shows a stored head cannot say whether it is a copy of the embedding."""
         key = "tie_word_embeddings"
         expected, found = self.source.values.get(key), self.target.values.get(key)
-        if expected is None or found is None:
+        if expected is None or found is None or key in self.damaged:
             return
         if expected != found and key not in self.target.explicit and expected:
             self.not_checked.append(f"{key}: the target stores a head; the weights say whether it is the embedding")
@@ -204,7 +215,7 @@ class _Comparison:
 
     def _rope_type(self) -> None:
         """Only APR states how rotated rows are paired; right is what its own row order needs."""
-        if self.target.format is not Format.APR:
+        if self.target.format is not Format.APR or "rope_type" in self.damaged:
             return
         needed = {row_pairing(self.architecture, order) for order in self.target.row_orders}
         if None in needed or not needed:

@@ -1,5 +1,6 @@
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from fixture_files import FIXTURES
@@ -150,6 +151,61 @@ def test_what_a_format_cannot_hold_is_not_checked(tmp_path):
     result = compare(source, container(FIXTURES / "llama-tiny256/gguf/bf16.gguf"))
     assert result.failures == ()
     assert "sliding_window: GGUF has no key for it" in result.not_checked
+
+
+ARCHITECTURES = sorted(path for path in (Path(__file__).parents[1] / "data/architectures").iterdir() if path.is_dir())
+# These pairs have no tokenizer, so GGUF has no place for bos and eos.
+NO_TOKENIZER = {"bos_token_id", "eos_token_id"}
+# What llama.cpp's converter does not take from these models: it writes 4 * hidden_size and 2048 positions for falcon,
+# 4 * hidden_size for phi, and derives gemma's attention scale from head_dim.
+NOT_TAKEN = {
+    "falcon": {"intermediate_size", "max_position_embeddings"},
+    "falcon-new": {"intermediate_size", "max_position_embeddings"},
+    "phi": {"intermediate_size"},
+    "gemma2": {"query_pre_attn_scalar"},
+    "gemma3-cut": {"query_pre_attn_scalar"},
+    "gemma3-f16": {"query_pre_attn_scalar"},
+}
+
+
+@pytest.mark.parametrize("path", ARCHITECTURES, ids=lambda path: path.name)
+def test_every_architecture_that_llama_cpp_converted(path):
+    result = compare(container(path / "hf"), container(path / "gguf/bf16.gguf"))
+    assert subjects(result) == NO_TOKENIZER | NOT_TAKEN.get(path.name, set())
+
+
+def rope(tmp_path, scaling, tensors=(), **keys):
+    """Subjects and what was not checked for a source with rope scaling and a GGUF with these keys and tensors."""
+    config = json.loads((FIXTURES / "llama-tiny256/hf/config.json").read_text(encoding="utf-8"))
+    source = hugging_face(tmp_path, config={**config, "rope_scaling": scaling})
+    good = container(FIXTURES / "llama-tiny256/gguf/bf16.gguf")
+    added = tuple(replace(good.tensors[0], name=name) for name in tensors)
+    keys = {f"llama__rope__scaling__{name}": value for name, value in keys.items()}
+    result = compare(source, with_metadata(replace(good, tensors=(*good.tensors, *added)), **keys))
+    return subjects(result), [reason for reason in result.not_checked if "rope" in reason]
+
+
+YARN = {"type": "yarn", "factor": 4.0, "original_max_position_embeddings": 512, "beta_fast": 32.0}
+LLAMA3 = {"rope_type": "llama3", "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0}
+
+
+def test_rope_scaling_in_gguf(tmp_path):
+    stated = {"type": "yarn", "factor": 4.0, "original_context_length": 512, "yarn_beta_fast": 32.0}
+    assert rope(tmp_path, YARN, **stated) == (set(), [])
+    assert rope(tmp_path, {**YARN, "mscale": 1.0}, **stated)[1] == ["rope_scaling: mscale: GGUF has no key for them"]
+    assert rope(tmp_path, {"type": "linear", "factor": 2.0}, type="linear", factor=2.0) == (set(), [])
+    lost, reasons = rope(tmp_path, LLAMA3, tensors=["rope_freqs.weight"])
+    assert (lost, len(reasons)) == (set(), 1)
+    assert rope(tmp_path, {"type": "dynamic", "factor": 2.0}) == (set(), ["rope_scaling: GGUF has no type dynamic"])
+
+
+def test_rope_scaling_that_differs_in_gguf(tmp_path):
+    stated = {"type": "yarn", "factor": 4.0, "original_context_length": 512, "yarn_beta_fast": 32.0}
+    for wrong in ({"factor": 2.0}, {"type": "linear"}, {"original_context_length": None}, {"yarn_beta_fast": 16.0}):
+        assert rope(tmp_path, YARN, **{**stated, **wrong})[0] == {"rope_scaling"}
+    assert rope(tmp_path, LLAMA3)[0] == {"rope_scaling"}
+    assert rope(tmp_path, LLAMA3, type="linear", factor=8.0)[0] == {"rope_scaling"}
+    assert rope(tmp_path, None, type="linear", factor=2.0)[0] == {"rope_scaling"}
 
 
 def test_no_metadata_on_either_side(tmp_path):

@@ -54,7 +54,7 @@ LAYER_NORM = frozenset(
 WITHOUT_ROPE = frozenset({"gpt2", "gpt_bigcode", "mpt", "bloom", "jais"})
 
 # GGUF architectures that rotate adjacent pairs of rows; all others in `_CLASS_DEFAULTS` rotate half-split pairs.
-_ADJACENT_IN_GGUF = frozenset({"llama", "granite", "olmo", "command-r"})
+_ADJACENT_IN_GGUF = frozenset({"llama", "granite", "internlm2", "olmo", "command-r"})
 # transformers' own code rotates half-split pairs, except in these.
 _ADJACENT_IN_HF = frozenset({"cohere"})
 
@@ -82,6 +82,8 @@ _CLASS_DEFAULTS: Mapping[str, Mapping[str, Any]] = {
     "gpt_neox": {"rms_norm_eps": 1e-5, "partial_rotary_factor": 0.25, "max_position_embeddings": 2048,
                  "bos_token_id": (0,), "eos_token_id": (2,)},
     "granite": {"max_position_embeddings": 2048, "bos_token_id": (1,), "eos_token_id": (2,)},
+    # Its class is code beside its checkpoints (configuration_internlm2.py).
+    "internlm2": {"max_position_embeddings": 2048, "bos_token_id": (1,), "eos_token_id": (2,)},
     "llama": {"max_position_embeddings": 2048, "bos_token_id": (1,), "eos_token_id": (2,)},
     "mistral": {**_WINDOWED, "num_key_value_heads": 8, "max_position_embeddings": 131072, "bos_token_id": (1,),
                 "eos_token_id": (2,)},

@@ -19,7 +19,8 @@ from aprtui.formats.metadata.keys import KEYS, key_named
 _BY_HAND = frozenset(
     {"rope_scaling", "partial_rotary_factor", "rms_norm_eps", "layer_types", "bos_token_id", "eos_token_id"}
 )
-_SCALING_KEYS = {
+# Fields of rope scaling that have a key; what llama3 and longrope have beyond them are tensors.
+SCALING_KEYS = {
     "factor": "rope.scaling.factor",
     "original_max_position_embeddings": "rope.scaling.original_context_length",
     "attention_factor": "rope.scaling.yarn_attn_factor",
@@ -102,7 +103,7 @@ def _rope(draft: Draft, raw: Mapping[str, Any], spelt: str, facts: frozenset[str
         kind = "llama3" if "rope_freqs" in facts else "longrope"
     if kind in (None, "none"):
         return
-    stated = {item: raw.get(f"{spelt}.{name}") for item, name in _SCALING_KEYS.items()}
+    stated = {item: raw.get(f"{spelt}.{name}") for item, name in SCALING_KEYS.items()}
     scaling = {"rope_type": kind, **{item: value for item, value in stated.items() if value is not None}}
     draft.put(key_named("rope_scaling"), f"{spelt}.rope.scaling.type", scaling)
 
