@@ -125,7 +125,7 @@ def model_to_json(model: Model) -> dict[str, Any]:
         "lacks": lacking(model),
         "metadata": dict(model.config.values),
         "metadata_origin": dict(model.config.origin),
-        "tokenizer": None if tokenizer is None else {"tokens": len(tokenizer.vocabulary)},
+        "tokenizer": None if tokenizer is None else {"tokens": len(tokenizer.vocabulary or ())},
         "tensors": [
             {
                 "name": name,

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from threading import Timer
 from time import monotonic
 
-from aprtui.compare.comparison import Progress
+from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+from rich.progress import Progress as RichProgress
+
+from aprtui.compare.weights import Progress
 
 _SECONDS_BETWEEN_LINES = 5.0
+_SECONDS_UNTIL_NOTICE = 2.0
+_COMPILING = "the first comparison after installing compiles its kernels, which takes about 20 s"
 
 
 @contextmanager
@@ -19,25 +26,12 @@ def progress_reporter(title: str) -> Iterator[Progress]:
     Args:
         title: What is going on, in a word or two.
     """
-    if sys.stderr.isatty():
-        with _bar(title) as report:
-            yield report
-    else:
-        yield _line_reporter(title)
+    with _bar(title) if sys.stderr.isatty() else _lines(title) as report:
+        yield report
 
 
 @contextmanager
 def _bar(title: str) -> Iterator[Progress]:
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        DownloadColumn,
-        Progress as RichProgress,
-        TextColumn,
-        TimeRemainingColumn,
-        TransferSpeedColumn,
-    )
-
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -47,15 +41,27 @@ def _bar(title: str) -> Iterator[Progress]:
     )
     with RichProgress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task(title, total=None)
-        yield lambda done, total, _name: bar.update(task, completed=done, total=total)
+        notice = _notice_unless_started(lambda: bar.update(task, description=f"{title} ({_COMPILING})"))
+
+        def report(done: int, total: int, _name: str) -> None:
+            notice.cancel()
+            bar.update(task, completed=done, total=total, description=title)
+
+        try:
+            yield report
+        finally:
+            notice.cancel()
 
 
-def _line_reporter(title: str) -> Progress:
+@contextmanager
+def _lines(title: str) -> Iterator[Progress]:
     """A line every few seconds; nothing for work that ends sooner."""
     started = last = monotonic()
+    notice = _notice_unless_started(lambda: print(f"{title}: {_COMPILING}", file=sys.stderr, flush=True))
 
-    def report(done: int, total: int, name: str) -> None:
+    def report(done: int, total: int, _name: str) -> None:
         nonlocal last
+        notice.cancel()
         now = monotonic()
         if now - last < _SECONDS_BETWEEN_LINES:
             return
@@ -63,10 +69,19 @@ def _line_reporter(title: str) -> Progress:
         rate = done / (now - started)
         left = (total - done) / rate if rate else 0.0
         percent = 100 * done // total if total else 100
-        print(
-            f"{title}: {percent} %, {done / 1e9:.2f} of {total / 1e9:.2f} GB, {rate / 1e9:.2f} GB/s, {left:.0f} s left",
-            file=sys.stderr,
-            flush=True,
-        )
+        sizes = f"{done / 1e9:.2f} of {total / 1e9:.2f} GB"
+        line = f"{title}: {percent} %, {sizes}, {rate / 1e9:.2f} GB/s, {left:.0f} s left"
+        print(line, file=sys.stderr, flush=True)
 
-    return report
+    try:
+        yield report
+    finally:
+        notice.cancel()
+
+
+def _notice_unless_started(show: Callable[[], None]) -> Timer:
+    """Shows a notice where the first tensor takes long."""
+    timer = Timer(_SECONDS_UNTIL_NOTICE, show)
+    timer.daemon = True
+    timer.start()
+    return timer

@@ -45,7 +45,7 @@ def check_structure(plan: LayoutPlan, asked_for: OutputTypes | None) -> LevelRes
         if asked_for is not None:
             allowed = asked_for.allowed(pair.name, pair.target.shape, pair.source.dtype, plan.conversion)
             findings += _type_finding(pair.name, allowed, pair.target.dtype)
-    not_checked = (plan.no_rule,) if plan.no_rule else ()
+    not_checked: tuple[str, ...] = (plan.no_rule,) if plan.no_rule else ()
     if asked_for is None:
         not_checked += ("types: no output type was named (--outtype), so types are reported, not judged",)
     return judge_level(Level.STRUCTURE, findings, checked=len(plan.pairs), not_checked=not_checked)

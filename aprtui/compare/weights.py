@@ -98,7 +98,7 @@ def measure(
         a, b = _side_by_side(source.read(start, stop), target.read(start, stop))
         accumulator.update(a, b, start)
         if certifier is not None:
-            values = decode_chunk(a).reshape(b.rows, b.columns)
+            values = np.asarray(decode_chunk(a), np.float32).reshape(b.rows, b.columns)
             certifier.update(values, b)
         mapped += a.data.nbytes + b.data.nbytes
         if mapped > RELEASE_AFTER or stop == target.elements:

@@ -110,7 +110,7 @@ def decoded(chunk: Chunk, rows: int, columns: int) -> Chunk:
     values = decode_chunk(chunk)
     if values.dtype != np.float32:
         raise AprtuiError(f"{chunk.dtype} values cannot be read through a view that computes in float32")
-    return float_chunk(values.reshape(rows, columns))
+    return float_chunk(np.asarray(values, np.float32).reshape(rows, columns))
 
 
 def float_chunk(values: NDArray[np.float32]) -> Chunk:

@@ -198,7 +198,8 @@ class Shifted(View):
         first = (start - self.by) % total
         step = self.of.granule
         low = first // step * step
-        pieces, position = [], low
+        pieces: list[Chunk] = []
+        position = low
         while sum(piece.elements for piece in pieces) < first - low + count:
             end = min(total, position + -(-(first - low + count) // step) * step)
             pieces.append(self.of.read(position, end))
