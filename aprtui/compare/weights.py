@@ -8,6 +8,8 @@ from dataclasses import replace
 from math import lcm
 from threading import Lock
 
+import numpy as np
+
 from aprtui.compare.certificate import Certifier
 from aprtui.compare.kernels import new_accumulator
 from aprtui.core.dtypes import DType
