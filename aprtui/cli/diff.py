@@ -29,6 +29,7 @@ from aprtui.report.comparison_json import comparison_to_json
 @options.jobs
 @options.output_format
 def command(
+    *,
     a: Path,
     b: Path,
     levels: tuple[str, ...],

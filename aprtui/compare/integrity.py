@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from aprtui.compare.weights import measure
+from aprtui.compare.weights import measure_pair
 from aprtui.core.dtypes import Family
 from aprtui.core.findings import Finding, LevelResult, judge_level
 from aprtui.core.outcomes import Level, Severity
 from aprtui.core.results import TensorResult
 from aprtui.formats.apr import check_footer
-from aprtui.formats.container import Format
-from aprtui.formats.layout.plan import embedding_name, head_name
+from aprtui.formats.container import Format, StoredTensor
+from aprtui.formats.layout.plan import TensorPair, embedding_name, head_name
 from aprtui.formats.model import Model
 from aprtui.formats.names import parse
 from aprtui.formats.views import Stored
@@ -139,7 +139,7 @@ def _non_finite(model: Model, side: str, counted: dict[str, TensorResult], *, re
             record = counted[name].record
             nan, inf = (record.nan_a, record.inf_a) if side == "A" else (record.nan_b, record.inf_b)
         elif read_weights:
-            nan, inf = count_non_finite(Stored(tensor))
+            nan, inf = count_non_finite(tensor)
         else:
             continue
         if nan or inf:
@@ -148,7 +148,7 @@ def _non_finite(model: Model, side: str, counted: dict[str, TensorResult], *, re
     return findings
 
 
-def count_non_finite(view: Stored) -> tuple[int, int]:
+def count_non_finite(tensor: StoredTensor) -> tuple[int, int]:
     """NaN and infinite elements of a tensor."""
-    record = measure(view, view)
+    record = measure_pair(TensorPair(tensor.name, Stored(tensor), tensor, ()))
     return record.nan_a, record.inf_a

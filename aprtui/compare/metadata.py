@@ -122,7 +122,7 @@ class _Comparison:
             self.checked += 1
             self._fail(key.name, f"{key.name} is switched on by the target only", "none", _with_unit(key, found))
             return
-        if found is None and key.name == "layer_types":
+        if found is None and key.name == "layer_types" and self.target.values.get("sliding_window") is None:
             return  # Without a window there are no sliding layers: the finding is sliding_window's.
         if key.name == "head_dim" and key.name not in self.source.explicit | self.target.explicit:
             return  # It only follows from hidden_size and num_attention_heads, which are compared.
@@ -206,7 +206,8 @@ class _Comparison:
         expected, found = self.source.values.get(key), self.target.values.get(key)
         if expected is None or found is None or key in self.damaged:
             return
-        if expected != found and key not in self.target.explicit and expected:
+        silent = key not in self.target.explicit and self.target.format is not Format.SAFETENSORS
+        if expected != found and silent and expected:
             self.not_checked.append(f"{key}: the target stores a head; the weights say whether it is the embedding")
             return
         self.checked += 1

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from math import lcm
 from threading import Lock
 
 import numpy as np
 
 from aprtui.compare.certificate import Certifier
-from aprtui.compare.kernels import new_accumulator
+from aprtui.compare.kernels import Accumulator, finish, merge, new_accumulator
 from aprtui.core.dtypes import DType
 from aprtui.core.findings import Finding, LevelResult, judge_level
 from aprtui.core.outcomes import Level
@@ -29,8 +29,18 @@ CHUNK_ELEMENTS = 1 << 20
 
 Progress = Callable[[int, int, str], None]
 
-RELEASE_AFTER = 1 << 26
-"""Bytes that are read before their mapped pages are given back to the system."""
+SEGMENT_ELEMENTS = 1 << 24
+"""Elements of a tensor that one worker measures before its mapped pages are given back to the system."""
+
+Span = tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Partial:
+    """What was measured of one segment of a tensor; segments add up in their order."""
+
+    accumulator: Accumulator
+    certifier: Certifier | None
 
 
 def compare_weights(plan: LayoutPlan, *, jobs: int = 1, progress: Progress | None = None) -> tuple[TensorResult, ...]:
@@ -39,35 +49,33 @@ def compare_weights(plan: LayoutPlan, *, jobs: int = 1, progress: Progress | Non
     Args:
         plan: The pairs.
         jobs: Threads; results do not depend on it.
-        progress: Told after each tensor: bytes so far, bytes in all, name.
+        progress: Told after each segment of a tensor: bytes so far, bytes in all, name.
     """
     pairs = [pair for pair in plan.pairs if reason_not_compared(pair) is None]
+    imatrix = plan.conversion.importance_matrix
     total = sum(_bytes_of(pair) for pair in pairs)
-    done, lock = 0, Lock()
+    done, lock = 0.0, Lock()
 
-    def one(pair: TensorPair) -> TensorResult:
+    def one(pair: TensorPair, segment: Span) -> Partial:
         nonlocal done
-        result = compare_pair(pair, importance_matrix=plan.conversion.importance_matrix)
+        partial = measure_segment(pair, segment, importance_matrix=imatrix)
         with lock:
-            done += result.nbytes
+            done += _bytes_of(pair) * (segment[1] - segment[0]) / max(1, pair.target.elements)
             if progress:
-                progress(done, total, pair.name)
-        return result
+                progress(round(done), total, pair.name)
+        return partial
 
-    if jobs == 1:
-        return tuple(one(pair) for pair in pairs)
     with ThreadPoolExecutor(jobs) as pool:
-        largest_first = sorted(pairs, key=_bytes_of, reverse=True)
-        results = {result.name: result for result in pool.map(one, largest_first)}
-    return tuple(results[pair.name] for pair in pairs)
+        waiting = [
+            (pair, [pool.submit(one, pair, segment) for segment in segments(pair.source, Stored(pair.target))])
+            for pair in pairs
+        ]
+        return tuple(_result(pair, [future.result() for future in futures]) for pair, futures in waiting)
 
 
-def compare_pair(pair: TensorPair, *, importance_matrix: bool = False) -> TensorResult:
-    """Measure and judge one pair."""
-    target = Stored(pair.target)
+def _result(pair: TensorPair, partials: Sequence[Partial]) -> TensorResult:
     tolerance = tolerance_for(pair.source.dtype, pair.target.dtype)
-    certify = tolerance.rule is Rule.CERTIFICATE
-    record = measure(pair.source, target, certify=certify, importance_matrix=importance_matrix)
+    record = combine(pair.target.dtype, partials)
     return TensorResult(
         name=pair.name,
         layout=pair.layout,
@@ -81,43 +89,68 @@ def compare_pair(pair: TensorPair, *, importance_matrix: bool = False) -> Tensor
     )
 
 
-def measure(
-    source: View, target: Stored, *, certify: bool = False, importance_matrix: bool = False
-) -> StatisticsRecord:
-    """The statistics record of a target against a view of its source.
+def measure_pair(pair: TensorPair, *, importance_matrix: bool = False) -> StatisticsRecord:
+    """The statistics record of one pair, measured in this thread."""
+    target = Stored(pair.target)
+    partials = [
+        measure_segment(pair, segment, importance_matrix=importance_matrix) for segment in segments(pair.source, target)
+    ]
+    return combine(pair.target.dtype, partials)
+
+
+def measure_segment(pair: TensorPair, segment: Span, *, importance_matrix: bool) -> Partial:
+    """Measure elements [start, stop) of a pair, and certify them where the conversion calls for it.
 
     Args:
-        source: Same number of elements as the target.
-        target: A stored tensor.
-        certify: Run the certificate too.
+        pair: Source view and stored target of the same shape.
+        segment: From `segments`.
         importance_matrix: The target's file says that one was used.
     """
+    source, target = pair.source, Stored(pair.target)
+    certified = tolerance_for(source.dtype, target.dtype).rule is Rule.CERTIFICATE
     accumulator = new_accumulator(target.dtype)
-    certifier = Certifier(target.dtype, importance_matrix=importance_matrix) if certify else None
-    stored = (*stored_below(source), target)
-    mapped = 0
-    for start, stop in spans(source, target):
+    certifier = Certifier(target.dtype, importance_matrix=importance_matrix) if certified else None
+    for start, stop in _steps(source, target, segment):
         a, b = _side_by_side(source.read(start, stop), target.read(start, stop))
         accumulator.update(a, b, start)
         if certifier is not None:
             values = np.asarray(decode_chunk(a), np.float32).reshape(b.rows, b.columns)
             certifier.update(values, b)
-        mapped += a.data.nbytes + b.data.nbytes
-        if mapped > RELEASE_AFTER or stop == target.elements:
-            mapped = 0
-            for leaf in stored:
-                release_pages(leaf.tensor)
-    record = accumulator.record()
-    return record if certifier is None else replace(record, certificate=certifier.result())
+    for leaf in (*stored_below(source), target):
+        release_pages(leaf.tensor)
+    return Partial(accumulator, certifier)
 
 
-def spans(source: View, target: View) -> Iterator[tuple[int, int]]:
-    """Element ranges that both views can read, in order."""
-    total = target.elements
+def combine(dtype: DType, partials: Sequence[Partial]) -> StatisticsRecord:
+    """The record of a tensor from its segments in order; a tensor without elements has none."""
+    states = [partial.accumulator.state for partial in partials]
+    certifiers = [partial.certifier for partial in partials if partial.certifier is not None]
+    if not certifiers:
+        return finish(merge(states))
+    whole = Certifier(dtype, importance_matrix=certifiers[0].importance_matrix)
+    for certifier in certifiers:
+        whole.absorb(certifier)
+    return finish(merge(states), whole.result())
+
+
+def segments(source: View, target: View) -> Iterator[Span]:
+    """Element ranges that workers measure on their own: fixed cuts, so that results never depend on the workers."""
+    step = _step(source, target)
+    length = max(1, SEGMENT_ELEMENTS // step) * step
+    for start in range(0, target.elements, length):
+        yield start, min(start + length, target.elements)
+
+
+def _steps(source: View, target: View, segment: Span) -> Iterator[Span]:
+    step = _step(source, target)
+    for start in range(segment[0], segment[1], step):
+        yield start, min(start + step, segment[1])
+
+
+def _step(source: View, target: View) -> int:
+    """Elements per read: about `CHUNK_ELEMENTS`, and whole granules of both views."""
     step = lcm(source.granule, target.granule, 256)
-    step *= max(1, CHUNK_ELEMENTS // step)
-    for start in range(0, total, step):
-        yield start, min(start + step, total)
+    return step * max(1, CHUNK_ELEMENTS // step)
 
 
 def reason_not_compared(pair: TensorPair) -> str | None:

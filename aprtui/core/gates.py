@@ -59,6 +59,9 @@ class Gate:
 _STATIC_LEVELS = tuple(level for level in Level if level is not Level.BEHAVIOUR)
 
 
+_EVERY_LEVEL_HOLDS = "every level holds: the product's tensors equal the source's under the layout rules and tolerances"
+
+
 def _pair(source: FormatLetter, target: FormatLetter) -> Gate:
     names = {FormatLetter.SAFETENSORS: "SafeTensors", FormatLetter.GGUF: "GGUF", FormatLetter.APR: "APR"}
     return Gate(
@@ -68,7 +71,7 @@ def _pair(source: FormatLetter, target: FormatLetter) -> Gate:
         target=target,
         levels=_STATIC_LEVELS,
         severity=GateSeverity.P0,
-        pass_rule="every level holds: the product's tensors equal the source's under the layout rules and tolerances",
+        pass_rule=_EVERY_LEVEL_HOLDS,
         unlike_upstream="compares stored weights, metadata and tokenizer; upstream compared standard output",
     )
 

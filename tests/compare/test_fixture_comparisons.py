@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from fixture_files import FIXTURES
 
+from aprtui.compare import weights
 from aprtui.compare.comparison import STATIC_LEVELS, Scope, compare_models
 from aprtui.core.outcomes import ExitCode, Level
 from aprtui.core.results import Comparison, WeightsClass
@@ -69,7 +70,9 @@ def test_layout_rules_come_from_architecture_and_metadata():
 
 
 def test_the_permutation_is_not_forgiven_where_the_architecture_has_none():
-    result = compare(FIXTURES / "llama-tiny256/hf", FIXTURES / "apr/0.72.3/llama-tiny256/s-import-export.gguf", "lossless")
+    result = compare(
+        FIXTURES / "llama-tiny256/hf", FIXTURES / "apr/0.72.3/llama-tiny256/s-import-export.gguf", "lossless"
+    )
     failed = {tensor.name for tensor in result.tensors if not tensor.judgement.passed}
     assert failed == {f"model.layers.{n}.self_attn.{part}_proj.weight" for n in (0, 1) for part in "qk"}
 
@@ -137,3 +140,19 @@ def test_the_scope_bounds_the_work():
     assert [level.level for level in result.levels] == [Level.WEIGHTS]
     assert any("tensors outside" in part for part in result.not_checked)
     assert any("tokenizer: not planned" in part for part in result.not_checked)
+
+
+@pytest.mark.parametrize("name", ["Q4_K_M", "imatrix-Q4_0", "bf16"])
+def test_segments_add_up_to_the_whole(name, monkeypatch):
+    source, target = open_model(FIXTURES / "llama-tiny256/hf"), open_model(FIXTURES / f"llama-tiny256/gguf/{name}.gguf")
+    scope = Scope(levels=(Level.WEIGHTS,), jobs=2)
+    whole = compare_models(source, target, scope)
+    monkeypatch.setattr(weights, "CHUNK_ELEMENTS", 1 << 12)
+    monkeypatch.setattr(weights, "SEGMENT_ELEMENTS", 1 << 14)
+    cut = compare_models(source, target, scope)
+    for one, other in zip(whole.tensors, cut.tensors, strict=True):
+        assert one.record.certificate == other.record.certificate
+        assert one.record.differing == other.record.differing
+        assert (one.record.max_abs, one.record.max_abs_index) == (other.record.max_abs, other.record.max_abs_index)
+        assert one.record.sum_squared_error == pytest.approx(other.record.sum_squared_error, rel=1e-12)
+    assert [tensor.name for tensor in whole.tensors] == [tensor.name for tensor in cut.tensors]

@@ -31,6 +31,9 @@ class Certifier:
     The clauses for encodings without an importance matrix are tried first. Where the file says that one was used
     and they fail, the clauses with unknown weights decide, and the result says so.
 
+    Attributes:
+        importance_matrix: As given.
+
     Args:
         dtype: Stored type of the tensor.
         importance_matrix: The file declares an importance matrix (`quantize.imatrix.*`).
@@ -43,6 +46,7 @@ class Certifier:
     def __init__(self, dtype: DType, *, importance_matrix: bool = False, compiled: bool | None = None) -> None:
         if not is_certified(dtype):
             raise UsageError(f"{dtype} has no certificate", todo="judge it by its error bands")
+        self.importance_matrix = importance_matrix
         self._dtype = dtype
         self._kind = CERTIFICATE_TYPES.get(dtype)
         self._weights = importance_matrix and self._kind is not None and self._kind.takes_weights
@@ -75,6 +79,21 @@ class Certifier:
         self._zero_scales += int(np.count_nonzero(measures.zero_scale))
         self._subnormal_scales += int(np.count_nonzero(measures.subnormal_scale))
         return measures
+
+    def absorb(self, later: Certifier) -> None:
+        """Take in the certificate of the span that follows the chunks seen so far.
+
+        Args:
+            later: Fed with the next chunks of the same tensor, by whichever worker.
+        """
+        if later._blocks:
+            self._tensor_scale.absorb(later._tensor_scale)
+        self._plain.absorb(later._plain, self._blocks)
+        self._weighted.absorb(later._weighted, self._blocks)
+        self._blocks += later._blocks
+        self._clipped += later._clipped
+        self._zero_scales += later._zero_scales
+        self._subnormal_scales += later._subnormal_scales
 
     def _measures(self, source: NDArray[np.float32], target: Chunk) -> BlockMeasures:
         if self._kind is None:

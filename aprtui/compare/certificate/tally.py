@@ -34,6 +34,12 @@ class Count:
             self.first = base + int(np.argmax(flags))
         self.blocks += found
 
+    def absorb(self, later: Count, base: int) -> None:
+        """Count the blocks of a later span; `base` blocks stand before it."""
+        if later.first >= 0 and self.first < 0:
+            self.first = base + later.first
+        self.blocks += later.blocks
+
 
 def first_of(*counts: Count) -> int:
     """The first block that any of the counts saw, -1 if none."""
@@ -46,6 +52,9 @@ def _largest(so_far: float, values: Float64s) -> float:
         return so_far
     largest = float(values.max())
     return float("inf") if isnan(largest) else max(so_far, largest)
+
+
+_COUNTED = ("codes", "scales", "scales_cut", "excusable", "inexcusable", "zeros")
 
 
 @dataclass(slots=True)
@@ -71,10 +80,20 @@ class ClauseTally:
             measures: Of the chunk.
             base: Blocks before the chunk.
         """
-        for name in ("codes", "scales", "scales_cut", "excusable", "inexcusable", "zeros"):
+        for name in _COUNTED:
             getattr(self, name).add(getattr(measures, name), base)
         self.other_scale += int(np.count_nonzero(measures.other_scale))
         self.code_steps = _largest(self.code_steps, measures.code_steps)
         self.scale_ulp = _largest(self.scale_ulp, measures.scale_ulp)
         self.error_ratio = _largest(self.error_ratio, measures.error_ratio)
         self.step_ratio = _largest(self.step_ratio, measures.step_ratio)
+
+    def absorb(self, later: ClauseTally, base: int) -> None:
+        """Add the tally of a later span; `base` blocks stand before it."""
+        for name in _COUNTED:
+            getattr(self, name).absorb(getattr(later, name), base)
+        self.other_scale += later.other_scale
+        self.code_steps = max(self.code_steps, later.code_steps)
+        self.scale_ulp = max(self.scale_ulp, later.scale_ulp)
+        self.error_ratio = max(self.error_ratio, later.error_ratio)
+        self.step_ratio = max(self.step_ratio, later.step_ratio)

@@ -61,6 +61,11 @@ class ScaleOfTensor:
         self._largest = np.maximum(self._largest, np.abs(source).max(initial=np.float32(0)))
         self._scale = np.float32(scale)
 
+    def absorb(self, later: ScaleOfTensor) -> None:
+        """Take note of what a later span noted."""
+        self._largest = np.maximum(self._largest, later._largest)
+        self._scale = later._scale
+
     @property
     def ulp(self) -> float:
         """Distance of the stored scale from the formula in f32 ULP."""
