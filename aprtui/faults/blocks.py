@@ -1,0 +1,264 @@
+"""Damage inside quantised blocks: codes in the wrong order, bits of scales lost, scales of other blocks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from aprtui.core.dtypes import DType
+from aprtui.faults.draft import Draft
+from aprtui.faults.edited_views import Raw
+from aprtui.faults.fault import BLOCK_FORMATS, fault
+from aprtui.formats.codecs.block_layout import (
+    LAYOUTS,
+    BlockLayout,
+    get_codes,
+    get_scale,
+    get_stored_offset,
+    get_sub_mins,
+    get_sub_scales,
+    put_codes,
+    put_scale,
+    put_sub_mins,
+    put_sub_scales,
+)
+from aprtui.formats.container import Format
+from aprtui.formats.views.base import Indices
+from aprtui.formats.views.reblock import Packing, Reblocked
+
+FOUR_BITS = (DType.Q4_0, DType.Q4_1, DType.Q4_K, DType.IQ4_NL, DType.IQ4_XS, DType.APR_Q4)
+FIVE_BITS = (DType.Q5_0, DType.Q5_1, DType.Q5_K)
+SIX_BIT_SCALES = (DType.Q4_K, DType.Q5_K)
+SUB_SCALED = (DType.Q2_K, DType.Q3_K, DType.Q4_K, DType.Q5_K, DType.Q6_K, DType.IQ4_XS)
+# apr writes no 5-bit blocks.
+_GGUF = frozenset({Format.GGUF})
+_PAIRED_BY_32 = (DType.Q4_K, DType.Q5_K)
+
+Change = Callable[[BlockLayout, Raw, Indices], None]
+"""Changes blocks in place; they are numbered from 0 in their tensor."""
+
+
+def _everywhere(draft: Draft, dtypes: tuple[DType, ...], change: Change) -> None:
+    """Change all blocks of these types."""
+    names = ", ".join(dtypes)
+    for tensor in draft.require(f"tensor of {names}", where=lambda item: item.dtype in dtypes and item.is_matrix):
+        layout = LAYOUTS[tensor.dtype]
+
+        def edit(raw: Raw, numbers: Indices, layout: BlockLayout = layout) -> Raw:
+            change(layout, raw, numbers)
+            return raw
+
+        draft.change_blocks(tensor, edit)
+
+
+def _in_one_tensor(draft: Draft, dtypes: tuple[DType, ...], change: Change) -> None:
+    """Change blocks of one tensor."""
+    names = ", ".join(dtypes)
+    tensor = draft.pick(f"tensor of {names}", where=lambda item: item.dtype in dtypes and item.is_matrix)
+
+    def edit(raw: Raw, numbers: Indices) -> Raw:
+        change(LAYOUTS[tensor.dtype], raw, numbers)
+        return raw
+
+    draft.change_blocks(tensor, edit)
+
+
+@fault(
+    "weights.nibbles_swapped",
+    *("RC-40", "RC-41", "S: nibble order"),
+    formats=BLOCK_FORMATS,
+    requires="4- or 5-bit blocks",
+)
+def nibbles_swapped(draft: Draft) -> None:
+    """Low and high nibbles of 4- and 5-bit blocks are exchanged."""
+    kinds = (*FOUR_BITS, *FIVE_BITS)
+    for tensor in draft.require("4- or 5-bit blocks", where=lambda item: item.dtype in kinds and item.is_matrix):
+        draft.put(tensor, Reblocked(tensor.view, Packing.NIBBLES_SWAPPED))
+
+
+@fault(
+    "weights.codes_interleaved",
+    *("RC-38", "RC-40", "RC-41", "RC-42", "RC-43", "S: nibble order"),
+    formats=BLOCK_FORMATS,
+    requires="4- or 5-bit blocks",
+)
+def codes_interleaved(draft: Draft) -> None:
+    """Nibbles hold neighbouring elements where they should hold elements of two halves, or the reverse."""
+
+    def change(layout: BlockLayout, raw: Raw, _: Indices) -> None:
+        half = 32 if layout.dtype in _PAIRED_BY_32 else 16
+        pairs = (2, half) if layout.dtype is not DType.APR_Q4 else (half, 2)
+        codes = get_codes(layout, raw).reshape(len(raw), -1, *pairs).swapaxes(2, 3)
+        put_codes(layout, raw, np.ascontiguousarray(codes).reshape(len(raw), -1))
+
+    _everywhere(draft, (*FOUR_BITS, *FIVE_BITS), change)
+
+
+def _low_bits_only(layout: BlockLayout, raw: Raw, _: Indices) -> None:
+    put_codes(layout, raw, get_codes(layout, raw) & np.uint8(15))
+
+
+@fault("weights.fifth_bits_lost", "RC-42", "RC-43", formats=_GGUF, requires="5-bit blocks")
+def fifth_bits_lost(draft: Draft) -> None:
+    """The fifth bit of every code is missing."""
+    _everywhere(draft, FIVE_BITS, _low_bits_only)
+
+
+@fault("weights.fifth_bits_reversed", "RC-42", "RC-43", formats=_GGUF, requires="5-bit blocks")
+def fifth_bits_reversed(draft: Draft) -> None:
+    """The fifth bits of a block are in the opposite order."""
+
+    def change(layout: BlockLayout, raw: Raw, _: Indices) -> None:
+        codes = get_codes(layout, raw)
+        put_codes(layout, raw, (codes & np.uint8(15)) | (codes & np.uint8(16))[:, ::-1])
+
+    _everywhere(draft, FIVE_BITS, change)
+
+
+@fault("weights.high_bits_lost", "RC-44", formats=BLOCK_FORMATS, requires="Q6_K blocks")
+def high_bits_lost(draft: Draft) -> None:
+    """The two high bits of every Q6_K code are missing."""
+    _everywhere(
+        draft, (DType.Q6_K,), lambda layout, raw, _: put_codes(layout, raw, get_codes(layout, raw) & np.uint8(15))
+    )
+
+
+@fault("weights.high_bits_order", "RC-44", formats=BLOCK_FORMATS, requires="Q6_K blocks")
+def high_bits_order(draft: Draft) -> None:
+    """The high bits of Q6_K codes belong to the next quarter of each half block."""
+
+    def change(layout: BlockLayout, raw: Raw, _: Indices) -> None:
+        codes = get_codes(layout, raw)
+        high = (codes & np.uint8(48)).reshape(len(raw), 2, 4, 32)[:, :, ::-1]
+        put_codes(layout, raw, (codes & np.uint8(15)) | high.reshape(len(raw), -1))
+
+    _everywhere(draft, (DType.Q6_K,), change)
+
+
+@fault(
+    "weights.late_scales_unpacked",
+    *("RC-45", "S: scale packing"),
+    formats=BLOCK_FORMATS,
+    requires="Q4_K or Q5_K blocks",
+)
+def late_scales_unpacked(draft: Draft) -> None:
+    """The scales of sub-blocks 4 to 7 lack the two bits that are kept elsewhere."""
+
+    def change(layout: BlockLayout, raw: Raw, _: Indices) -> None:
+        scales, mins = get_sub_scales(layout, raw), get_sub_mins(layout, raw)
+        scales[:, 4:] %= 16
+        mins[:, 4:] %= 16
+        put_sub_scales(layout, raw, scales)
+        put_sub_mins(layout, raw, mins)
+
+    _everywhere(draft, SIX_BIT_SCALES, change)
+
+
+@fault("weights.sub_scales_rolled", "S: scale packing", formats=BLOCK_FORMATS, requires="blocks with sub-scales")
+def sub_scales_rolled(draft: Draft) -> None:
+    """Each sub-block has the scale of the one before it."""
+
+    def change(layout: BlockLayout, raw: Raw, _: Indices) -> None:
+        put_sub_scales(layout, raw, np.roll(get_sub_scales(layout, raw), 1, axis=1))
+
+    _everywhere(draft, SUB_SCALED, change)
+
+
+@fault("weights.scales_and_mins_swapped", "RC-45", formats=BLOCK_FORMATS, requires="Q4_K or Q5_K blocks")
+def scales_and_mins_swapped(draft: Draft) -> None:
+    """Sub-scales and sub-mins are exchanged."""
+
+    def change(layout: BlockLayout, raw: Raw, _: Indices) -> None:
+        scales, mins = get_sub_scales(layout, raw), get_sub_mins(layout, raw)
+        put_sub_scales(layout, raw, mins)
+        put_sub_mins(layout, raw, scales)
+
+    _everywhere(draft, SIX_BIT_SCALES, change)
+
+
+@fault("weights.scale_and_offset_swapped", "RC-45", formats=BLOCK_FORMATS, requires="blocks with an offset")
+def scale_and_offset_swapped(draft: Draft) -> None:
+    """The scale and the offset of a block are exchanged."""
+
+    def change(layout: BlockLayout, raw: Raw, _: Indices) -> None:
+        scale, offset = get_scale(layout, raw), get_stored_offset(layout, raw)
+        put_scale(layout, raw, offset)
+        assert layout.offset_at is not None
+        raw[:, layout.offset_at : layout.offset_at + 2] = np.ascontiguousarray(scale)[:, None].view(np.uint8)
+
+    _everywhere(draft, tuple(dtype for dtype, layout in LAYOUTS.items() if layout.offset_at is not None), change)
+
+
+_WITH_SCALE = tuple(LAYOUTS)
+
+
+@fault("weights.small_scales_zeroed", "RC-46", formats=BLOCK_FORMATS, requires="blocks whose scale is sub-normal")
+def small_scales_zeroed(draft: Draft) -> None:
+    """Scales below the smallest normal float16 are forced to zero."""
+
+    def change(layout: BlockLayout, raw: Raw, _: Indices) -> None:
+        scale = get_scale(layout, raw)
+        put_scale(layout, raw, np.where(np.abs(scale) < np.float16(2**-14), np.float16(0), scale))
+
+    _everywhere(draft, _WITH_SCALE, change)
+
+
+@fault("weights.block_zeroed", "RC-46", "S: zeros", formats=BLOCK_FORMATS, requires="quantised blocks")
+def block_zeroed(draft: Draft) -> None:
+    """The scale of one block is zero, and with it all its weights."""
+
+    def change(layout: BlockLayout, raw: Raw, numbers: Indices) -> None:
+        scale = get_scale(layout, raw)
+        scale[numbers == 0] = 0
+        put_scale(layout, raw, scale)
+
+    _in_one_tensor(draft, _WITH_SCALE, change)
+
+
+@fault("integrity.scale_not_a_number", "RC-47", formats=BLOCK_FORMATS, requires="quantised blocks")
+def scale_not_a_number(draft: Draft) -> None:
+    """The scale of one block is not a number."""
+
+    def change(layout: BlockLayout, raw: Raw, numbers: Indices) -> None:
+        scale = get_scale(layout, raw)
+        scale[numbers == 0] = np.nan
+        put_scale(layout, raw, scale)
+
+    _in_one_tensor(draft, _WITH_SCALE, change)
+
+
+@fault("weights.block_scales_changed", "S: scalar", formats=BLOCK_FORMATS, requires="quantised blocks")
+def block_scales_changed(draft: Draft) -> None:
+    """The scale of every block is 5 percent too large."""
+
+    def change(layout: BlockLayout, raw: Raw, _: Indices) -> None:
+        put_scale(layout, raw, (get_scale(layout, raw).astype(np.float32) * np.float32(1.05)).astype(np.float16))
+
+    _in_one_tensor(draft, _WITH_SCALE, change)
+
+
+@fault("weights.scale_bit", "S: quantization", formats=BLOCK_FORMATS, requires="quantised blocks")
+def scale_bit(draft: Draft) -> None:
+    """The highest bit of one block scale's exponent that is zero is set."""
+
+    def change(layout: BlockLayout, raw: Raw, numbers: Indices) -> None:
+        first = raw[numbers == 0]
+        first[:, layout.scale_at + 1] ^= 0x04
+        raw[numbers == 0] = first
+
+    _in_one_tensor(draft, _WITH_SCALE, change)
+
+
+@fault("weights.one_code", "S: quantization", formats=BLOCK_FORMATS, requires="quantised blocks")
+def one_code(draft: Draft) -> None:
+    """One code of one block is two steps off."""
+
+    def change(layout: BlockLayout, raw: Raw, numbers: Indices) -> None:
+        codes = get_codes(layout, raw).astype(np.int16)
+        most = len(layout.levels) - 1
+        middle = codes[numbers == 0, 5]
+        codes[numbers == 0, 5] = np.where(middle > most // 2, middle - 2, middle + 2)
+        put_codes(layout, raw, codes.astype(np.uint8))
+
+    _in_one_tensor(draft, _WITH_SCALE, change)
