@@ -146,7 +146,7 @@ def _expect_tied_head(models: _Models, expected: dict[str, Expected], explained:
     """
     for model, side in ((models.source, "source"), (models.target, "target")):
         head = model.tensors.get(models.head)
-        if head is not None and head.is_placeholder:
+        if models.tied and head is not None and head.is_placeholder:
             explained[models.head] = f"the {side} holds a placeholder without bytes for the tied head"
     embedding = embedding_name(models.source)
     if not models.tied or embedding is None:
