@@ -81,14 +81,18 @@ def _formats(document: YamlDocument, path: Path) -> tuple[FormatLetter, ...]:
     value = _value(document, "model", "formats")
     if value is None:
         return tuple(FormatLetter)
-    names = value if isinstance(value, list) else [value]
-    unknown = [name for name in names if not isinstance(name, str) or name.lower() not in _LETTERS]
-    if unknown:
-        known = ", ".join(_LETTERS)
-        raise UsageError(
-            f"unknown format {unknown[0]!r}", file=path, place=_place(document, "model", "formats"), todo=f"use {known}"
-        )
-    return tuple(dict.fromkeys(_LETTERS[name.lower()] for name in names))
+    letters = []
+    for name in value if isinstance(value, list) else [value]:
+        letter = _LETTERS.get(name.lower()) if isinstance(name, str) else None
+        if letter is None:
+            raise UsageError(
+                f"unknown format {name!r}",
+                file=path,
+                place=_place(document, "model", "formats"),
+                todo=f"use {', '.join(_LETTERS)}",
+            )
+        letters.append(letter)
+    return tuple(dict.fromkeys(letters))
 
 
 def _local_path(document: YamlDocument, path: Path) -> Path | None:
