@@ -69,6 +69,22 @@ class StoredTensor:
             return False
         return self.nbytes == stored_bytes(self.dtype, self.shape, padded_rows=True)
 
+    @property
+    def runs_on(self) -> bool:
+        """Blocks run on across row boundaries: apr's own types, and K-quants written as one run of super-blocks."""
+        info = self.dtype.info
+        if info.flat:
+            return True
+        flat_size = -(-self.elements // info.block) * info.nbytes
+        return bool(self.columns % info.block) and self.nbytes == flat_size and not self.padded_rows
+
+    @property
+    def stored_size(self) -> int | None:
+        """Bytes that the type, the shape and the way of cutting blocks take; None where they do not fit together."""
+        if self.runs_on and not self.dtype.info.flat:
+            return self.nbytes
+        return stored_bytes(self.dtype, self.shape, padded_rows=self.padded_rows)
+
 
 @dataclass(frozen=True, slots=True)
 class Container:

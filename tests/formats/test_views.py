@@ -3,7 +3,9 @@ import pytest
 from fixture_files import FIXTURES
 
 from aprtui.core.dtypes import DType
-from aprtui.formats.codecs import decode_chunk
+from aprtui.formats.chunk import Chunk
+from aprtui.formats.codecs import decode_chunk, encode
+from aprtui.formats.container import StoredTensor
 from aprtui.formats.gguf import read_gguf
 from aprtui.formats.views import (
     Added,
@@ -149,3 +151,20 @@ def test_vectors_permute_by_element_and_computed_vectors_read():
     assert np.array_equal(values(RowsPermuted(view, order, "rotary")), values(view)[order])
     assert np.array_equal(values(Sliced(view, 2, 5)), values(view)[2:5])
     assert values(Computed((1.0, 2.5), "factors")).tolist() == [1.0, 2.5]
+
+
+def test_super_blocks_that_run_on_across_rows_are_read_flat(tmp_path):
+    rows, columns = 5, 192
+    whole = np.random.default_rng(0).standard_normal((rows, columns)).astype(np.float32)
+    padded = np.zeros((1, 1024), np.float32)
+    padded[0, : whole.size] = whole.reshape(-1)
+    raw = encode(DType.Q4_K, padded)
+    path = tmp_path / "flat.bin"
+    path.write_bytes(bytes(64) + raw.tobytes())
+    view = Stored(StoredTensor("flat", DType.Q4_K, (rows, columns), path, 64, raw.size))
+    expected = decode_chunk(Chunk(DType.Q4_K, raw, 1, 1024, raw.size)).reshape(-1)[: whole.size].reshape(whole.shape)
+    assert view.tensor.runs_on and not view.tensor.padded_rows
+    assert np.array_equal(bits(values(view)), bits(expected))
+    assert np.array_equal(bits(in_pieces(view)), bits(expected))
+    chosen = np.array([4, 0, 2], np.int64)
+    assert np.array_equal(bits(decode_chunk(view.gather(chosen))), bits(expected[chosen]))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from aprtui.core.dtypes import DType, stored_bytes
+from aprtui.core.dtypes import DType
 from aprtui.core.errors import FormatError
 from aprtui.formats.bytes import tensor_bytes
 from aprtui.formats.chunk import Chunk
@@ -63,9 +63,7 @@ class Stored(View):
             data = body[first * self.row_bytes : last * self.row_bytes]
             return Chunk(self.dtype, data, last - first, self.columns, self.row_bytes, scale)
         data = body[start // info.block * info.nbytes : -(-stop // info.block) * info.nbytes]
-        count = stop - start
-        aligned = count % info.block == 0
-        return Chunk(self.dtype, data, 1, count, data.size if aligned else 0, scale)
+        return Chunk(self.dtype, data, 1, stop - start, data.size, scale)
 
     def gather(self, rows: Indices) -> Chunk:
         """Rows by number; copied, decoded first where rows do not start a block of their own."""
@@ -94,7 +92,7 @@ class Stored(View):
         tensor = self.tensor
         raw = tensor_bytes(tensor)
         header = tensor.dtype.info.header
-        expected = stored_bytes(tensor.dtype, tensor.shape, padded_rows=tensor.padded_rows)
+        expected = tensor.stored_size
         if expected is None:
             # Rows of broken blocks that are not padded: blocks run on across rows (an APR fault, but readable).
             expected = -(-tensor.elements // tensor.dtype.info.block) * tensor.dtype.info.nbytes
