@@ -56,8 +56,8 @@ def _integer(value: object) -> int:
 
 
 def _rope(config: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
-    """`rope_scaling` or `rope_parameters` of config.json with the base frequency in it."""
-    stated = config.get("rope_parameters") or config.get("rope_scaling")
+    """`rope_scaling` or `rope_parameters` of config.json, else the header's, with the base frequency in it."""
+    stated = config.get("rope_parameters") or config.get("rope_scaling") or values.get("rope_scaling")
     rope = dict(stated) if isinstance(stated, dict) else {}
     if "rope_theta" not in rope and values.get("rope_theta") is not None:
         rope["rope_theta"] = values["rope_theta"]

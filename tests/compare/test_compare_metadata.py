@@ -156,11 +156,11 @@ def test_what_a_format_cannot_hold_is_not_checked(tmp_path):
 ARCHITECTURES = sorted(path for path in (Path(__file__).parents[1] / "data/architectures").iterdir() if path.is_dir())
 # These pairs have no tokenizer, so GGUF has no place for bos and eos.
 NO_TOKENIZER = {"bos_token_id", "eos_token_id"}
-# What llama.cpp's converter does not take from these models: it writes 4 * hidden_size and 2048 positions for falcon,
-# 4 * hidden_size for phi, and derives gemma's attention scale from head_dim.
+# What llama.cpp's converter does not take from these models: it writes 2048 positions for falcon, 4 * hidden_size for
+# phi, and derives gemma's attention scale from head_dim.
 NOT_TAKEN = {
-    "falcon": {"intermediate_size", "max_position_embeddings"},
-    "falcon-new": {"intermediate_size", "max_position_embeddings"},
+    "falcon": {"max_position_embeddings"},
+    "falcon-new": {"max_position_embeddings"},
     "phi": {"intermediate_size"},
     "gemma2": {"query_pre_attn_scalar"},
     "gemma3-cut": {"query_pre_attn_scalar"},

@@ -27,6 +27,7 @@ SCALING_KEYS = {
     "beta_fast": "rope.scaling.yarn_beta_fast",
     "beta_slow": "rope.scaling.yarn_beta_slow",
 }
+"""Field of `rope_scaling` -> its key after the architecture's prefix."""
 _MOST_LAYERS = 65536
 # llama.cpp takes the 27B models of gemma 2 and 3 by their number of layers (`LLM_TYPE_27B`).
 _LAYERS_OF_27B = {"gemma2": 46, "gemma3": 62}

@@ -15,6 +15,11 @@ from aprtui.formats.metadata.rope import take_rope
 _WINDOW_SWITCHED = frozenset({"qwen2", "qwen3", "qwen2_moe", "qwen3_moe"})
 _BY_HAND = frozenset({"rope_theta", "rope_local_base_freq", "rope_scaling", "partial_rotary_factor"})
 _MOST_LAYERS = 65536
+# Configurations that look at one name only, whatever stands under the usual one.
+_OWN_NAMES: dict[tuple[str | None, str], tuple[str, ...]] = {
+    ("falcon", "intermediate_size"): ("ffn_hidden_size",),
+    ("falcon", "num_key_value_heads"): ("num_kv_heads",),
+}
 
 
 def fill(draft: Draft) -> tuple[str | None, str | None]:
@@ -39,7 +44,7 @@ def fill(draft: Draft) -> tuple[str | None, str | None]:
     architecture = None if raw is None else text_model_type(raw)
     for key in KEYS:
         if key.name not in _BY_HAND:
-            draft.take(key, config, key.hf)
+            draft.take(key, config, _OWN_NAMES.get((architecture, key.name), key.hf))
     take_rope(draft, config)
     _more_token_ids(draft)
     _defaults(draft, config, architecture)

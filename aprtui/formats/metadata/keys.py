@@ -113,7 +113,8 @@ KEYS: tuple[Key, ...] = (
         ("first_k_dense_replace",), neutral=0),
     Key("routed_scaling_factor", Kind.NUMBER, "", ("routed_scaling_factor",), ("expert_weights_scale",),
         ("routed_scaling_factor",), neutral=1.0),
-    Key("norm_topk_prob", Kind.FLAG, "", ("norm_topk_prob",), ("expert_weights_norm",), (), _NORMALISED_EXPERTS),
+    Key("norm_topk_prob", Kind.FLAG, "", ("norm_topk_prob",), ("expert_weights_norm",),
+        ("norm_topk_prob",), _NORMALISED_EXPERTS),
 )  # fmt: skip
 
 

@@ -17,7 +17,7 @@ MODELS = {
     "bert": TokenizerModel.WORDPIECE,
     "t5": TokenizerModel.UNIGRAM,
 }
-_SPECIAL = {
+SPECIAL_KEYS = {
     "pad": "padding_token_id",
     "unk": "unknown_token_id",
     "sep": "seperator_token_id",
@@ -26,6 +26,7 @@ _SPECIAL = {
     "eot": "eot_token_id",
     "eom": "eom_token_id",
 }
+"""Kind of special token -> its key after `tokenizer.ggml.`."""
 
 
 def read(container: Container) -> TokenizerFacts | None:
@@ -61,7 +62,7 @@ def read(container: Container) -> TokenizerFacts | None:
 
 def _special_ids(raw: Mapping[str, Any], problems: list[Finding]) -> dict[str, int]:
     found = {}
-    for kind, name in _SPECIAL.items():
+    for kind, name in SPECIAL_KEYS.items():
         value = raw.get(f"tokenizer.ggml.{name}")
         if isinstance(value, int) and not isinstance(value, bool):
             found[kind] = value

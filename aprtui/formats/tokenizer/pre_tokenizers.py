@@ -112,6 +112,28 @@ def recognise(raw: object) -> PreTokenizer:
     return PreTokenizer(None if steps is None else _STRUCTURES.get(tuple(steps)), fingerprint)
 
 
+def structure(name: str) -> dict[str, Any] | None:
+    """The `pre_tokenizer` of tokenizer.json that splits text as this name does; None for a name without one."""
+    wanted = split_class(name)
+    steps = next((steps for steps, known in _STRUCTURES.items() if known == wanted), None)
+    if steps is None:
+        return None
+    return {"type": "Sequence", "pretokenizers": [_described(step) for step in steps]}
+
+
+def _described(step: Step) -> dict[str, Any]:
+    """A step as tokenizer.json writes it; `_step` reads it back."""
+    match step:
+        case ("ByteLevel", use_regex):
+            return {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": use_regex}
+        case ("Digits", individual):
+            return {"type": "Digits", "individual_digits": individual}
+        case ("Punctuation", behavior):
+            return {"type": "Punctuation", "behavior": behavior}
+    _, regex, behavior = step
+    return {"type": "Split", "pattern": {"Regex": regex}, "behavior": behavior, "invert": False}
+
+
 def _flatten(raw: object, depth: int) -> list[Step] | None:
     """Steps in order, or None for a structure that has no place in the table."""
     if not isinstance(raw, Mapping) or depth > _DEEPEST:
