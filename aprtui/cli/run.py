@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from aprtui.cli.comparison_text import outcome_word
 from aprtui.cli.progress import progress_reporter
 from aprtui.compare.weights import Progress
 from aprtui.convert import Converter
+from aprtui.convert.builtin import BuiltinConverter
 from aprtui.core.errors import AprtuiError
 from aprtui.core.gates import Gate
 from aprtui.core.outcomes import ExitCode, exit_code
@@ -44,11 +46,22 @@ def command(playbook: Path, model: Path | None, converter: str | None, output: P
     """
     loaded = load_playbook(playbook)
     show_complaints(loaded)
-    entries = run_playbook(loaded, model or find_model(loaded), converter, jobs)
+    entries: list[EvidenceEntry] = []
+    found = find_model(loaded, model)
     evidence = output if output.suffix == ".json" else output / loaded.name / "evidence.json"
-    write_evidence(evidence, entries)
-    click.echo(f"evidence: {evidence}")
-    return int(exit_code(entry.outcome for entry in entries) if entries else ExitCode.SKIPPED)
+    try:
+        for entry in run_playbook(loaded, found, converter, jobs):
+            entries.append(entry)
+            click.echo(entry_line(entry))
+    finally:
+        # What was measured before an interruption is kept.
+        if entries:
+            write_evidence(evidence, entries)
+            click.echo(f"evidence: {safe_text(evidence)}")
+    if not entries:
+        click.echo(f"{safe_text(playbook)}: no conversion pair between the formats that it names", err=True)
+        return int(ExitCode.SKIPPED)
+    return int(exit_code(entry.outcome for entry in entries))
 
 
 def show_complaints(playbook: Playbook) -> None:
@@ -63,42 +76,39 @@ def show_complaints(playbook: Playbook) -> None:
         click.echo(f"{safe_text(playbook.path)}: not read: {keys}", err=True)
 
 
-def find_model(playbook: Playbook) -> Path:
-    """The model that a playbook names.
+def find_model(playbook: Playbook, named: Path | None) -> Path:
+    """The model that was named on the command line, else the playbook's own.
 
     Raises:
         AprtuiError: It is not on this machine; says how to get it.
     """
-    if playbook.model.local_path is not None:
-        return playbook.model.local_path
-    found = cached_repository(playbook.model.hf_repo)
+    if named is not None:
+        if not named.exists():
+            raise AprtuiError("there is no such model", file=named)
+        return named
+    local, repo = playbook.model.local_path, playbook.model.hf_repo
+    found = local if local is not None and local.exists() else cached_repository(repo)
     if found is None:
-        repo = playbook.model.hf_repo
+        place = "not on this machine" if local is None else f"neither at {local} nor in the Hugging Face cache"
         raise AprtuiError(
-            f"model {repo} is not on this machine",
+            f"model {repo} is {place}",
             file=playbook.path,
             todo=f"download it with `hf download {repo}` or name a path with --model",
         )
     return found
 
 
-def run_playbook(playbook: Playbook, model: Path, converter: str | None, jobs: int) -> list[EvidenceEntry]:
-    """Run all gates and print a line for each as it ends."""
+def run_playbook(playbook: Playbook, model: Path, converter: str | None, jobs: int) -> Iterator[EvidenceEntry]:
+    """Run all gates, with a progress bar for each; products are gone when the last entry was taken."""
     chosen = _converter(converter)
-    entries = []
-    with tempfile.TemporaryDirectory(prefix="aprtui-") as scratch:
-        run = Run(playbook, model, chosen, Path(scratch), jobs)
-        with ExitStack() as stack:
+    with tempfile.TemporaryDirectory(prefix="aprtui-") as scratch, ExitStack() as bars:
 
-            def started(gate: Gate) -> Progress:
-                stack.close()
-                return stack.enter_context(progress_reporter(gate.gate_id))
+        def started(gate: Gate) -> Progress:
+            return bars.enter_context(progress_reporter(gate.gate_id))
 
-            for entry in run.results(started):
-                stack.close()
-                entries.append(entry)
-                click.echo(entry_line(entry))
-    return entries
+        for entry in Run(playbook, model, chosen, Path(scratch), jobs=jobs).results(started):
+            bars.close()
+            yield entry
 
 
 def entry_line(entry: EvidenceEntry) -> str:
@@ -108,8 +118,4 @@ def entry_line(entry: EvidenceEntry) -> str:
 
 
 def _converter(name: str | None) -> Converter | None:
-    if name is None:
-        return None
-    from aprtui.convert.builtin import BuiltinConverter
-
-    return BuiltinConverter()
+    return None if name is None else BuiltinConverter()

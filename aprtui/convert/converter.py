@@ -1,4 +1,4 @@
-"""What every converter is to a run: an identity for the evidence, and one operation."""
+"""What every converter is to a run: an identity for the evidence, one operation, the command that repeats it."""
 
 from __future__ import annotations
 
@@ -33,6 +33,10 @@ class Converter(Protocol):
     @property
     def identity(self) -> ConverterIdentity:
         """Who it is, taken anew at each call."""
+        ...
+
+    def command(self, source: Path, target: Format, destination: Path, asked_for: OutputTypes) -> str:
+        """The command line that does what `convert` does with the same arguments."""
         ...
 
     def convert(self, source: Path, target: Format, destination: Path, asked_for: OutputTypes) -> Path:

@@ -1,94 +1,132 @@
-"""Evidence entries of a run: what was tested, with digests, converter and the command that repeats it."""
+"""Evidence entries of a run: what was tested, with rules, tolerances, digests, converter and commands."""
 
 from __future__ import annotations
 
 import shlex
+from collections.abc import Mapping
 from pathlib import Path
 from time import monotonic
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import aprtui
+from aprtui.convert import Converter, ConverterIdentity
 from aprtui.core.gates import FORMAT_NAMES, Gate
 from aprtui.core.outcomes import Outcome
-from aprtui.core.results import Comparison
-from aprtui.formats.digest import file_digest
-from aprtui.formats.model import open_model
+from aprtui.core.results import Comparison, TensorResult
+from aprtui.engine.conversions import Conversion
 from aprtui.gates.conversion import judge_conversion
+from aprtui.playbook import Playbook
 from aprtui.report.comparison_json import level_to_json, tensor_to_json
 from aprtui.report.evidence import EvidenceEntry, Scenario
-
-if TYPE_CHECKING:
-    from aprtui.engine.run import Run
 
 RULES_VERSION = "1"
 """Version of the tolerances and layout rules; evidence names it."""
 
+_WORST = 10
+_MEASURED = ("name", "rule", "limit", "origin", "measured", "needed", "margin", "margin_unit")
 
-def plain_entry(run: Run, gate: Gate, outcome: Outcome, reason: str, begun: float) -> EvidenceEntry:
-    """An entry without a comparison: skipped, failed to convert, crashed."""
-    return _entry(run, gate, outcome, reason, "", begun, _common_details(run, gate))
-
-
-def comparison_entry(
-    run: Run, gate: Gate, comparison: Comparison, source: Path, product: Path, begun: float
-) -> EvidenceEntry:
-    """The entry of a compared product."""
-    outcome, reason = judge_conversion(gate, comparison)
-    details = _common_details(run, gate) | {
-        "levels": [level_to_json(level) for level in comparison.levels],
-        "worst_tensors": [tensor_to_json(tensor) for tensor in comparison.tensors[:10]],
-        "tensors_compared": len(comparison.tensors),
-        "not_checked": list(comparison.not_checked),
-        "asked_for": comparison.asked_for,
-        "source_files": _digests(source),
-        "target_files": _digests(product),
-    }
-    output = "\n".join([comparison.sentence, *(f"{level.level}: {level.outcome}" for level in comparison.levels)])
-    return _entry(run, gate, outcome, reason, output, begun, details)
+Digests = Mapping[str, Mapping[str, str]]
 
 
-def _entry(
-    run: Run, gate: Gate, outcome: Outcome, reason: str, output: str, begun: float, details: dict[str, Any]
-) -> EvidenceEntry:
-    source, target = FORMAT_NAMES[gate.source], FORMAT_NAMES[gate.target]
-    return EvidenceEntry(
-        gate_id=gate.gate_id,
-        scenario=Scenario(
-            run.playbook.model.hf_repo, target, f"Convert {source} to {target} and compare", run.playbook.seed
-        ),
-        outcome=outcome,
-        reason=reason,
-        output=output,
-        duration_ms=round((monotonic() - begun) * 1000),
-        details=details,
-        converter_version=run.converter.identity.version if run.converter else "unknown",
-    )
+class EntryWriter:
+    """Makes the entries of one run.
 
+    Args:
+        playbook: The playbook.
+        model: The run's model.
+        converter: The converter under test, if there is one.
+    """
 
-def _common_details(run: Run, gate: Gate) -> dict[str, Any]:
-    command = ["aprtui", "run", str(run.playbook.path), "--model", str(run.model)]
-    if run.converter:
-        command += ["--converter", run.converter.identity.name]
-    details: dict[str, Any] = {
-        "aprtui_version": aprtui.__version__,
-        "rules_version": RULES_VERSION,
-        "severity": gate.severity.value,
-        "pass_rule": gate.pass_rule,
-        "playbook": {"name": run.playbook.name, "version": run.playbook.version, "path": str(run.playbook.path)},
-        "command": shlex.join(command),
-    }
-    if run.converter:
-        identity = run.converter.identity
-        details["converter"] = {
-            "name": identity.name,
-            "path": str(identity.path),
-            "version": identity.version,
-            "digest": identity.digest,
+    def __init__(self, playbook: Playbook, model: Path, converter: Converter | None) -> None:
+        self._playbook = playbook
+        command = ["aprtui", "run", str(playbook.path), "--model", str(model)]
+        self._identity = None if converter is None else converter.identity
+        if self._identity is not None:
+            command += ["--converter", self._identity.name]
+        self._command = shlex.join(command)
+
+    def plain(
+        self,
+        gate: Gate,
+        outcome: Outcome,
+        reason: str,
+        *,
+        begun: float,
+        made: Conversion | None = None,
+        digests: Digests | None = None,
+    ) -> EvidenceEntry:
+        """An entry without a comparison: skipped, failed to convert, crashed."""
+        details = self._details(gate, made) | dict(digests or {})
+        return self._entry(gate, outcome, reason, output="", begun=begun, details=details)
+
+    def compared(
+        self, gate: Gate, comparison: Comparison, *, begun: float, made: Conversion, digests: Digests
+    ) -> EvidenceEntry:
+        """The entry of a compared product."""
+        outcome, reason = judge_conversion(gate, comparison)
+        details = self._details(gate, made) | {
+            "levels": [level_to_json(level) for level in comparison.levels],
+            "tolerances": tolerances(comparison),
+            "worst_tensors": [tensor_to_json(tensor) for tensor in comparison.tensors[:_WORST]],
+            "tensors_compared": len(comparison.tensors),
+            "not_checked": list(comparison.not_checked),
+            "asked_for": comparison.asked_for,
+            **digests,
         }
-    return details
+        output = "\n".join([comparison.sentence, *(f"{level.level}: {level.outcome}" for level in comparison.levels)])
+        return self._entry(gate, outcome, reason, output=output, begun=begun, details=details)
+
+    def _entry(
+        self, gate: Gate, outcome: Outcome, reason: str, *, output: str, begun: float, details: dict[str, Any]
+    ) -> EvidenceEntry:
+        source, target = FORMAT_NAMES[gate.source], FORMAT_NAMES[gate.target]
+        prompt = f"Convert {source} to {target} and compare"
+        return EvidenceEntry(
+            gate_id=gate.gate_id,
+            scenario=Scenario(self._playbook.model.hf_repo, target, prompt, self._playbook.seed),
+            outcome=outcome,
+            reason=reason,
+            output=output,
+            duration_ms=round((monotonic() - begun) * 1000),
+            details=details,
+            converter_version=self._identity.version if self._identity is not None else "unknown",
+        )
+
+    def _details(self, gate: Gate, made: Conversion | None) -> dict[str, Any]:
+        playbook = self._playbook
+        identity = made.converter if made is not None else self._identity
+        return {
+            "aprtui_version": aprtui.__version__,
+            "rules_version": RULES_VERSION,
+            "severity": gate.severity.value,
+            "pass_rule": gate.pass_rule,
+            "playbook": {"name": playbook.name, "version": playbook.version, "path": str(playbook.path)},
+            "command": self._command,
+            **({"conversion_commands": list(made.commands)} if made is not None else {}),
+            **({"converter": _identity_json(identity)} if identity is not None else {}),
+        }
 
 
-def _digests(path: Path) -> dict[str, str]:
-    container = open_model(path).container
-    files = [*container.files, *container.companions.values()]
-    return {str(file): file_digest(file) for file in dict.fromkeys(files)}
+def _identity_json(identity: ConverterIdentity) -> dict[str, str]:
+    return {
+        "name": identity.name,
+        "path": str(identity.path),
+        "version": identity.version,
+        "digest": identity.digest,
+    }
+
+
+def tolerances(comparison: Comparison) -> list[dict[str, Any]]:
+    """Each tolerance that was applied: where it came from, to how many tensors, and the worst of them as measured.
+
+    `needed` is the smallest limit under which that tensor would have passed.
+    """
+    groups: dict[tuple[str, str], list[TensorResult]] = {}
+    for tensor in comparison.tensors:
+        groups.setdefault((tensor.tolerance.rule.value, tensor.tolerance.origin), []).append(tensor)
+    found = []
+    for tensors in groups.values():
+        worst = tensor_to_json(min(tensors, key=lambda tensor: tensor.rank))
+        failed = sum(1 for tensor in tensors if not tensor.judgement.passed)
+        found.append({"tensors": len(tensors), "failed": failed} | {key: worst[key] for key in _MEASURED})
+    return found

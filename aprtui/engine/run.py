@@ -1,12 +1,11 @@
 """A playbook run: convert, compare, judge, one evidence entry per gate.
 
-Every gate runs whatever became of the others. A conversion serves every gate that asks for the same product.
+Every gate runs whatever became of the others. Each model is opened and digested once.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from time import monotonic
 
@@ -14,32 +13,29 @@ from aprtui.compare.comparison import Scope, compare_models
 from aprtui.compare.unreadable import unreadable_target
 from aprtui.compare.weights import Progress
 from aprtui.convert import Converter
-from aprtui.core.errors import AprtuiError, FormatError
-from aprtui.core.gates import CONVERSION_PAIRS, FORMAT_NAMES, FormatLetter, Gate
+from aprtui.core.errors import AprtuiError
+from aprtui.core.gates import CONVERSION_PAIRS, FORMAT_NAMES, Gate
 from aprtui.core.outcomes import Outcome
 from aprtui.core.results import Comparison
-from aprtui.engine.entry import comparison_entry, plain_entry
-from aprtui.formats.container import Format
-from aprtui.formats.model import open_model
+from aprtui.engine.conversions import FORMATS, Conversion, Conversions
+from aprtui.engine.entry import EntryWriter
+from aprtui.formats.digest import file_digest
+from aprtui.formats.model import Model, open_model
 from aprtui.formats.output_types import parse_output_type
 from aprtui.playbook import Playbook
 from aprtui.report.evidence import EvidenceEntry
 
-FORMATS = {
-    FormatLetter.SAFETENSORS: Format.SAFETENSORS,
-    FormatLetter.GGUF: Format.GGUF,
-    FormatLetter.APR: Format.APR,
-}
-_LETTERS = {name: letter for letter, name in FORMATS.items()}
-
 GateStarted = Callable[[Gate], Progress | None]
 
+_LETTERS = {name: letter for letter, name in FORMATS.items()}
+_LOSSLESS = parse_output_type("lossless")
+_NO_CONVERTER = "no converter: apr is not configured; name one with --converter (builtin converts all formats)"
 
-@dataclass
+
 class Run:
     """One run of one playbook.
 
-    Attributes:
+    Args:
         playbook: What to run.
         model: The model that its conversions start from.
         converter: The converter under test; None skips every conversion.
@@ -47,12 +43,16 @@ class Run:
         jobs: Threads per comparison.
     """
 
-    playbook: Playbook
-    model: Path
-    converter: Converter | None
-    scratch: Path
-    jobs: int = 1
-    _products: dict[tuple[FormatLetter, FormatLetter], Path | AprtuiError] = field(default_factory=dict)
+    def __init__(
+        self, playbook: Playbook, model: Path, converter: Converter | None, scratch: Path, *, jobs: int = 1
+    ) -> None:
+        self.playbook = playbook
+        self.model = model
+        self._conversions = None if converter is None else Conversions(converter, _LOSSLESS, scratch)
+        self._entries = EntryWriter(playbook, model, converter)
+        self._jobs = jobs
+        self._opened: dict[Path, Model] = {}
+        self._digests: dict[Path, Mapping[str, str]] = {}
 
     def gates(self) -> tuple[Gate, ...]:
         """The pairs between the formats that the playbook names."""
@@ -71,49 +71,61 @@ class Run:
             try:
                 yield self._gate(gate, progress)
             except AprtuiError as error:
-                yield plain_entry(self, gate, Outcome.CRASHED, error.message, begun)
+                yield self._entries.plain(gate, Outcome.CRASHED, error.message, begun=begun)
             except Exception as error:
                 reason = f"aprtui failed: {type(error).__name__}: {error}"
-                yield plain_entry(self, gate, Outcome.CRASHED, reason, begun)
+                yield self._entries.plain(gate, Outcome.CRASHED, reason, begun=begun)
 
     def _gate(self, gate: Gate, progress: Progress | None) -> EvidenceEntry:
         begun = monotonic()
-        if self.converter is None:
-            reason = "no converter: apr is not configured; name one with --converter (builtin converts all formats)"
-            return plain_entry(self, gate, Outcome.SKIPPED, reason, begun)
-        source = self._source(gate.source)
-        if isinstance(source, AprtuiError):
-            name = FORMAT_NAMES[gate.source]
-            return plain_entry(self, gate, Outcome.SKIPPED, f"no {name} source: {source.message}", begun)
-        product = self._product(gate.source, gate.target, source)
-        if isinstance(product, AprtuiError):
-            return plain_entry(self, gate, Outcome.FALSIFIED, f"the conversion failed: {product.message}", begun)
-        comparison = self._compare(source, product, progress)
-        return comparison_entry(self, gate, comparison, source, product, begun)
+        if self._conversions is None:
+            return self._entries.plain(gate, Outcome.SKIPPED, _NO_CONVERTER, begun=begun)
+        is_root = gate.source is _LETTERS[self._open(self.model).format]
+        before = None if is_root else self._conversions.of_root(self.model, gate.source)
+        if before is not None and before.product is None:
+            reason = f"no {FORMAT_NAMES[gate.source]} source: its conversion failed: {before.failure}"
+            return self._entries.plain(gate, Outcome.SKIPPED, reason, begun=begun, made=before)
+        if before is None or before.product is None:
+            source, made = self.model, self._conversions.of_root(self.model, gate.target)
+        else:
+            source, made = before.product, self._conversions.of_product(before, gate.target)
+        try:
+            return self._judged(gate, source, made, begun=begun, progress=progress)
+        finally:
+            self._conversions.discard(made)
 
-    def _source(self, letter: FormatLetter) -> Path | AprtuiError:
-        """The run's model itself, or its conversion to this format."""
-        root = _LETTERS[open_model(self.model).format]
-        return self.model if letter is root else self._product(root, letter, self.model)
-
-    def _product(self, source: FormatLetter, target: FormatLetter, path: Path) -> Path | AprtuiError:
-        key = (source, target)
-        if key not in self._products:
-            destination = self.scratch / f"{source}-{target}"
-            destination.mkdir()
-            assert self.converter is not None
-            try:
-                asked_for = parse_output_type("lossless")
-                self._products[key] = self.converter.convert(path, FORMATS[target], destination, asked_for)
-            except AprtuiError as error:
-                self._products[key] = error
-        return self._products[key]
+    def _judged(
+        self, gate: Gate, source: Path, made: Conversion, *, begun: float, progress: Progress | None
+    ) -> EvidenceEntry:
+        digests = {"source_files": self._digest(source)}
+        if made.product is None:
+            reason = f"the conversion failed: {made.failure}"
+            return self._entries.plain(gate, Outcome.FALSIFIED, reason, begun=begun, made=made, digests=digests)
+        comparison = self._compare(source, made.product, progress)
+        digests["target_files"] = self._digest(made.product)
+        return self._entries.compared(gate, comparison, begun=begun, made=made, digests=digests)
 
     def _compare(self, source: Path, product: Path, progress: Progress | None) -> Comparison:
-        opened = open_model(source)
+        opened = self._open(source)
         try:
-            target = open_model(product)
-        except FormatError as error:
+            target = self._open(product)
+        except AprtuiError as error:
             return unreadable_target(opened, product, error)
-        scope = Scope(asked_for=parse_output_type("lossless"), jobs=self.jobs, reference=open_model(self.model))
+        scope = Scope(asked_for=_LOSSLESS, jobs=self._jobs, reference=self._open(self.model))
         return compare_models(opened, target, scope, progress)
+
+    def _open(self, path: Path) -> Model:
+        if path not in self._opened:
+            self._opened[path] = open_model(path)
+        return self._opened[path]
+
+    def _digest(self, path: Path) -> Mapping[str, str]:
+        """Digest by file: of a model its files and companions, of anything else every file."""
+        if path not in self._digests:
+            if path in self._opened:
+                container = self._opened[path].container
+                files = [*container.files, *container.companions.values()]
+            else:
+                files = [path] if path.is_file() else sorted(file for file in path.rglob("*") if file.is_file())
+            self._digests[path] = {str(file): file_digest(file) for file in dict.fromkeys(files)}
+        return self._digests[path]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -21,14 +22,18 @@ from aprtui.formats.container import Format
 from aprtui.formats.gguf import write_gguf
 from aprtui.formats.layout.plan import head_name
 from aprtui.formats.model import Model
-from aprtui.formats.output import TensorToWrite
+from aprtui.formats.output import Bytes, TensorToWrite
 from aprtui.formats.output_types import OutputTypes
 from aprtui.formats.safetensors import write_safetensors
 
 _WEIGHTS = "model.safetensors"
 
+Progress = Callable[[int, int, str], None]
 
-def write_product(source: Model, target: Format, path: Path, asked_for: OutputTypes) -> tuple[str, ...]:
+
+def write_product(
+    source: Model, target: Format, path: Path, asked_for: OutputTypes, progress: Progress | None = None
+) -> tuple[str, ...]:
     """Convert an opened model.
 
     Args:
@@ -36,6 +41,7 @@ def write_product(source: Model, target: Format, path: Path, asked_for: OutputTy
         target: Format of the product.
         path: The file to write; for SafeTensors the directory, which is made where it does not exist.
         asked_for: The output type.
+        progress: Told while tensors are written: elements so far, elements in all, name.
 
     Returns:
         What the product lacks that the source has, each with the reason.
@@ -44,13 +50,14 @@ def write_product(source: Model, target: Format, path: Path, asked_for: OutputTy
         AprtuiError: The model cannot be converted, or the product cannot be written.
     """
     tensors = product_tensors(source, target, asked_for)
+    to_write = list(_reported([tensor.to_write() for tensor in tensors], progress))
     if target is Format.SAFETENSORS:
-        return _write_safetensors(source, path, tensors)
+        return _write_safetensors(source, path, tensors, to_write)
     facts = model_facts(source, tensors)
     if target is Format.GGUF:
-        write_gguf(path, gguf_metadata(facts, tensors, asked_for), [tensor.to_write() for tensor in tensors])
+        write_gguf(path, gguf_metadata(facts, tensors, asked_for), to_write)
     else:
-        _write_apr(source, facts, path, tensors)
+        _write_apr(source, facts, path, tensors, to_write)
     tokenizer = facts.tokenizer
     if tokenizer is None and source.tokenizer is not None:
         return (f"tokenizer: the source's {source.tokenizer.stub}",)
@@ -58,9 +65,29 @@ def write_product(source: Model, target: Format, path: Path, asked_for: OutputTy
     return ("pre-tokenizer: its structure has no name that we know",) if nameless else ()
 
 
-def _write_apr(source: Model, facts: ModelFacts, path: Path, tensors: Sequence[ProductTensor]) -> None:
+def _reported(tensors: Sequence[TensorToWrite], progress: Progress | None) -> Iterator[TensorToWrite]:
+    """The same tensors; progress hears of each when it is written."""
+    total, done = sum(prod(tensor.shape) for tensor in tensors), 0
+
+    def chunks(tensor: TensorToWrite) -> Iterator[Bytes]:
+        nonlocal done
+        yield from tensor.chunks
+        done += prod(tensor.shape)
+        if progress is not None:
+            progress(done, total, tensor.name)
+
+    for tensor in tensors:
+        yield tensor._replace(chunks=chunks(tensor))
+
+
+def _write_apr(
+    source: Model,
+    facts: ModelFacts,
+    path: Path,
+    tensors: Sequence[ProductTensor],
+    to_write: list[TensorToWrite],
+) -> None:
     """A tied head becomes the placeholder without bytes that apr's own importer writes and its engine looks for."""
-    to_write = [tensor.to_write() for tensor in tensors]
     shapes = {tensor.role: tensor.view.shape for tensor in tensors}
     head = head_name(source)
     placeholders = []
@@ -71,7 +98,9 @@ def _write_apr(source: Model, facts: ModelFacts, path: Path, tensors: Sequence[P
     write_apr(path, metadata, to_write, placeholders=placeholders)
 
 
-def _write_safetensors(source: Model, directory: Path, tensors: Sequence[ProductTensor]) -> tuple[str, ...]:
+def _write_safetensors(
+    source: Model, directory: Path, tensors: Sequence[ProductTensor], to_write: Sequence[TensorToWrite]
+) -> tuple[str, ...]:
     """Files beside a SafeTensors source are copied as they are; for the other formats they are built."""
     copied = source.container.companions if source.format is Format.SAFETENSORS else {}
     files: dict[str, Any] = {}
@@ -91,7 +120,7 @@ def _write_safetensors(source: Model, directory: Path, tensors: Sequence[Product
         _write_files(directory, files, copied)
     except OSError as error:
         raise AprtuiError(f"the product cannot be written: {error.strerror}", file=directory) from None
-    write_safetensors(directory / _WEIGHTS, [tensor.to_write() for tensor in tensors], {"format": "pt"})
+    write_safetensors(directory / _WEIGHTS, to_write, {"format": "pt"})
     return lacks
 
 
