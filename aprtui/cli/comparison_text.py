@@ -31,7 +31,7 @@ def comparison_lines(comparison: Comparison) -> Iterator[str]:
         yield f"asked for: {safe_text(comparison.asked_for)}"
     yield ""
     for level in comparison.levels:
-        yield from _level_lines(level)
+        yield from level_lines(level)
     if comparison.tensors:
         yield ""
         yield from _layout_lines(comparison.tensors)
@@ -48,7 +48,8 @@ def outcome_word(outcome: Outcome) -> str:
     return click.style(_WORDS.get(outcome, outcome.value), fg=_COLORS.get(outcome, "red"))
 
 
-def _level_lines(result: LevelResult) -> Iterator[str]:
+def level_lines(result: LevelResult) -> Iterator[str]:
+    """One level: its outcome, then its findings, those that say the same together."""
     failures, notes = len(result.failures), len(result.findings) - len(result.failures)
     parts = [f"{result.checked} checked"]
     parts += [f"{failures} failed"] if failures else []
