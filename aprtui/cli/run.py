@@ -46,8 +46,18 @@ def command(playbook: Path, model: Path | None, converter: str | None, output: P
     """
     loaded = load_playbook(playbook)
     show_complaints(loaded)
+    found = find_model(loaded, model)
     evidence = output if output.suffix == ".json" else output / loaded.name / "evidence.json"
-    entries = run_playbook(loaded, find_model(loaded, model), converter, jobs, evidence)
+    entries: list[EvidenceEntry] = []
+    try:
+        for entry in run_playbook(loaded, found, converter, jobs):
+            entries.append(entry)
+            click.echo(entry_line(entry))
+    finally:
+        # What was measured before an interruption is kept.
+        if entries:
+            write_evidence(evidence, entries)
+            click.echo(f"evidence: {safe_text(evidence)}")
     if not entries:
         click.echo(f"{safe_text(playbook)}: no conversion pair between the formats that it names", err=True)
         return int(ExitCode.SKIPPED)
@@ -88,32 +98,8 @@ def find_model(playbook: Playbook, named: Path | None) -> Path:
     return found
 
 
-def run_playbook(
-    playbook: Playbook, model: Path, converter: str | None, jobs: int, evidence: Path | None = None
-) -> list[EvidenceEntry]:
-    """Run all gates and print a line for each as it ends.
-
-    Args:
-        playbook: What to run.
-        model: The model that its conversions start from.
-        converter: Name of the converter under test; None skips every conversion.
-        jobs: Threads per comparison.
-        evidence: The file to write; what was measured before an interruption stands there too.
-    """
-    entries: list[EvidenceEntry] = []
-    try:
-        for entry in _results(playbook, model, converter, jobs):
-            entries.append(entry)
-            click.echo(entry_line(entry))
-    finally:
-        if entries and evidence is not None:
-            write_evidence(evidence, entries)
-            click.echo(f"evidence: {safe_text(evidence)}")
-    return entries
-
-
-def _results(playbook: Playbook, model: Path, converter: str | None, jobs: int) -> Iterator[EvidenceEntry]:
-    """Entries with a progress bar for each gate; products are gone when the last entry was taken."""
+def run_playbook(playbook: Playbook, model: Path, converter: str | None, jobs: int) -> Iterator[EvidenceEntry]:
+    """Run all gates, with a progress bar for each; products are gone when the last entry was taken."""
     chosen = _converter(converter)
     with tempfile.TemporaryDirectory(prefix="aprtui-") as scratch, ExitStack() as bars:
 
