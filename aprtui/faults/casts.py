@@ -57,6 +57,19 @@ def apr_q4_labelled_q4_k(draft: Draft) -> None:
         draft.put(tensor, Reinterpreted(tensor.view, DType.Q4_K), dtype=DType.Q4_K)
 
 
+@fault(
+    "weights.q4_0_labelled_iq4_nl",
+    *("RC-33", "RC-53"),
+    formats=frozenset({Format.GGUF}),
+    requires="matrices of Q4_0 or IQ4_NL",
+)
+def q4_0_labelled_iq4_nl(draft: Draft) -> None:
+    """Blocks of Q4_0 are labelled IQ4_NL, whose blocks are as large, or the reverse."""
+    others = {DType.Q4_0: DType.IQ4_NL, DType.IQ4_NL: DType.Q4_0}
+    for tensor in _matrices(draft, *others):
+        draft.put(tensor, Reinterpreted(tensor.view, others[tensor.dtype]), dtype=others[tensor.dtype])
+
+
 @fault("weights.byte_order", "RC-33", "S: wrong dtype read", requires="matrices of plain values")
 def byte_order(draft: Draft) -> None:
     """The bytes of each element of a matrix are in the opposite order."""

@@ -145,6 +145,7 @@ def code(draft: Draft) -> None:
         patching.put(path, fields[0], bytes([0 if record.code else 3]))
 
     _edit_record(draft, _matrix(draft), change)
+    draft.touch("file")
 
 
 @fault("integrity.apr_unknown_code", "RC-33", formats=_ONLY)

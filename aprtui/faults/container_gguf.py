@@ -39,7 +39,8 @@ def _following(draft: Draft, tensor: DraftTensor) -> DraftTensor:
 def wrong_type(draft: Draft) -> None:
     """The type of a tensor is the number of another one, whose size does not fit."""
     tensor = _inner_matrix(draft)
-    other = DType.Q4_0 if tensor.dtype is not DType.Q4_0 and tensor.shape[1] % 32 == 0 else DType.F32
+    four_bits = tensor.dtype.info.nbytes == DType.Q4_0.info.nbytes
+    other = DType.F32 if four_bits or tensor.shape[1] % 32 else DType.Q4_0
     number = GGML_NUMBERS[other]
     draft.after_writing(
         lambda path: patching.edit_gguf(path, _named(tensor.name), ggml_type=number),
@@ -157,7 +158,8 @@ def apr_q8_as_q8_0(draft: Draft) -> None:
     """A tensor labelled Q8_0 has the bytes of apr's own 8-bit type: one scale, then one byte an element."""
 
     def fits(tensor: DraftTensor) -> bool:
-        return tensor.is_matrix and tensor.shape[1] % 32 == 0 and tensor.is_plain and tensor in draft.tensors[1:-1]
+        whole = tensor.is_matrix and tensor.shape[1] % 32 == 0 and tensor.is_plain and tensor in draft.tensors[1:-1]
+        return whole and -(-(tensor.view.elements + 4) // 32) != -(-tensor.view.elements * 34 // 32 // 32)
 
     tensor = draft.pick("plain matrix with rows of whole blocks", "blk.*.weight", where=fits)
     rows, columns = tensor.shape

@@ -57,7 +57,11 @@ def inject(
     draft = draft_of(model, source, seed=seed)
     fault.apply(draft)
     destination.mkdir(parents=True, exist_ok=True)
-    path = write_draft(draft, destination)
+    try:
+        path = write_draft(draft, destination)
+    except AprtuiError:
+        shutil.rmtree(destination)
+        raise
     if not _differs(model, path, fault.level):
         shutil.rmtree(destination)
         raise NotApplicableError(f"{fault.code} changes nothing in it", file=model.path)

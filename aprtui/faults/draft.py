@@ -185,13 +185,14 @@ class Draft:
         self.tensors = [tensor for tensor in self.tensors if all(tensor is not other for other in gone)]
         self.touch(*(tensor.canonical for tensor in gone))
 
-    def add(self, like: DraftTensor, canonical: str, name: str, view: View, dtype: DType | None = None) -> None:
+    def add(self, like: DraftTensor, canonical: str, name: str, view: View, dtype: DType | None = None) -> DraftTensor:
         """Add a tensor behind another one."""
         kept = dtype or like.dtype
         role = gguf_name(self.model.architecture, canonical) or canonical
         added = DraftTensor(name, canonical, role, view, kept, view.shape, kept, like.file)
         self.tensors.insert(next(i for i, tensor in enumerate(self.tensors) if tensor is like) + 1, added)
         self.touch(canonical)
+        return added
 
     def after_writing(self, edit: FileEdit, *subjects: str) -> None:
         """Damage the written file; `subjects` are what the finding will be about."""

@@ -57,4 +57,4 @@ def data_offset(draft: Draft) -> None:
             length = int.from_bytes(path.read_bytes()[:8], "little")
             patching.shift_back(path, 8 + length, 32)
 
-    draft.after_writing(shift, *(tensor.canonical for tensor in draft.require("matrix", where=lambda t: t.is_matrix)))
+    draft.after_writing(shift, *(tensor.canonical for tensor in draft.tensors))

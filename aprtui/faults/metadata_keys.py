@@ -53,7 +53,8 @@ def _changed(name: str, draft: Draft) -> None:
         raise draft.refuse(f"the product does not state {name}")
     for mapping, raw in found:
         mapping[raw] = _other(name, mapping[raw])
-    draft.touch(name)
+    # Where no layer slides any more, the window itself is gone.
+    draft.touch(name, *(("sliding_window",) if name == "layer_types" else ()))
 
 
 def _lost(name: str, draft: Draft) -> None:

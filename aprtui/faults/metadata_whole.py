@@ -91,7 +91,7 @@ def constant_config(draft: Draft) -> None:
 def architecture(draft: Draft) -> None:
     """The architecture is another one."""
     main, found = draft.header.main, str(draft.model.config.raw_architecture)
-    other = "llama" if found != "llama" else "qwen2"
+    other = "qwen2" if found != "qwen2" else "llama"
     if draft.format is Format.GGUF:
         rename_prefix(draft, found, other)
         main["general.architecture"] = other

@@ -69,5 +69,9 @@ def rows_missing(draft: Draft) -> None:
 @fault("structure.flattened", "T7", requires="a matrix in a layer")
 def flattened(draft: Draft) -> None:
     """A matrix is declared as a vector."""
-    tensor = draft.pick("matrix", "blk.*.weight", where=lambda item: item.is_matrix)
+
+    def fits(tensor: DraftTensor) -> bool:
+        return tensor.is_matrix and tensor.shape[1] % tensor.dtype.info.block == 0
+
+    tensor = draft.pick("matrix with rows of whole blocks", "blk.*.weight", where=fits)
     draft.put(tensor, tensor.view, shape=(tensor.view.elements,))

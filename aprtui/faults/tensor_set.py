@@ -123,6 +123,13 @@ def name_of_other_role(draft: Draft) -> None:
     draft.touch(tensor.canonical)
 
 
+def _give_gguf_names(draft: Draft) -> None:
+    if len({tensor.role for tensor in draft.tensors}) < len(draft.tensors):
+        raise draft.refuse("GGUF keeps several tensors of the product under one name")
+    for tensor in draft.tensors:
+        tensor.name = tensor.role
+
+
 @fault(
     "weights.gguf_names_on_hf_rows",
     *("RC-23", "RC-61"),
@@ -135,8 +142,7 @@ def gguf_names_on_hf_rows(draft: Draft) -> None:
         raise draft.refuse("the product has GGUF's names")
     if not rearranged_by_gguf(draft):
         raise draft.refuse("GGUF leaves the rows of this architecture as they are")
-    for tensor in draft.tensors:
-        tensor.name = tensor.role
+    _give_gguf_names(draft)
     for tensor in draft.require("q and k projections", "blk.*.attn_[qk].weight"):
         draft.touch(tensor.canonical)
 
@@ -154,8 +160,7 @@ def gguf_rows_under_gguf_names(draft: Draft) -> None:
         heads = geometry.kv_heads if ".attn_k." in tensor.role else geometry.heads
         order = PermuteRotaryRows(heads).order(tensor.shape[0])
         draft.put(tensor, RowsPermuted(tensor.view, order, "rows in GGUF's order"))
-    for tensor in draft.tensors:
-        tensor.name = tensor.role
+    _give_gguf_names(draft)
 
 
 @fault("structure.qkv_left_fused", "RC-17", "RC-18", "T9", requires="q, k and v projections of one width")

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from aprtui.faults.draft import Draft
 from aprtui.faults.header_draft import RawValue
 from aprtui.formats.container import Format
+from aprtui.formats.tokenizer import TokenizerModel
 
 _GGUF = {
     "model": "tokenizer.ggml.model",
@@ -31,6 +32,9 @@ _APR = {
     "pad": "tokenizer.padding_token_id",
     "chat_template": "tokenizer.chat_template",
 }
+
+# Other kinds of tokenizers split and merge without them.
+_OF_BPE = frozenset({"merges", "pre_tokenizer"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +69,9 @@ def part(draft: Draft, name: str) -> Part:
     Raises:
         NotApplicableError: The product does not state it.
     """
+    facts = draft.model.tokenizer
+    if name in _OF_BPE and (facts is None or facts.model is not TokenizerModel.BPE):
+        raise draft.refuse(f"the tokenizer of the product needs no {name}")
     found = _part(draft, name)
     if found is None or found.value is None:
         raise draft.refuse(f"the tokenizer of the product has no {name}")

@@ -61,15 +61,14 @@ def tied_head_transposed(draft: Draft) -> None:
     write_head(draft, embedding, view)
 
 
-def write_head(draft: Draft, embedding: DraftTensor, view: View) -> None:
+def write_head(draft: Draft, embedding: DraftTensor, view: View) -> DraftTensor:
     """Give a tied model a head of its own, in the place of the copy or placeholder that it may have."""
     for tensor in draft.tensors:
         if tensor.role == "output.weight":
             draft.put(tensor, view, dtype=embedding.dtype)
-            return
-    draft.add(
-        embedding, "lm_head.weight", "output.weight" if embedding.name.startswith("token") else "lm_head.weight", view
-    )
+            return tensor
+    name = "output.weight" if embedding.name.startswith("token") else "lm_head.weight"
+    return draft.add(embedding, "lm_head.weight", name, view)
 
 
 @fault("weights.columns_as_rows", "RC-11", "RC-12", requires="a matrix that is not square")

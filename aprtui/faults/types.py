@@ -144,7 +144,5 @@ def tied_head_quantised(draft: Draft) -> None:
     if name is None or not draft.model.config.values.get("tie_word_embeddings"):
         raise draft.refuse("the product has no tied head")
     embedding = draft.pick("plain embedding", name, where=lambda item: item.is_plain and item.shape[1] % 32 == 0)
-    write_head(draft, embedding, embedding.view)
-    head = draft.role("output.weight")
-    assert head is not None
+    head = write_head(draft, embedding, embedding.view)
     head.dtype = head.label = _small_type(draft)

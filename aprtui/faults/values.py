@@ -8,6 +8,7 @@ from aprtui.core.dtypes import DType
 from aprtui.faults.draft import Draft, DraftTensor
 from aprtui.faults.edited_views import Floats
 from aprtui.faults.fault import fault
+from aprtui.formats.layout.plan import head_name
 from aprtui.formats.views import Added, Scaled
 from aprtui.formats.views.base import Indices
 
@@ -38,6 +39,12 @@ def _in_first_row(draft: Draft, tensor: DraftTensor, value: float) -> None:
     draft.change_values(tensor, change)
 
 
+def _embedding(draft: Draft) -> DraftTensor:
+    """The embedding; a head that is a copy of it suffers too."""
+    draft.touch(head_name(draft.model))
+    return draft.pick("plain embedding", "token_embd.weight", where=lambda item: item.is_plain)
+
+
 @fault("weights.scaled", "T13", "S: scalar", requires=_PLAIN)
 def scaled(draft: Draft) -> None:
     """A matrix is multiplied by 1.01, as a scalar that was folded into it, or forgotten, does."""
@@ -48,14 +55,14 @@ def scaled(draft: Draft) -> None:
 @fault("weights.block_factors", "T18", "S: scalar", requires=_PLAIN)
 def block_factors(draft: Draft) -> None:
     """Factors of blocks of rows were not multiplied in, as when a source keeps them in a tensor of their own."""
-    factors = np.float32([1.0, 0.5, 2.0, 1.5])
+    factors = np.array([1.0, 0.5, 2.0, 1.5], np.float32)
     draft.change_values(_matrix(draft), lambda values, rows: values * factors[rows // 8 % 4][:, None])
 
 
 @fault("weights.embedding_scaled", "RC-72", "T13", "S: scalar", requires="an embedding of plain values")
 def embedding_scaled(draft: Draft) -> None:
     """The embedding is multiplied by the square root of its width, which gemma does when it runs."""
-    tensor = draft.pick("plain embedding", "token_embd.weight", where=lambda item: item.is_plain)
+    tensor = _embedding(draft)
     draft.put(tensor, Scaled(tensor.view, float(tensor.shape[1]) ** 0.5))
 
 
@@ -107,7 +114,7 @@ def row_zeroed(draft: Draft) -> None:
 @fault("weights.embedding_mostly_zero", "RC-50", "S: zeros", requires="an embedding of plain values")
 def embedding_mostly_zero(draft: Draft) -> None:
     """Of the embedding, only every twentieth row is not zero."""
-    tensor = draft.pick("plain embedding", "token_embd.weight", where=lambda item: item.is_plain)
+    tensor = _embedding(draft)
     draft.change_values(tensor, lambda values, rows: np.where((rows % 20 == 0)[:, None], values, np.float32(0)))
 
 

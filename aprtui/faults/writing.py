@@ -9,10 +9,11 @@ from pathlib import Path
 import numpy as np
 
 from aprtui.faults.draft import Draft, DraftTensor
+from aprtui.faults.errors import NotApplicableError
 from aprtui.faults.header_draft import GgufValues, plain
 from aprtui.formats.apr import write_apr
 from aprtui.formats.bytes import tensor_bytes
-from aprtui.formats.codecs import decode_chunk, encode
+from aprtui.formats.codecs import ENCODABLE, decode_chunk, encode
 from aprtui.formats.container import Format
 from aprtui.formats.gguf import write_gguf
 from aprtui.formats.output import Bytes, TensorToWrite
@@ -73,6 +74,8 @@ def _write_directory(draft: Draft, destination: Path) -> Path:
 
 
 def _to_write(tensor: DraftTensor) -> TensorToWrite:
+    if tensor.view.dtype != tensor.dtype and tensor.dtype not in ENCODABLE:
+        raise NotApplicableError(f"values cannot be encoded as {tensor.dtype}", place=f"tensor {tensor.name}")
     return TensorToWrite(tensor.name, tensor.label, tensor.shape, stored_chunks(tensor))
 
 

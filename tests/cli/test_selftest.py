@@ -1,0 +1,61 @@
+"""The command that shows what aprtui finds."""
+
+import json
+
+import pytest
+
+from aprtui.cli import selftest
+from aprtui.cli.main import main
+from aprtui.engine.selftest import Selftest
+from aprtui.faults import FAULTS
+
+FEW = ("weights.transposed", "structure.tensor_missing", "metadata.rope_theta.changed", "weights.rotary_missing")
+
+
+def run(capsys, *arguments):
+    with pytest.raises(SystemExit) as left:
+        main(["selftest", *arguments])
+    return left.value.code, capsys.readouterr()
+
+
+def chosen(*codes):
+    return [argument for code in codes for argument in ("--fault", code)]
+
+
+def test_faults_are_found_in_every_format(capsys):
+    code, output = run(capsys, *chosen(*FEW[:3]), "--format", "json")
+    results = json.loads(output.out)
+    assert code == 0
+    assert {(result["fault"], result["format"]) for result in results} == {
+        (fault, format_) for fault in FEW[:3] for format_ in ("SafeTensors", "GGUF", "APR")
+    }
+    assert {result["verdict"] for result in results} == {"found"}
+
+
+def test_a_fault_that_the_model_cannot_have_is_said_so(capsys):
+    code, output = run(capsys, *chosen("weights.rotary_missing"))
+    assert code == 0
+    assert "not applicable" in output.out
+
+
+def test_an_unknown_fault_is_refused(capsys):
+    code, output = run(capsys, "--fault", "weights.bad_luck")
+    assert code == 2
+    assert "there is no fault 'weights.bad_luck'" in output.err
+
+
+def test_a_missed_fault_fails_the_command(capsys, monkeypatch):
+    """A comparison that looks at nothing finds nothing."""
+    original = Selftest._compare
+
+    def blind(self, fault, path, asked_for):
+        return original(self, fault, self.source.path, asked_for)
+
+    monkeypatch.setattr(Selftest, "_compare", blind)
+    code, output = run(capsys, *chosen("weights.transposed"))
+    assert code == 1
+    assert "weights passes" in output.out
+
+
+def test_every_fault_of_the_catalogue_can_be_asked_for():
+    assert selftest._chosen(()) == list(FAULTS.values())
