@@ -93,10 +93,7 @@ class Stored(View):
         raw = tensor_bytes(tensor)
         header = tensor.dtype.info.header
         expected = tensor.stored_size
-        if expected is None:
-            # Rows of broken blocks that are not padded: blocks run on across rows (an APR fault, but readable).
-            expected = -(-tensor.elements // tensor.dtype.info.block) * tensor.dtype.info.nbytes
-        if raw.size < expected:
+        if expected is None or raw.size < expected:
             raise FormatError(
                 f"{raw.size} bytes stored where {tensor.dtype} of shape {list(tensor.shape)} takes {expected}",
                 file=tensor.file,
