@@ -9,7 +9,7 @@ import numpy as np
 from aprtui.core.dtypes import DType
 from aprtui.faults.draft import Choice, Draft, DraftTensor
 from aprtui.faults.edited_views import Floats, ValuesEdited
-from aprtui.faults.fault import Source, fault
+from aprtui.faults.fault import fault
 from aprtui.formats.codecs import ENCODABLE, decode_chunk, encode
 from aprtui.formats.container import Format
 from aprtui.formats.views import View
@@ -111,7 +111,6 @@ def _made_of_more(draft: Draft, where: Choice) -> list[DraftTensor]:
     *("RC-37", "T17", "S: cast rounding"),
     requires="matrices made of F32 or F16 values",
     asked_for="bf16",
-    source=Source.HELPS,
 )
 def truncated_cast(draft: Draft) -> None:
     """Values were cut to BF16 instead of rounded."""
@@ -123,7 +122,6 @@ def truncated_cast(draft: Draft) -> None:
     "weights.through_bf16",
     *("RC-37", "S: cast rounding"),
     requires="F32 or F16 values that BF16 rounds",
-    source=Source.HELPS,
 )
 def through_bf16(draft: Draft) -> None:
     """Values took a detour through BF16 before they were stored."""

@@ -56,9 +56,8 @@ def footer_checksum(draft: Draft) -> None:
     """A byte has changed since the checksum of the file was written."""
 
     def edit(path: Path) -> None:
-        size = path.stat().st_size
-        content = path.read_bytes()
-        patching.put(path, size - 4, bytes(byte ^ 0x55 for byte in content[-4:]))
+        at = path.stat().st_size - 4
+        patching.put(path, at, bytes(byte ^ 0x55 for byte in patching.take(path, at, 4)))
 
     draft.after_writing(edit, "file")
 
@@ -98,10 +97,10 @@ def unsorted(draft: Draft) -> None:
     def edit(path: Path) -> None:
         _, index = patching.apr_sections(path)
         first, second = index.records[:2]
-        content = path.read_bytes()
-        ends = (second.place, index.records[2].place)
-        swapped = content[second.place : ends[1]] + content[first.place : ends[0]]
-        patching.put(path, first.place, swapped)
+        end = index.records[2].place
+        one = patching.take(path, first.place, second.place - first.place)
+        other = patching.take(path, second.place, end - second.place)
+        patching.put(path, first.place, other + one)
         patching.seal_apr(path)
 
     draft.after_writing(edit, "file")

@@ -89,7 +89,7 @@ def alignment(draft: Draft) -> None:
     key = "general.alignment"
 
     def edit(path: Path) -> None:
-        content = path.read_bytes()
+        content = patching.take(path, 0, read_header(path).data_start)
         at = content.index(key.encode()) + len(key) + 4
         patching.put(path, at, pack("<I", 4096))
 

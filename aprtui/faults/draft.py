@@ -35,9 +35,8 @@ class DraftTensor:
         canonical: Canonical name in the good product.
         role: GGUF's name of it, whatever the product's format; the canonical name where GGUF has none.
         view: What it holds.
-        dtype: Encoding of the bytes to be written; what the view yields otherwise is encoded anew.
+        dtype: Type of the bytes to be written; what the view yields in another one is encoded.
         shape: Declared shape.
-        label: Declared type; that of the bytes in a truthful file.
         file: File of the good product that held it.
     """
 
@@ -47,7 +46,6 @@ class DraftTensor:
     view: View
     dtype: DType
     shape: tuple[int, ...]
-    label: DType
     file: Path
 
     @property
@@ -153,7 +151,6 @@ class Draft:
         view: View,
         *,
         dtype: DType | None = None,
-        label: DType | None = None,
         shape: tuple[int, ...] | None = None,
     ) -> None:
         """Let a tensor hold something else.
@@ -162,12 +159,10 @@ class Draft:
             tensor: One of the draft's.
             view: What it holds from now on.
             dtype: Encoding of its bytes; the old one by default.
-            label: Declared type; that of the bytes by default.
             shape: Declared shape; the view's by default.
         """
         tensor.view = view
         tensor.dtype = dtype or tensor.dtype
-        tensor.label = label or tensor.dtype
         tensor.shape = view.shape if shape is None else shape
         self.touch(tensor.canonical)
 
@@ -189,7 +184,7 @@ class Draft:
         """Add a tensor behind another one."""
         kept = dtype or like.dtype
         role = gguf_name(self.model.architecture, canonical) or canonical
-        added = DraftTensor(name, canonical, role, view, kept, view.shape, kept, like.file)
+        added = DraftTensor(name, canonical, role, view, kept, view.shape, like.file)
         self.tensors.insert(next(i for i, tensor in enumerate(self.tensors) if tensor is like) + 1, added)
         self.touch(canonical)
         return added
@@ -219,7 +214,6 @@ def draft_of(model: Model, source: Model | None = None, *, seed: int = 0) -> Dra
             Stored(stored),
             stored.dtype,
             stored.shape,
-            stored.dtype,
             stored.file,
         )
         for canonical, stored in model.tensors.items()

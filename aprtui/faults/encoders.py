@@ -9,7 +9,7 @@ import numpy as np
 from aprtui.core.dtypes import DType
 from aprtui.faults.draft import Draft, DraftTensor
 from aprtui.faults.edited_views import Floats, Raw, ValuesEdited
-from aprtui.faults.fault import BLOCK_FORMATS, Source, fault
+from aprtui.faults.fault import BLOCK_FORMATS, fault
 from aprtui.formats.chunk import Chunk
 from aprtui.formats.codecs import ENCODABLE, decode_chunk, encode
 from aprtui.formats.container import Format
@@ -33,7 +33,6 @@ def _through(values: Floats, dtype: DType) -> Floats:
     *("RC-49",),
     formats=BLOCK_FORMATS,
     requires="quantised blocks that aprtui can encode",
-    source=Source.HELPS,
 )
 def quantised_twice(draft: Draft) -> None:
     """Values were quantised to 4 bits before they were quantised to the type of the file."""

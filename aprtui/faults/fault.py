@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from enum import StrEnum
 
 from aprtui.core.outcomes import Level
 from aprtui.faults.draft import Draft
@@ -19,13 +18,6 @@ BLOCK_FORMATS = frozenset({Format.GGUF, Format.APR})
 """The formats that hold quantised blocks."""
 
 
-class Source(StrEnum):
-    """What a fault needs besides the good product."""
-
-    NOT_NEEDED = "not needed"
-    HELPS = "taken where there is one, else the product's own values"
-
-
 @dataclass(frozen=True, slots=True)
 class Fault:
     """One kind of damage.
@@ -38,7 +30,6 @@ class Fault:
         references: Root causes (RC-01 …), transforms gone wrong (T1 …) and rows of the signature table (S: …).
         requires: What a product must have for the fault to apply; empty where every model has it.
         asked_for: Output type under which the level must fail; the damage may be legitimate under another.
-        source: Whether a converter's source makes the damage more like the real one.
         apply: Edits a draft of the good product; raises `NotApplicableError` where it does not apply.
     """
 
@@ -49,7 +40,6 @@ class Fault:
     references: tuple[str, ...]
     requires: str
     asked_for: str | None
-    source: Source
     apply: Apply
 
 
@@ -59,13 +49,12 @@ def fault(
     formats: frozenset[Format] = ALL_FORMATS,
     requires: str = "",
     asked_for: str | None = None,
-    source: Source = Source.NOT_NEEDED,
 ) -> Callable[[Apply], Fault]:
     """Make a fault of a function; its docstring is the title, the first part of the code the level."""
 
     def make(apply: Apply) -> Fault:
         title = (apply.__doc__ or "").strip().splitlines()[0].removesuffix(".")
         level = Level(code.partition(".")[0])
-        return Fault(code, title, level, formats, references, requires, asked_for, source, apply)
+        return Fault(code, title, level, formats, references, requires, asked_for, apply)
 
     return make

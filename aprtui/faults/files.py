@@ -54,7 +54,7 @@ def data_offset(draft: Draft) -> None:
             if footer:
                 patching.seal_apr(path)
         else:
-            length = int.from_bytes(path.read_bytes()[:8], "little")
+            length = int.from_bytes(patching.take(path, 0, 8), "little")
             patching.shift_back(path, 8 + length, 32)
 
     draft.after_writing(shift, *(tensor.canonical for tensor in draft.tensors))

@@ -7,7 +7,7 @@ from functools import partial
 from aprtui.core.outcomes import Level
 from aprtui.faults import stated
 from aprtui.faults.draft import Draft
-from aprtui.faults.fault import Fault, Source
+from aprtui.faults.fault import Fault
 from aprtui.faults.header_draft import RawValue
 from aprtui.formats.container import Format
 from aprtui.formats.metadata.keys import KEYS, Key
@@ -92,7 +92,6 @@ def _fault(key: Key, what: str) -> Fault:
         references=_REFERENCES.get(key.name, ("T20",)),
         requires=f"{key.name} stated" + ("" if changed else ", and not what its format assumes"),
         asked_for=None,
-        source=Source.NOT_NEEDED,
         apply=partial(_changed if changed else _lost, key.name),
     )
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import mmap
+import shutil
 import zlib
 from collections.abc import Callable
 from pathlib import Path
 from struct import Struct, pack
 from typing import Any
 
-from aprtui.formats.apr.footer import footer_offset
+from aprtui.formats.apr.footer import FOOTER_BYTES, footer_offset
 from aprtui.formats.apr.header import HEADER_BYTES, AprHeader, header_checksum
 from aprtui.formats.apr.header import read_header as read_apr_header
 from aprtui.formats.apr.index import TensorIndex, read_index
@@ -17,6 +19,7 @@ from aprtui.formats.bytes import FileBytes
 from aprtui.formats.gguf.header import DeclaredTensor, GgufHeader
 from aprtui.formats.gguf.header import read_header as read_gguf_header
 
+_PIECE = 1 << 20
 _U64 = Struct("<Q")
 
 
@@ -38,21 +41,33 @@ def cut(path: Path, size: int) -> None:
         file.truncate(size)
 
 
+def take(path: Path, at: int, count: int) -> bytes:
+    """Bytes of a file."""
+    with path.open("rb") as file:
+        file.seek(at)
+        return file.read(count)
+
+
 def shift_back(path: Path, start: int, by: int) -> None:
     """Move everything from `start` on towards the end by some bytes and drop what no longer fits; zeros fill up."""
-    content = path.read_bytes()
-    path.write_bytes(content[:start] + bytes(by) + content[start : len(content) - by])
+    with path.open("r+b") as file, mmap.mmap(file.fileno(), 0) as content:
+        content.move(start + by, start, len(content) - start - by)
+        content[start : start + by] = bytes(by)
 
 
 def edit_safetensors(path: Path, change: Callable[[dict[str, Any]], None]) -> None:
     """Change the header of a SafeTensors file; the data stay as they are."""
-    content = path.read_bytes()
-    length = _U64.unpack_from(content)[0]
-    header = json.loads(content[8 : 8 + length])
+    length = _U64.unpack(take(path, 0, 8))[0]
+    header = json.loads(take(path, 8, length))
     change(header)
     raw = json.dumps(header, separators=(",", ":")).encode()
     raw += b" " * (-len(raw) % 8)
-    path.write_bytes(_U64.pack(len(raw)) + raw + content[8 + length :])
+    edited = path.with_name("edited")
+    with path.open("rb") as source, edited.open("wb") as target:
+        target.write(_U64.pack(len(raw)) + raw)
+        source.seek(8 + length)
+        shutil.copyfileobj(source, target)
+    edited.replace(path)
 
 
 def gguf_type_at(tensor: DeclaredTensor) -> int:
@@ -62,16 +77,12 @@ def gguf_type_at(tensor: DeclaredTensor) -> int:
 
 
 def edit_gguf(path: Path, tensor: Callable[[GgufHeader], DeclaredTensor], **fields: int) -> None:
-    """Overwrite the type (`ggml_type`), data offset (`offset`) or row length (`columns`) of a declared tensor."""
-    header = read_gguf_header(path)
-    chosen = tensor(header)
-    at = gguf_type_at(chosen)
+    """Overwrite the type (`ggml_type`) or data offset (`offset`) of a declared tensor."""
+    at = gguf_type_at(tensor(read_gguf_header(path)))
     if "ggml_type" in fields:
         put(path, at, pack("<I", fields["ggml_type"]))
     if "offset" in fields:
         put(path, at + 4, _U64.pack(fields["offset"]))
-    if "columns" in fields:
-        put(path, at - 8 * len(chosen.shape), _U64.pack(fields["columns"]))
 
 
 def apr_sections(path: Path) -> tuple[AprHeader, TensorIndex]:
@@ -89,11 +100,11 @@ def apr_record_fields(name: str, dims: int) -> tuple[int, int, int, int]:
 
 def seal_apr(path: Path) -> None:
     """Make the checksums of header and file right again."""
-    file = FileBytes(path)
-    raw = bytes(file.take(0, HEADER_BYTES, "header"))
-    put(path, 40, header_checksum(raw).to_bytes(4, "little"))
-    content = path.read_bytes()
-    put(path, len(content) - 4, zlib.crc32(content[:-4]).to_bytes(4, "little"))
+    put(path, 40, header_checksum(take(path, 0, HEADER_BYTES)).to_bytes(4, "little"))
+    end, checksum = path.stat().st_size - FOOTER_BYTES, 0
+    for at in range(0, end, _PIECE):
+        checksum = zlib.crc32(take(path, at, min(_PIECE, end - at)), checksum)
+    put(path, end, checksum.to_bytes(FOOTER_BYTES, "little"))
 
 
 def has_footer(path: Path) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from aprtui.core.dtypes import DType
 from aprtui.faults.draft import Draft, DraftTensor
-from aprtui.faults.fault import BLOCK_FORMATS, Source, fault
+from aprtui.faults.fault import BLOCK_FORMATS, fault
 from aprtui.faults.transposed import write_head
 from aprtui.formats.codecs import ENCODABLE
 from aprtui.formats.container import Format
@@ -24,7 +24,6 @@ def _plain_matrices(draft: Draft, block: int) -> list[DraftTensor]:
     formats=BLOCK_FORMATS,
     requires="plain matrices with rows of whole super-blocks",
     asked_for="lossless",
-    source=Source.HELPS,
 )
 def silent_q4_k(draft: Draft) -> None:
     """Matrices are Q4_K though no type was asked for."""
@@ -38,7 +37,6 @@ def silent_q4_k(draft: Draft) -> None:
     formats=BLOCK_FORMATS,
     requires="plain matrices with rows of whole blocks",
     asked_for="lossless",
-    source=Source.HELPS,
 )
 def silent_4_bits(draft: Draft) -> None:
     """Matrices have 4 bits though no type was asked for."""
@@ -116,7 +114,6 @@ def embedding_quantised(draft: Draft) -> None:
     *("RC-14", "RC-52"),
     formats=BLOCK_FORMATS,
     requires="blocks of a named recipe",
-    source=Source.HELPS,
 )
 def requantised(draft: Draft) -> None:
     """Blocks of one type became another type than the recipe names."""
@@ -145,4 +142,4 @@ def tied_head_quantised(draft: Draft) -> None:
         raise draft.refuse("the product has no tied head")
     embedding = draft.pick("plain embedding", name, where=lambda item: item.is_plain and item.shape[1] % 32 == 0)
     head = write_head(draft, embedding, embedding.view)
-    head.dtype = head.label = _small_type(draft)
+    head.dtype = _small_type(draft)

@@ -162,7 +162,7 @@ def overflowed(draft: Draft) -> None:
     """A value became infinite in float16."""
     tensor = _matrix(draft)
     _put_value(draft, tensor, 1e6)
-    tensor.dtype = tensor.label = DType.F16
+    tensor.dtype = DType.F16
 
 
 @fault("weights.small_values_flushed", "RC-37", "RC-46", requires=_PLAIN)

@@ -76,7 +76,7 @@ def _write_directory(draft: Draft, destination: Path) -> Path:
 def _to_write(tensor: DraftTensor) -> TensorToWrite:
     if tensor.view.dtype != tensor.dtype and tensor.dtype not in ENCODABLE:
         raise NotApplicableError(f"values cannot be encoded as {tensor.dtype}", place=f"tensor {tensor.name}")
-    return TensorToWrite(tensor.name, tensor.label, tensor.shape, stored_chunks(tensor))
+    return TensorToWrite(tensor.name, tensor.dtype, tensor.shape, stored_chunks(tensor))
 
 
 def stored_chunks(tensor: DraftTensor) -> Iterator[Bytes]:
