@@ -29,6 +29,7 @@ _CLASSES = {
 }
 
 _GPT2_KEYS = {
+    "hidden_act": "activation_function",
     "hidden_size": "n_embd",
     "num_hidden_layers": "n_layer",
     "num_attention_heads": "n_head",
@@ -38,10 +39,13 @@ _GPT2_KEYS = {
 }
 _OWN_KEYS = {
     "falcon": {
+        "hidden_act": "activation",
         "num_key_value_heads": "num_kv_heads",
         "intermediate_size": "ffn_hidden_size",
         "rms_norm_eps": "layer_norm_epsilon",
     },
+    "gemma2": {"hidden_act": "hidden_activation"},
+    "gemma3_text": {"hidden_act": "hidden_activation"},
     "gpt2": _GPT2_KEYS,
     "gpt_bigcode": _GPT2_KEYS,
     "mixtral": {"num_experts": "num_local_experts"},
@@ -49,6 +53,19 @@ _OWN_KEYS = {
     "stablelm": {"rms_norm_eps": "layer_norm_eps"},
     "starcoder2": {"rms_norm_eps": "norm_epsilon"},
 }
+
+# The activation that llama.cpp's and apr's code for an architecture uses; GGUF and APR have no key for it.
+_ACTIVATIONS = {
+    **dict.fromkeys(_CLASSES, "silu"),
+    **dict.fromkeys(("gemma", "gemma2", "gemma3_text", "gpt_bigcode", "starcoder2"), "gelu_pytorch_tanh"),
+    **dict.fromkeys(("gpt2", "phi"), "gelu_new"),
+    "falcon": "gelu",
+}
+
+
+def activation(model_type: str) -> str | None:
+    """The name of an architecture's activation; None for an architecture that is not known."""
+    return _ACTIVATIONS.get(model_type)
 
 
 def class_name(model_type: str) -> str | None:

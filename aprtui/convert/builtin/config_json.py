@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from math import prod
 from typing import Any
 
-from aprtui.convert.builtin.architecture_names import class_name, config_key
+from aprtui.convert.builtin.architecture_names import activation, class_name, config_key
 from aprtui.convert.builtin.facts import ModelFacts, short_number
 from aprtui.convert.builtin.tensors import ProductTensor
 from aprtui.core.dtypes import DType
@@ -57,6 +57,8 @@ def config_json(facts: ModelFacts, tensors: Sequence[ProductTensor]) -> dict[str
             if key.name in _WHOLE and isinstance(value, float) and value.is_integer():
                 value = int(value)
             config[config_key(model_type, key.name)] = _json(value)
+    if (act := activation(model_type)) is not None:
+        config.setdefault(config_key(model_type, "hidden_act"), act)
     config |= _rope(facts)
     config |= _token_ids(facts)
     config = _CONSTANT.get(model_type, {}) | config

@@ -10,7 +10,7 @@ import xxhash
 import aprtui
 from aprtui.convert.builtin.product import write_product
 from aprtui.convert.converter import ConverterIdentity
-from aprtui.core.errors import AprtuiError
+from aprtui.core.errors import UsageError
 from aprtui.formats.container import Format
 from aprtui.formats.model import open_model
 from aprtui.formats.output_types import OutputTypes
@@ -53,11 +53,11 @@ def format_of_destination(path: Path) -> Format:
     """The format that a destination's name asks for: .gguf, .apr, else a directory of SafeTensors.
 
     Raises:
-        AprtuiError: A single SafeTensors file, which has no place for configuration and tokenizer.
+        UsageError: A single SafeTensors file, which has no place for configuration and tokenizer.
     """
     suffix = path.suffix.lower()
     if suffix == ".safetensors":
-        raise AprtuiError(
+        raise UsageError(
             "SafeTensors keeps configuration and tokenizer in files of their own",
             file=path,
             todo="name a directory instead",
