@@ -107,8 +107,7 @@ def _tensor_lines(model: Model) -> Iterator[str]:
         stored_as = "" if name == tensor.name else f"  {safe_text(tensor.name)}"
         shape = "x".join(map(str, tensor.shape)) or "scalar"
         yield (
-            f"  {safe_text(name):<52} {tensor.dtype:<8} {shape:<16} "
-            f"{tensor.offset:>12} {tensor.nbytes:>12}{stored_as}"
+            f"  {safe_text(name):<52} {tensor.dtype:<8} {shape:<16} {tensor.offset:>12} {tensor.nbytes:>12}{stored_as}"
         )
 
 

@@ -175,12 +175,12 @@ def _judge_certificate(record: StatisticsRecord) -> Judgement:
         sentence = f"{facts.blocks} blocks certified ({known})"
     else:
         clauses = {
-            "codes not nearest": facts.code_violations,
-            "scale not from an encoder": facts.scale_violations,
-            "zero scale": facts.zero_violations,
+            "codes that are not nearest": facts.code_violations,
+            "a scale that no encoder arrives at": facts.scale_violations,
+            "a false zero scale": facts.zero_violations,
         }
-        parts = ", ".join(f"{count} {what}" for what, count in clauses.items() if count)
-        sentence = f"of {facts.blocks} blocks: {parts}; first block {facts.first_violation}"
+        parts = ", ".join(f"{count} with {what}" for what, count in clauses.items() if count)
+        sentence = f"{parts} among {facts.blocks} blocks, the first is block {facts.first_violation}"
     return Judgement(_verdict(passed), float(facts.violations), "blocks", float(facts.violations), sentence)
 
 

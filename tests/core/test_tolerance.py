@@ -64,7 +64,7 @@ def test_a_certificate_passes_without_violations_only():
     assert judge(good, tolerance).passed
     verdict = judge(bad, tolerance)
     assert not verdict.passed
-    assert "2 codes not nearest; first block 5" in verdict.sentence
+    assert "2 with codes that are not nearest among 8 blocks, the first is block 5" in verdict.sentence
     assert judge(EQUAL, tolerance).outcome is Outcome.SKIPPED
 
 
