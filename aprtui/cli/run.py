@@ -20,7 +20,7 @@ from aprtui.core.gates import Gate
 from aprtui.core.outcomes import ExitCode, exit_code
 from aprtui.core.safe_text import safe_text
 from aprtui.engine.run import Run
-from aprtui.paths import cached_repository
+from aprtui.paths import huggingface_cache
 from aprtui.playbook import Playbook, load_playbook
 from aprtui.report.evidence import EvidenceEntry, write_evidence
 
@@ -87,7 +87,8 @@ def find_model(playbook: Playbook, named: Path | None) -> Path:
             raise AprtuiError("there is no such model", file=named)
         return named
     local, repo = playbook.model.local_path, playbook.model.hf_repo
-    found = local if local is not None and local.exists() else cached_repository(repo)
+    cached = huggingface_cache() / f"models--{repo.replace('/', '--')}"
+    found = next((path for path in (local, cached) if path is not None and path.exists()), None)
     if found is None:
         place = "not on this machine" if local is None else f"neither at {local} nor in the Hugging Face cache"
         raise AprtuiError(

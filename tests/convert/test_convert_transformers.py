@@ -36,11 +36,16 @@ def loaded(path):
     return model.eval()
 
 
-@pytest.mark.parametrize("between", [G, A])
-@pytest.mark.parametrize("name", [*WITH_TOKENIZER, *(name for name in BARE if name not in UNKNOWN_TO_TRANSFORMERS)])
+HELD = [
+    (name, between)
+    for name in (*WITH_TOKENIZER, *BARE)
+    for between in (G, A)
+    if name not in UNKNOWN_TO_TRANSFORMERS and not (between is G and name in CHANGED_BY_GGUF)
+]
+
+
+@pytest.mark.parametrize(("name", "between"), HELD)
 def test_transformers_computes_the_same_logits(product, name, between):
-    if between is G and name in CHANGED_BY_GGUF:
-        pytest.skip("GGUF cannot hold this model exactly")
     original, found = loaded(product(name)), loaded(product(name, between, S))
     expected = original.state_dict()
     assert expected.keys() == found.state_dict().keys()

@@ -1,0 +1,247 @@
+"""Runs of a playbook with good, damaging and failing converters: outcomes, reasons, and what the evidence says."""
+
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from fixture_files import FIXTURES
+from safetensors.torch import load_file, save_file
+
+from aprtui.convert.builtin import BuiltinConverter
+from aprtui.convert.builtin.product import write_product
+from aprtui.core.errors import AprtuiError
+from aprtui.core.outcomes import Outcome
+from aprtui.engine import run as engine
+from aprtui.engine.run import Run
+from aprtui.formats.container import Format
+from aprtui.formats.digest import file_digest
+from aprtui.formats.model import open_model
+from aprtui.playbook import load_playbook
+
+MODEL = FIXTURES / "qwen2-tiny/hf"
+GATES = ["F-CONV-S-G", "F-CONV-S-A", "F-CONV-G-S", "F-CONV-A-S", "F-CONV-A-G", "F-CONV-G-A"]
+
+
+class Swapping(BuiltinConverter):
+    """Exchanges two tensors of one shape in every GGUF that it writes."""
+
+    def convert(self, source, target, destination, asked_for):
+        product = super().convert(source, target, destination, asked_for)
+        if target is Format.GGUF:
+            first, second = (
+                open_model(product).tensors[f"model.layers.{layer}.mlp.up_proj.weight"] for layer in (0, 1)
+            )
+            raw = bytearray(product.read_bytes())
+            a, b = (slice(tensor.offset, tensor.offset + tensor.nbytes) for tensor in (first, second))
+            raw[a], raw[b] = raw[b], raw[a]
+            product.write_bytes(raw)
+        return product
+
+
+class Forgetful(BuiltinConverter):
+    """Loses config.json of every SafeTensors product."""
+
+    def convert(self, source, target, destination, asked_for):
+        product = super().convert(source, target, destination, asked_for)
+        if target is Format.SAFETENSORS:
+            (product / "config.json").unlink()
+        return product
+
+
+class Failing(BuiltinConverter):
+    """Raises what it was given, for one target format."""
+
+    def __init__(self, error, target):
+        self.error, self.target = error, target
+
+    def convert(self, source, target, destination, asked_for):
+        if target is self.target:
+            raise self.error
+        return super().convert(source, target, destination, asked_for)
+
+
+class Garbled(BuiltinConverter):
+    """Writes an APR of nothing but zeros."""
+
+    def convert(self, source, target, destination, asked_for):
+        product = super().convert(source, target, destination, asked_for)
+        if target is Format.APR:
+            product.write_bytes(bytes(4096))
+        return product
+
+
+class Absent(BuiltinConverter):
+    """Names a product that is not there."""
+
+    def convert(self, source, target, destination, asked_for):
+        return destination / "nothing.gguf"
+
+
+@pytest.fixture
+def playbook(tmp_path):
+    path = tmp_path / "test.playbook.yaml"
+    path.write_text('name: test\nversion: "1.0.0"\nmodel:\n  hf_repo: org/qwen2-tiny\ntest_matrix:\n  seed: 7\n')
+    return load_playbook(path)
+
+
+def results(playbook, converter, tmp_path, model=MODEL):
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    return {entry.gate_id: entry for entry in Run(playbook, model, converter, scratch).results(lambda gate: None)}
+
+
+def outcomes(entries):
+    return {gate.removeprefix("F-CONV-"): entry.outcome.value for gate, entry in entries.items()}
+
+
+def test_good_conversions_hold(playbook, tmp_path):
+    entries = results(playbook, BuiltinConverter(), tmp_path)
+    assert list(entries) == GATES
+    assert {entry.outcome for entry in entries.values()} == {Outcome.CORROBORATED}
+    assert entries["F-CONV-S-A"].reason == "Weights identical, all 26 tensors bit for bit"
+    # Products that no other gate starts from are deleted at once.
+    assert sorted(path.name for path in (tmp_path / "scratch").iterdir()) == ["root-A", "root-G"]
+
+
+@pytest.mark.parametrize("root", ["gguf/bf16.gguf", "hf"])
+def test_a_run_starts_from_any_format(playbook, tmp_path, root):
+    entries = results(playbook, BuiltinConverter(), tmp_path, FIXTURES / "llama-tiny256" / root)
+    assert set(outcomes(entries).values()) == {"Corroborated"}
+
+
+def test_without_a_converter_everything_is_skipped(playbook, tmp_path):
+    entries = results(playbook, None, tmp_path)
+    assert set(outcomes(entries).values()) == {"Skipped"}
+    assert all("name one with --converter" in entry.reason for entry in entries.values())
+    assert "converter" not in entries["F-CONV-S-G"].to_json()["metadata"]
+
+
+def test_only_pairs_of_the_playbooks_formats_run(playbook, tmp_path):
+    formats = tuple(letter for letter in playbook.model.formats if letter != "G")
+    entries = results(replace(playbook, model=replace(playbook.model, formats=formats)), BuiltinConverter(), tmp_path)
+    assert list(entries) == ["F-CONV-S-A", "F-CONV-A-S"]
+
+
+def test_damage_is_found_where_it_was_done(playbook, tmp_path):
+    entries = results(playbook, Swapping(), tmp_path)
+    # What a damaged product becomes is right with respect to it: the fault is S to G's, and A to G's.
+    assert {gate for gate, outcome in outcomes(entries).items() if outcome == "Falsified"} == {"S-G", "A-G"}
+    entry = entries["F-CONV-S-G"]
+    assert entry.reason.startswith("NOT EQUIVALENT (weights): weights different in 2 of 26 tensors")
+    measured = json.loads(entry.to_json()["metadata"]["tolerances"])
+    failing = next(group for group in measured if group["failed"])
+    assert failing["rule"] == "bit-exact" and failing["failed"] == 2
+    assert failing["needed"] > 0 and failing["margin"] > 1000
+
+
+def test_lost_metadata_is_named(playbook, tmp_path):
+    entries = results(playbook, Forgetful(), tmp_path)
+    assert {gate for gate, outcome in outcomes(entries).items() if outcome == "Falsified"} == {"G-S", "A-S"}
+    assert "(metadata" in entries["F-CONV-G-S"].reason
+    assert "no config.json beside it" in entries["F-CONV-G-S"].reason
+
+
+@pytest.mark.parametrize("error", [AprtuiError("the disk is full"), ZeroDivisionError("division by zero")])
+def test_a_failing_conversion_is_a_finding(playbook, tmp_path, error):
+    entries = results(playbook, Failing(error, Format.GGUF), tmp_path)
+    assert outcomes(entries) == {
+        "S-G": "Falsified",
+        "S-A": "Corroborated",
+        "G-S": "Skipped",
+        "A-S": "Corroborated",
+        "A-G": "Falsified",
+        "G-A": "Skipped",
+    }
+    reason = entries["F-CONV-S-G"].reason
+    assert reason.startswith("the conversion failed: ") and str(error) in reason
+    assert entries["F-CONV-G-S"].reason.startswith("no gguf source: its conversion failed: ")
+    metadata = entries["F-CONV-S-G"].to_json()["metadata"]
+    assert set(json.loads(metadata["source_files"])) >= {str(MODEL / "model.safetensors"), str(MODEL / "config.json")}
+
+
+def test_an_unreadable_product_is_a_finding(playbook, tmp_path):
+    entries = results(playbook, Garbled(), tmp_path)
+    assert outcomes(entries)["S-A"] == "Falsified"
+    assert "(integrity)" in entries["F-CONV-S-A"].reason
+    assert json.loads(entries["F-CONV-S-A"].to_json()["metadata"]["target_files"])
+
+
+def test_a_product_that_is_not_there_is_a_finding(playbook, tmp_path):
+    entries = results(playbook, Absent(), tmp_path)
+    assert outcomes(entries)["S-G"] == "Falsified"
+    assert "there is no product at" in entries["F-CONV-S-G"].reason
+
+
+def test_an_unreadable_model_is_nobodys_fault_but_the_environments(playbook, tmp_path):
+    shutil.copytree(MODEL, tmp_path / "hf")
+    (tmp_path / "hf/model.safetensors").write_bytes(b"\x00" * 100)
+    entries = results(playbook, BuiltinConverter(), tmp_path, tmp_path / "hf")
+    assert set(outcomes(entries).values()) == {"Crashed"}
+    assert "begins with zeros" in entries["F-CONV-S-G"].reason
+
+
+def test_the_evidence_says_everything_that_a_verdict_rests_on(playbook, tmp_path):
+    entry = results(playbook, BuiltinConverter(), tmp_path)["F-CONV-G-S"]
+    assert entry.scenario.to_json()["model"] == {"org": "org", "name": "qwen2-tiny", "variant": None}
+    metadata = entry.to_json()["metadata"]
+    assert all(isinstance(value, str) for value in metadata.values())
+    assert metadata["rules_version"] == "1"
+    assert metadata["asked_for"] == "lossless"
+    for group in json.loads(metadata["tolerances"]):
+        assert {"rule", "limit", "origin", "measured", "needed"} <= group.keys()
+    identity = BuiltinConverter().identity
+    assert json.loads(metadata["converter"]) == {
+        "name": "builtin",
+        "path": str(identity.path),
+        "version": identity.version,
+        "digest": identity.digest,
+    }
+    first, second = json.loads(metadata["conversion_commands"])
+    gguf = tmp_path / "scratch/root-G/model.gguf"
+    assert first == f"aprtui convert {MODEL} {gguf} --outtype lossless"
+    assert second.startswith(f"aprtui convert {gguf} ")
+    assert json.loads(metadata["source_files"]) == {str(gguf): file_digest(gguf)}
+    names = {Path(name).name for name in json.loads(metadata["target_files"])}
+    assert {"model.safetensors", "config.json", "tokenizer.json"} <= names
+
+
+def test_every_file_is_digested_once_and_every_model_opened_once(playbook, tmp_path, monkeypatch):
+    digested, opened = [], []
+    monkeypatch.setattr(engine, "file_digest", lambda path: digested.append(path) or file_digest(path))
+    monkeypatch.setattr(engine, "open_model", lambda path: opened.append(path) or open_model(path))
+    results(playbook, BuiltinConverter(), tmp_path)
+    assert len(digested) == len(set(digested)) > 10
+    assert len(opened) == len(set(opened)) == 7  # The model and six products.
+
+
+def test_the_digest_of_the_converter_follows_its_source(monkeypatch, tmp_path):
+    from aprtui.convert.builtin import converter
+
+    before = BuiltinConverter().identity.digest
+    assert before.startswith("xxh3:") and BuiltinConverter().identity.digest == before
+    shutil.copytree(BuiltinConverter().identity.path / "convert", tmp_path / "convert")
+    shutil.copytree(BuiltinConverter().identity.path / "formats", tmp_path / "formats")
+    monkeypatch.setattr(converter, "_PACKAGE", tmp_path)
+    assert BuiltinConverter().identity.digest == before
+    with (tmp_path / "formats/chunk.py").open("a", encoding="utf-8") as file:
+        file.write("# changed\n")
+    assert BuiltinConverter().identity.digest != before
+
+
+def test_write_product_leaves_the_source_alone(tmp_path):
+    before = {path.name: file_digest(path) for path in MODEL.iterdir()}
+    write_product(open_model(MODEL), Format.APR, tmp_path / "m.apr", engine._LOSSLESS)
+    assert {path.name: file_digest(path) for path in MODEL.iterdir()} == before
+
+
+def test_a_truncated_checkpoint_becomes_no_product(playbook, tmp_path):
+    shutil.copytree(MODEL, tmp_path / "hf")
+    tensors = load_file(MODEL / "model.safetensors")
+    save_file(tensors, tmp_path / "hf/model.safetensors")
+    whole = (tmp_path / "hf/model.safetensors").read_bytes()
+    (tmp_path / "hf/model.safetensors").write_bytes(whole[:-100])
+    entries = results(playbook, BuiltinConverter(), tmp_path, tmp_path / "hf")
+    assert set(outcomes(entries).values()) <= {"Falsified", "Skipped", "Crashed"}
+    assert not list((tmp_path / "scratch").rglob("*.gguf"))
