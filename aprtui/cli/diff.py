@@ -9,6 +9,7 @@ import click
 
 from aprtui.cli import options
 from aprtui.cli.comparison_text import comparison_lines
+from aprtui.cli.output import show
 from aprtui.cli.progress import progress_reporter
 from aprtui.compare.comparison import STATIC_LEVELS, Scope, compare_models
 from aprtui.compare.unreadable import unreadable_target
@@ -50,9 +51,9 @@ def command(
     )
     result = run_diff(a, b, scope)
     if output_format == "json":
-        click.echo(json.dumps(comparison_to_json(result), indent=2))
+        show(json.dumps(comparison_to_json(result), indent=2, allow_nan=False))
     else:
-        click.echo("\n".join(comparison_lines(result)))
+        show("\n".join(comparison_lines(result)))
     return int(result.exit_code)
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from aprtui.cli import options
+from aprtui.cli.output import show
 from aprtui.core.safe_text import safe_text
 from aprtui.formats.model import Model, open_model
 from aprtui.formats.tokenizer import TokenizerFacts
@@ -27,9 +28,9 @@ def command(path: Path, output_format: str) -> int:
     """Show what a model file or directory is, what it holds and what it lacks."""
     model = open_model(path)
     if output_format == "json":
-        click.echo(json.dumps(model_to_json(model), indent=2, default=str))
+        show(json.dumps(model_to_json(model), indent=2, default=str))
     else:
-        click.echo("\n".join(inspect_lines(model)))
+        show("\n".join(inspect_lines(model)))
     return 0
 
 
@@ -74,7 +75,7 @@ def inspect_lines(model: Model) -> Iterator[str]:
     yield ""
     yield from _findings(model)
     missing = lacking(model)
-    yield f"lacks: {'; '.join(missing)}" if missing else "lacks: nothing"
+    yield f"lacks: {'; '.join(map(safe_text, missing))}" if missing else "lacks: nothing"
     yield ""
     yield "types"
     sizes = Counter[str]()

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import importlib
 import sys
+import traceback
 from typing import Any
 
 import click
 
 import aprtui
+from aprtui.cli.output import escape_what_cannot_be_written
 from aprtui.core.errors import AprtuiError
 from aprtui.core.outcomes import ExitCode
 from aprtui.core.safe_text import safe_text
@@ -18,6 +20,7 @@ _COMMANDS = {
     "demo": "aprtui.cli.demo",
     "diff": "aprtui.cli.diff",
     "inspect": "aprtui.cli.inspect",
+    "models": "aprtui.cli.models",
     "run": "aprtui.cli.run",
     "selftest": "aprtui.cli.selftest",
 }
@@ -48,6 +51,7 @@ def group() -> None:
 
 def main(arguments: list[str] | None = None) -> None:
     """Run a command and leave with its exit code; an error is one line on standard error."""
+    escape_what_cannot_be_written()
     try:
         code: Any = group.main(arguments, prog_name="aprtui", standalone_mode=False)
     except click.exceptions.Abort:
@@ -60,7 +64,12 @@ def main(arguments: list[str] | None = None) -> None:
         code = error.exit_code
     except KeyboardInterrupt:
         code = ExitCode.INTERRUPTED
-    except BrokenPipeError:
-        sys.stderr.close()
-        code = ExitCode.PASSED
+    except MemoryError:
+        click.echo("aprtui: there is not enough memory for this", err=True)
+        code = ExitCode.ENVIRONMENT
+    except Exception:
+        # Python's own code for this would be 1, which says that a check failed.
+        traceback.print_exc()
+        click.echo("aprtui: this is a defect of aprtui: please report it with the lines above", err=True)
+        code = ExitCode.ENVIRONMENT
     sys.exit(int(code or 0))

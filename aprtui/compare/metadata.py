@@ -23,6 +23,7 @@ from aprtui.formats.metadata.values import Kind
 # Without these, "no value" means "switched off": a value on one side only is a difference.
 _OFF_WHEN_ABSENT = frozenset({"sliding_window", "rope_scaling", "attn_logit_softcapping", "final_logit_softcapping"})
 _JUDGED_APART = frozenset({"rope_type", "tie_word_embeddings", "vocab_size"})
+_DIMENSIONS = frozenset({"hidden_size", "num_hidden_layers", "num_attention_heads"})
 # What GGUF says of rope scaling: for these types the named fields, and tensors for the rest of the last two.
 _SCALING_IN_GGUF = {
     "linear": frozenset({"factor"}),
@@ -73,6 +74,13 @@ class _Comparison:
         self._vocab_size()
         self._tied()
         self._rope_type()
+        if not self.source.values.keys() & _DIMENSIONS:
+            # What is equal then are defaults and token ids: nothing that tells one model from another.
+            self.not_checked.append(f"metadata: the source states none of {', '.join(sorted(_DIMENSIONS))}")
+            self.checked = 0
+        if self.source.raw_architecture is None:
+            self.not_checked.append("metadata: the source names no architecture")
+            self.checked = 0
         return judge_level(
             Level.METADATA, self.findings, checked=self.checked, not_checked=tuple(dict.fromkeys(self.not_checked))
         )

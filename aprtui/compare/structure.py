@@ -5,8 +5,12 @@ from __future__ import annotations
 from aprtui.core.dtypes import DType
 from aprtui.core.findings import Finding, LevelResult, judge_level
 from aprtui.core.outcomes import Level, Severity
+from aprtui.formats.container import Format
 from aprtui.formats.layout.plan import LayoutPlan
 from aprtui.formats.output_types import OutputTypes
+
+MISNAMED = "it is stored under a name that"
+"""How the finding of a tensor begins whose name only aprtui understands."""
 
 
 def check_structure(plan: LayoutPlan, asked_for: OutputTypes | None) -> LevelResult:
@@ -27,6 +31,11 @@ def check_structure(plan: LayoutPlan, asked_for: OutputTypes | None) -> LevelRes
     findings += [
         Finding(Level.STRUCTURE, name, f"the layout rule does not fit: {reason}")
         for name, reason in plan.impossible.items()
+    ]
+    reader = "llama.cpp" if plan.conversion.target is Format.GGUF else "transformers"
+    findings += [
+        Finding(Level.STRUCTURE, name, f"{MISNAMED} {reader} does not look for", expected=wanted)
+        for name, wanted in plan.misnamed.items()
     ]
     findings += [
         Finding(Level.STRUCTURE, name, reason, Severity.NOTE) for name, reason in sorted(plan.explained.items())

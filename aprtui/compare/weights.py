@@ -14,15 +14,16 @@ from aprtui.compare.certificate import Certifier
 from aprtui.compare.kernels import Accumulator, finish, merge, new_accumulator
 from aprtui.core.dtypes import DType
 from aprtui.core.findings import Finding, LevelResult, judge_level
-from aprtui.core.outcomes import Level
+from aprtui.core.outcomes import Level, Outcome
 from aprtui.core.results import TensorResult
 from aprtui.core.statistics import StatisticsRecord
-from aprtui.core.tolerance import Rule, judge, tolerance_for
+from aprtui.core.tolerance import Rule, Tolerance, generated_tolerance, judge, tolerance_for
 from aprtui.formats.bytes import release_pages
 from aprtui.formats.chunk import Chunk
 from aprtui.formats.codecs import decode_chunk
 from aprtui.formats.layout.plan import LayoutPlan, TensorPair
-from aprtui.formats.views import Stored, View
+from aprtui.formats.layout.rope_tensors import ROPE_FREQUENCIES
+from aprtui.formats.views import Computed, Stored, View
 
 CHUNK_ELEMENTS = 1 << 20
 """Elements that one step reads: 4 MiB of float32, whatever the size of the tensor."""
@@ -70,11 +71,16 @@ def compare_weights(plan: LayoutPlan, *, jobs: int = 1, progress: Progress | Non
             (pair, [pool.submit(one, pair, segment) for segment in segments(pair.source, Stored(pair.target))])
             for pair in pairs
         ]
-        return tuple(_result(pair, [future.result() for future in futures]) for pair, futures in waiting)
+        try:
+            return tuple(_result(pair, [future.result() for future in futures]) for pair, futures in waiting)
+        except BaseException:
+            # An error or Ctrl-C must not wait for the rest of the model.
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
 
 
 def _result(pair: TensorPair, partials: Sequence[Partial]) -> TensorResult:
-    tolerance = tolerance_for(pair.source.dtype, pair.target.dtype)
+    tolerance = tolerance_of(pair)
     record = combine(pair.target.dtype, partials)
     return TensorResult(
         name=pair.name,
@@ -87,6 +93,13 @@ def _result(pair: TensorPair, partials: Sequence[Partial]) -> TensorResult:
         tolerance=tolerance,
         judgement=judge(record, tolerance),
     )
+
+
+def tolerance_of(pair: TensorPair) -> Tolerance:
+    """What a pair is allowed: by its conversion, or by the formula that it is computed with."""
+    if isinstance(pair.source, Computed) and pair.name == ROPE_FREQUENCIES:
+        return generated_tolerance(pair.target.dtype)
+    return tolerance_for(pair.source.dtype, pair.target.dtype)
 
 
 def measure_pair(pair: TensorPair, *, importance_matrix: bool = False) -> StatisticsRecord:
@@ -157,6 +170,8 @@ def reason_not_compared(pair: TensorPair) -> str | None:
     """Why the elements of a pair cannot be compared; None where they can."""
     if not pair.target.readable:
         return "the target's bytes are not in its file"
+    if DType.C64 in (pair.source.dtype, pair.target.dtype):
+        return "complex numbers cannot be compared"
     if pair.source.shape != pair.target.shape:
         return f"shapes differ: {list(pair.source.shape)} and {list(pair.target.shape)}"
     if any(not tensor.tensor.readable for tensor in stored_below(pair.source)):
@@ -189,8 +204,24 @@ def weights_level(plan: LayoutPlan, results: tuple[TensorResult, ...]) -> LevelR
         reason = reason_not_compared(pair)
         if reason is not None:
             findings.append(Finding(Level.WEIGHTS, pair.name, f"not compared: {reason}"))
-    not_checked = (plan.no_rule,) if plan.no_rule else ()
-    return judge_level(Level.WEIGHTS, findings, checked=len(results), not_checked=not_checked)
+    level = judge_level(Level.WEIGHTS, findings, checked=len(results), not_checked=tuple(_weights_not_checked(plan)))
+    if plan.no_rule and level.outcome is Outcome.CORROBORATED:
+        # Rows that are equal as stored prove nothing where the other format may want them in another order.
+        return replace(level, outcome=Outcome.SKIPPED)
+    return level
+
+
+def _weights_not_checked(plan: LayoutPlan) -> Iterator[str]:
+    if plan.no_rule:
+        yield plan.no_rule
+    alone = {
+        "missing in the target": plan.missing,
+        "in the target only": plan.unexpected,
+        "whose layout rule does not fit": tuple(plan.impossible),
+    }
+    for what, names in alone.items():
+        if names:
+            yield f"weights of {len(names)} tensors {what}, {names[0]} first"
 
 
 def _side_by_side(a: Chunk, b: Chunk) -> tuple[Chunk, Chunk]:

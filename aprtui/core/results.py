@@ -152,4 +152,6 @@ def weights_sentence(weights: WeightsClass, tensors: tuple[TensorResult, ...]) -
         return f"weights differ by rounding only, in {lossy} of {count} tensors"
     bounded = any(tensor.tolerance.rule is Rule.BAND for tensor in tensors)
     proof = "bounded, not certified" if bounded else "every block certified"
+    if any(tensor.record.certificate and tensor.record.certificate.unknown_weights for tensor in tensors):
+        proof += " (up to an importance matrix's unknown weights)"
     return f"weights differ by quantisation only, in {lossy} of {count} tensors, {proof}"

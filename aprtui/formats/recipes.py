@@ -44,6 +44,7 @@ _FALLBACK = {
 }
 """What a row gets that does not fill whole super-blocks; the second is what llama.cpp gave before 2026."""
 
+_LONGEST_INDEX = 18
 _MANY_EXPERTS = 8
 _WIDE_GQA = 4
 
@@ -60,7 +61,8 @@ class RecipeTensor:
     def layer(self) -> int:
         """Block number, 0 where the name has none."""
         parts = self.name.split(".")
-        return int(parts[1]) if len(parts) > 1 and parts[0] == "blk" and parts[1].isdigit() else 0
+        numbered = len(parts) > 1 and parts[0] == "blk" and parts[1].isdecimal() and len(parts[1]) <= _LONGEST_INDEX
+        return int(parts[1]) if numbered else 0
 
     def is_role(self, role: str) -> bool:
         """Whether the name is `blk.N.<role>.weight`."""

@@ -32,6 +32,8 @@ def apply_steps(sources: Sequence[View], steps: Sequence[Step], reason: str) -> 
     if steps and isinstance(steps[0], Values):
         return Computed(steps[0].values, reason)
     if steps and isinstance(steps[0], Stack):
+        if len({view.shape for view in sources}) > 1:
+            raise ValueError("the tensors to be stacked have several shapes")
         parts = tuple(Reshaped(view, (1, *view.shape)) for view in sources)
         view: View = Concatenated(parts, reason)
         steps = steps[1:]
@@ -42,6 +44,18 @@ def apply_steps(sources: Sequence[View], steps: Sequence[Step], reason: str) -> 
     return view
 
 
+def rows_of(view: View, start: int, stop: int) -> View:
+    """Rows [start, stop) of a view.
+
+    Raises:
+        ValueError: It does not have them.
+    """
+    rows = view.shape[0] if view.shape else 0
+    if not 0 <= start <= stop <= rows:
+        raise ValueError(f"rows {start}:{stop} are not among its {rows}")
+    return Sliced(view, start, stop)
+
+
 def _apply(view: View, step: Step, reason: str) -> View:
     match step:
         case PermuteRotaryRows() | RegroupQkv():
@@ -49,11 +63,13 @@ def _apply(view: View, step: Step, reason: str) -> View:
         case AddConstant():
             return Added(view, step.value)
         case Transpose():
+            if len(view.shape) != 2:
+                raise ValueError(f"a tensor of shape {list(view.shape)} is no matrix")
             return Transposed(view)
         case SliceRows():
-            return Sliced(view, step.start, step.stop)
+            return rows_of(view, step.start, step.stop)
         case TakeMatrix():
-            return Reshaped(Sliced(view, step.index, step.index + 1), view.shape[1:])
+            return Reshaped(rows_of(view, step.index, step.index + 1), view.shape[1:])
     raise ValueError(f"{type(step).__name__} joins sources and must come first")
 
 

@@ -9,11 +9,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from aprtui.formats.container import StoredTensor
-from aprtui.formats.layout.lazy_steps import apply_steps, join_split, undo_steps
+from aprtui.formats.layout.lazy_steps import apply_steps, join_split, rows_of, undo_steps
 from aprtui.formats.layout.steps import Stack
 from aprtui.formats.layout.transforms import LayoutRules, Product
 from aprtui.formats.model import Model
-from aprtui.formats.views import Reshaped, Sliced, Stored, View
+from aprtui.formats.views import Reshaped, Stored, View
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +91,7 @@ def _undone(name: str, products: list[Product], stored: Mapping[str, StoredTenso
     whole = Stored(stored[first.name])
     if first.steps and isinstance(first.steps[0], Stack):
         index = first.sources.index(name)
-        return Reshaped(Sliced(whole, index, index + 1), whole.shape[1:])
+        return Reshaped(rows_of(whole, index, index + 1), whole.shape[1:])
     if len(products) > 1:
         return join_split([(Stored(stored[part.name]), part.steps) for part in products], first.rule)
     return undo_steps(whole, first.steps, f"{first.rule}, undone") if first.steps else whole

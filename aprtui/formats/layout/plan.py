@@ -6,10 +6,11 @@ The plan follows from formats, names and the reference's architecture and head c
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
-from aprtui.formats.container import StoredTensor
+from aprtui.formats.container import Format, StoredTensor
+from aprtui.formats.layout.lazy_steps import apply_steps
 from aprtui.formats.layout.orders import Expected, in_gguf_order, in_hf_order, stored_tensors
 from aprtui.formats.layout.rope_tensors import GENERATED
 from aprtui.formats.layout.transforms import LayoutRules, hf_to_gguf
@@ -54,7 +55,9 @@ class LayoutPlan:
         unexpected: Target tensors that nothing in the source explains.
         explained: Tensors on one side only, with the legitimate reason.
         impossible: Tensors whose rule does not fit their shape, with the reason.
-        no_rule: What a report must say where the architecture has no layout rules; else empty.
+        misnamed: Tensors that the target stores under a name that nobody looks for, with the name looked for.
+        no_rule: What a report must say where rows are in two orders and the architecture has no layout rules; else
+            empty.
         conversion: What decides the types of the target.
     """
 
@@ -63,6 +66,7 @@ class LayoutPlan:
     unexpected: tuple[str, ...]
     explained: Mapping[str, str]
     impossible: Mapping[str, str]
+    misnamed: Mapping[str, str]
     no_rule: str
     conversion: Conversion
 
@@ -75,6 +79,7 @@ class LayoutPlan:
             unexpected=tuple(name for name in self.unexpected if keeps(name)),
             explained={name: reason for name, reason in self.explained.items() if keeps(name)},
             impossible={name: reason for name, reason in self.impossible.items() if keeps(name)},
+            misnamed={name: wanted for name, wanted in self.misnamed.items() if keeps(name)},
         )
 
 
@@ -114,7 +119,26 @@ def plan_layout(source: Model, target: Model, reference: Model) -> LayoutPlan:
     head = next((name for name in map(head_name, (source, target)) if name != "lm_head.weight"), "lm_head.weight")
     models = _Models(source, target, head, bool(reference.config.values.get("tie_word_embeddings")))
     _expect_tied_head(models, expected, explained)
-    return _match(models, expected, explained, impossible, rules)
+    plan = _match(models, expected, explained, impossible, rules)
+    return _with_generated(plan, source, target) if orders == (RowOrder.GGUF, RowOrder.HF) else plan
+
+
+def _with_generated(plan: LayoutPlan, source: Model, target: Model) -> LayoutPlan:
+    """The plan with the rope tensors of a GGUF source held against those that the target's config.json amounts to.
+
+    A checkpoint has no such tensors: what it says about rope scaling would not be compared at all.
+    """
+    stated = {product.name: product for product in hf_to_gguf(target.geometry).products(())}
+    pairs = tuple(
+        TensorPair(
+            name, apply_steps((), stated[name].steps, "computed from the target's rope scaling"), tensor, (name,)
+        )
+        for name, tensor in stored_tensors(source).items()
+        if name in GENERATED and name in stated
+    )
+    paired = {pair.name for pair in pairs}
+    explained = {name: reason for name, reason in plan.explained.items() if name not in paired}
+    return replace(plan, pairs=(*plan.pairs, *pairs), explained=explained)
 
 
 def model_row_order(model: Model) -> RowOrder:
@@ -142,7 +166,8 @@ def _expect_tied_head(models: _Models, expected: dict[str, Expected], explained:
     """A tied head may be absent, a placeholder, or written out as a copy of the embedding.
 
     A copy in the embedding's own type is held against the product's embedding, which is held against the source: one
-    fault of the embedding is not reported twice.
+    fault of the embedding is not reported twice. A head that the source stores although it is tied is not used when
+    the source runs, so it counts between two files of one format only, where both ignore it.
     """
     for model, side in ((models.source, "source"), (models.target, "target")):
         head = model.tensors.get(models.head)
@@ -155,11 +180,11 @@ def _expect_tied_head(models: _Models, expected: dict[str, Expected], explained:
         if models.head in expected:
             explained[models.head] = "tied head: the target's embedding stands for it"
         return
+    if models.head in expected and models.source.format is models.target.format:
+        return
     own = models.target.tensors.get(embedding)
     if own is not None and own.dtype is models.target.tensors[models.head].dtype:
         view: View = Stored(own)
-    elif models.head in expected:
-        return
     else:
         view = expected[embedding].view if embedding in expected else Stored(models.source.tensors[embedding])
     expected[models.head] = Expected(Aliased(view, "tied head: a copy of the embedding"), (embedding, models.head))
@@ -188,7 +213,8 @@ def _match(
         unexpected=tuple(name for name in held if name not in accounted),
         explained={name: reason for name, reason in explained.items() if name not in paired},
         impossible=impossible,
-        no_rule=rules.note,
+        misnamed=dict(_misnamed(models, rules)),
+        no_rule="" if model_row_order(models.source) is model_row_order(models.target) else rules.note,
         conversion=Conversion(
             geometry=rules.geometry,
             target=models.target.format,
@@ -196,3 +222,20 @@ def _match(
             importance_matrix=any(str(key).startswith("quantize.imatrix") for key in models.target.container.metadata),
         ),
     )
+
+
+def _misnamed(models: _Models, rules: LayoutRules) -> Iterator[tuple[str, str]]:
+    """Tensors that canonical names find and llama.cpp or transformers would not; APR's readers take both worlds' names.
+
+    A product that keeps the names of a source of its own format is not blamed for them.
+    """
+    source, target = models.source, models.target
+    if target.format is Format.APR or not rules.proven:
+        return
+    kept = {tensor.name for tensor in source.container.tensors} if source.format is target.format else set()
+    for name, tensor in stored_tensors(target).items():
+        wanted = gguf_name(rules.geometry.architecture, name) if target.format is Format.GGUF else name
+        # transformers puts the prefix of the causal model in front where it lacks.
+        without_prefix = target.format is Format.SAFETENSORS and name.partition(".")[2] == tensor.name
+        if wanted is not None and tensor.name not in (wanted, *kept) and not without_prefix:
+            yield name, wanted

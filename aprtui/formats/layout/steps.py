@@ -10,6 +10,15 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+# Rows of the widest projections number some hundred thousand; a row count from a hostile header must not become an
+# array of row numbers.
+_MOST_ROWS = 1 << 24
+
+
+def _check_count(rows: int) -> None:
+    if not 0 < rows <= _MOST_ROWS:
+        raise ValueError(f"{rows} rows cannot be reordered (1 to {_MOST_ROWS} can)")
+
 
 @dataclass(frozen=True, slots=True)
 class PermuteRotaryRows:
@@ -33,6 +42,7 @@ class PermuteRotaryRows:
         """
         if self.heads < 1 or rows % (2 * self.heads):
             raise ValueError(f"{rows} rows do not divide into {self.heads} heads of an even length")
+        _check_count(rows)
         half = rows // self.heads // 2
         split = (self.heads, half, 2) if self.undo else (self.heads, 2, half)
         return np.arange(rows, dtype=np.int64).reshape(split).swapaxes(1, 2).reshape(-1)
@@ -69,6 +79,7 @@ class RegroupQkv:
         total = self.heads + 2 * self.kv_heads
         if self.kv_heads < 1 or self.heads % self.kv_heads or rows % total:
             raise ValueError(f"{rows} rows do not divide into {self.heads} q and 2 x {self.kv_heads} k and v heads")
+        _check_count(rows)
         groups = np.arange(total, dtype=np.int64).reshape(self.kv_heads, -1)
         heads = np.concatenate([groups[:, :-2].reshape(-1), groups[:, -2], groups[:, -1]])
         head_dim = rows // total

@@ -75,7 +75,8 @@ def _defaults(draft: Draft, spelt: str, facts: frozenset[str]) -> None:
     hidden, heads = draft.integer("hidden_size"), draft.integer("num_attention_heads")
     if hidden and heads:
         draft.default("head_dim", hidden // heads)
-    if draft.container.metadata.get("tokenizer.ggml.model") == "llama":
+    tokenizer = draft.container.metadata.get("tokenizer.ggml.model")
+    if isinstance(tokenizer, str) and tokenizer == "llama":
         draft.default("bos_token_id", (1,))
         draft.default("eos_token_id", (2,))
     family = gguf_name_of(spelt)
@@ -99,14 +100,31 @@ def _rope(draft: Draft, raw: Mapping[str, Any], spelt: str, facts: frozenset[str
         draft.default("partial_rotary_factor", 1.0)
     elif isinstance(rotated, int) and not isinstance(rotated, bool) and head_dim:
         draft.put(key_named("partial_rotary_factor"), f"{spelt}.rope.dimension_count", rotated / head_dim)
-    kind = raw.get(f"{spelt}.rope.scaling.type")
+    _rope_scaling(draft, raw, spelt, facts)
+
+
+def _rope_scaling(draft: Draft, raw: Mapping[str, Any], spelt: str, facts: frozenset[str]) -> None:
+    name = f"{spelt}.rope.scaling.type"
+    stated = {item: raw.get(f"{spelt}.{name}") for item, name in SCALING_KEYS.items()}
+    if stated["factor"] is None:
+        stated["factor"] = raw.get(f"{spelt}.rope.scale_linear")
+    kind = raw.get(name)
     if kind is None and facts & {"rope_freqs", "rope_factors"}:
         kind = "llama3" if "rope_freqs" in facts else "longrope"
-    if kind in (None, "none"):
+    if kind is None and stated["factor"] is not None and not _scales_nothing(stated["factor"]):
+        kind = "linear"  # llama.cpp takes a factor without a type for a linear one.
+    if kind is None:
         return
-    stated = {item: raw.get(f"{spelt}.{name}") for item, name in SCALING_KEYS.items()}
-    scaling = {"rope_type": kind, **{item: value for item, value in stated.items() if value is not None}}
-    draft.put(key_named("rope_scaling"), f"{spelt}.rope.scaling.type", scaling)
+    if not isinstance(kind, str):
+        draft.problem("rope_scaling", "the value is not text", found=kind, place=name)
+    elif kind != "none":
+        scaling = {"rope_type": kind, **{item: value for item, value in stated.items() if value is not None}}
+        draft.put(key_named("rope_scaling"), name, scaling)
+
+
+def _scales_nothing(factor: object) -> bool:
+    """Factors 0 and 1 leave positions as they are (`llama_model::load_hparams`)."""
+    return isinstance(factor, int | float) and factor in (0, 1)
 
 
 def _sliding_window(draft: Draft, raw: Mapping[str, Any], spelt: str) -> None:

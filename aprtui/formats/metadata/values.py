@@ -116,7 +116,8 @@ def _rope_scaling(value: object) -> dict[str, Any]:
         if isinstance(item, bool | str):
             kept[str(name)] = item
         elif isinstance(item, int | float):
-            kept[str(name)] = item if isinstance(item, int) else _number(item)
+            number = _number(item)
+            kept[str(name)] = item if isinstance(item, int) else number
         elif isinstance(item, list):
             kept[str(name)] = tuple(_number(part) for part in _items(item, _MOST_LAYERS))
     return kept
