@@ -1,6 +1,17 @@
 """Playbooks: apr-qa's YAML, read tolerantly, with the line of every complaint."""
 
+from aprtui.playbook.keys import PlaybookModel
+from aprtui.playbook.kinds import Document, DocumentKind, read_document
 from aprtui.playbook.load import load_playbook
-from aprtui.playbook.playbook import Complaint, Playbook, PlaybookModel
+from aprtui.playbook.playbook import Complaint, ComplaintKind, Playbook
 
-__all__ = ["Complaint", "Playbook", "PlaybookModel", "load_playbook"]
+__all__ = [
+    "Complaint",
+    "ComplaintKind",
+    "Document",
+    "DocumentKind",
+    "Playbook",
+    "PlaybookModel",
+    "load_playbook",
+    "read_document",
+]

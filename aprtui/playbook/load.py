@@ -1,120 +1,98 @@
-"""From YAML to a typed playbook: quoted booleans and numbers as text are understood, unknown keys are listed."""
+"""Loads a playbook: the file, aprtui's keys beside it, the lock file."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from aprtui.core.errors import UsageError
-from aprtui.core.gates import FORMAT_NAMES, FormatLetter
-from aprtui.playbook.playbook import Complaint, Playbook, PlaybookModel
-from aprtui.playbook.yaml_lines import YamlDocument, read_yaml
+from aprtui.playbook.complaints import key_complaints
+from aprtui.playbook.kinds import Document, DocumentKind, describe
+from aprtui.playbook.lock import lock_complaints, stem
+from aprtui.playbook.playbook import Complaint, Playbook
+from aprtui.playbook.validate import validated
+from aprtui.playbook.yaml_tree import Value, YamlFile, read_yaml
 
-_USED = {
-    ("name",),
-    ("version",),
-    ("model", "hf_repo"),
-    ("model", "local_path"),
-    ("model", "formats"),
-    ("test_matrix", "seed"),
+SETTINGS_SUFFIX = ".aprtui.yaml"
+_SECTION = "aprtui"
+_WHY_NOT = {
+    DocumentKind.TEMPLATE: "a template: it still holds {placeholders}",
+    DocumentKind.SPECIFICATION: "a specification of a gateway: it names no model",
+    DocumentKind.VERIFICATION: "a verification ticket: its conditions are prose that nothing evaluates",
+    DocumentKind.LOCK: "a lock file",
+    DocumentKind.SCHEMA: "a schema",
+    DocumentKind.SETTINGS: "settings that belong beside a playbook",
+    DocumentKind.OTHER: "no playbook: it has neither name nor model",
 }
-_OVERRULED = {("failure_policy",): "every gate runs even when an earlier one failed"}
-_LETTERS = {name: letter for letter, name in FORMAT_NAMES.items()}
 
 
 def load_playbook(path: Path) -> Playbook:
-    """Read a playbook.
+    """Read the playbook of a model.
+
+    Keys of aprtui's own may stand under `aprtui:` in the playbook, or under `aprtui:` in NAME.aprtui.yaml beside
+    NAME.playbook.yaml, where a lock file forbids to change the playbook.
 
     Raises:
-        UsageError: Not YAML, or a key that aprtui needs is absent or of the wrong type; names the line.
+        UsageError: Not YAML, not a playbook of a model, a key that aprtui needs is absent, or a value does not fit.
     """
-    document = read_yaml(path)
-    model = document.value.get("model")
-    if not isinstance(model, dict):
-        raise UsageError(
-            "this playbook names no model", file=path, place=_place(document, "model"), todo="add model.hf_repo"
-        )
+    file = read_yaml(path)
+    _refuse_other_kinds(describe(file))
+    value, places = dict(file.value), _places(file)
+    beside = _settings_beside(file)
+    if beside is not None:
+        value[_SECTION] = _merged(file, beside)
+        places |= _places(beside)
+    keys = validated(value, places, path)
+    complaints = key_complaints(file, keys)
+    if beside is not None:
+        complaints += [replace(complaint, file=beside.path) for complaint in key_complaints(beside, keys)]
+    complaints += lock_complaints(file, keys.name)
     return Playbook(
         path=path,
-        name=_text(document, path, "name"),
-        version=str(document.value.get("version", "")),
-        model=PlaybookModel(
-            hf_repo=_text(document, path, "model", "hf_repo"),
-            local_path=_local_path(document, path),
-            formats=_formats(document, path),
-        ),
-        seed=_integer(document, path, 0, "test_matrix", "seed"),
-        complaints=_complaints(document),
+        name=keys.name,
+        version=keys.version,
+        model=keys.model,
+        test_matrix=keys.test_matrix,
+        contract_tests=keys.contract_tests,
+        differential_tests=keys.differential_tests,
+        settings=keys.aprtui,
+        complaints=tuple(sorted(complaints, key=_by_file_and_line)),
+        places=places,
     )
 
 
-def _value(document: YamlDocument, *key: str) -> object:
-    value: object = document.value
-    for part in key:
-        value = value.get(part) if isinstance(value, dict) else None
-    return value
+def _by_file_and_line(complaint: Complaint) -> tuple[str, int]:
+    return str(complaint.file or ""), complaint.line
 
 
-def _place(document: YamlDocument, *key: str) -> str:
-    line = document.lines.get(key)
-    return f"line {line}, {'.'.join(key)}" if line else ".".join(key)
+def _refuse_other_kinds(document: Document) -> None:
+    if document.kind is not DocumentKind.PLAYBOOK:
+        what = _WHY_NOT[document.kind].format(placeholders=", ".join(document.placeholders))
+        todo = "replace them first" if document.kind is DocumentKind.TEMPLATE else "run a playbook that names a model"
+        raise UsageError(f"this is {what}", file=document.path, place="line 1", todo=todo)
 
 
-def _text(document: YamlDocument, path: Path, *key: str) -> str:
-    value = _value(document, *key)
-    if isinstance(value, str | int | float) and str(value).strip():
-        return str(value).strip()
-    found = "nothing" if value is None else type(value).__name__
-    raise UsageError(f"text expected, found {found}", file=path, place=_place(document, *key))
-
-
-def _integer(document: YamlDocument, path: Path, default: int, *key: str) -> int:
-    value = _value(document, *key)
-    if value is None:
-        return default
-    try:
-        return int(str(value))
-    except ValueError:
-        raise UsageError(f"a whole number expected, found {value!r}", file=path, place=_place(document, *key)) from None
-
-
-def _formats(document: YamlDocument, path: Path) -> tuple[FormatLetter, ...]:
-    value = _value(document, "model", "formats")
-    if value is None:
-        return tuple(FormatLetter)
-    letters = []
-    for name in value if isinstance(value, list) else [value]:
-        letter = _LETTERS.get(name.lower()) if isinstance(name, str) else None
-        if letter is None:
-            raise UsageError(
-                f"unknown format {name!r}",
-                file=path,
-                place=_place(document, "model", "formats"),
-                todo=f"use {', '.join(_LETTERS)}",
-            )
-        letters.append(letter)
-    return tuple(dict.fromkeys(letters))
-
-
-def _local_path(document: YamlDocument, path: Path) -> Path | None:
-    value = _value(document, "model", "local_path")
-    if not isinstance(value, str) or not value:
+def _settings_beside(file: YamlFile) -> YamlFile | None:
+    path = file.path.with_name(stem(file.path) + SETTINGS_SUFFIX)
+    if path == file.path or not path.exists():
         return None
-    local = Path(value).expanduser()
-    return local if local.is_absolute() else path.parent / local
+    settings = read_yaml(path)
+    if set(settings.value) != {_SECTION}:
+        raise UsageError("settings beside a playbook have one key, aprtui", file=path, place="line 1")
+    return settings
 
 
-def _complaints(document: YamlDocument) -> tuple[Complaint, ...]:
-    """Keys that are overruled, then the outermost keys that nothing reads."""
-    found = []
-    for key, line in document.lines.items():
-        if key in _OVERRULED:
-            found.append(Complaint(line, ".".join(key), _OVERRULED[key]))
-        elif key not in _USED and not any(used[: len(key)] == key for used in _USED) and _is_outermost(key):
-            found.append(Complaint(line, ".".join(key)))
-    return tuple(sorted(found, key=lambda complaint: complaint.line))
+def _merged(file: YamlFile, beside: YamlFile) -> Value:
+    """Both files' keys; a key in both would leave open which one counts."""
+    own, other = file.at(_SECTION), beside.at(_SECTION)
+    if not isinstance(own, dict) or not isinstance(other, dict):
+        return other if own is None else own
+    for key in other:
+        if key in own:
+            also = f"it stands in {file.path}, line {file.line(_SECTION, key)}, too"
+            raise UsageError(also, file=beside.path, place=beside.place(_SECTION, key), todo="remove one of them")
+    return {**own, **other}
 
 
-def _is_outermost(key: tuple[str, ...]) -> bool:
-    """Whether no part of the path above it is unread already."""
-    parents = [key[:length] for length in range(1, len(key))]
-    return all(any(used[: len(parent)] == parent for used in _USED) for parent in parents)
+def _places(file: YamlFile) -> dict[tuple[str, ...], tuple[Path, int]]:
+    return {key: (file.path, line) for key, line in file.lines.items()}

@@ -1,26 +1,45 @@
-"""What aprtui takes from a playbook."""
+"""What aprtui takes from a playbook, and what it has to say about the rest."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
 from pathlib import Path
 
-from aprtui.core.gates import FormatLetter
+from aprtui.playbook.keys import DEFAULT, AprtuiKeys, ContractTests, DifferentialTests, PlaybookModel, TestMatrix
+
+LOSSLESS = "lossless"
+"""Output type of a conversion that asks for none."""
+
+
+class ComplaintKind(StrEnum):
+    """What a complaint is about."""
+
+    UNREAD = "not read"
+    LATER = "not used by this version of aprtui"
+    OVERRULED = "overruled"
+    UNKNOWN = "unknown key"
+    LOCK = "lock file"
 
 
 @dataclass(frozen=True, slots=True)
 class Complaint:
-    """Something in a playbook that was overruled or not understood.
+    """Something in a playbook that has no effect, or not the effect that its author expects.
 
     Attributes:
         line: Line in the file, from 1.
         key: Dotted key path.
-        message: What happens instead; empty for a key that nothing reads.
+        message: What happens instead; empty where the kind says it all.
+        kind: What it is about.
+        file: The file, where it is not the playbook itself.
     """
 
     line: int
     key: str
     message: str = ""
+    kind: ComplaintKind = ComplaintKind.UNREAD
+    file: Path | None = None
 
     @property
     def is_unread(self) -> bool:
@@ -29,36 +48,47 @@ class Complaint:
 
 
 @dataclass(frozen=True, slots=True)
-class PlaybookModel:
-    """The model that a playbook names.
-
-    Attributes:
-        hf_repo: Repository on Hugging Face ("org/name").
-        local_path: A path beside or below the playbook; None where it names none.
-        formats: Formats that take part.
-    """
-
-    hf_repo: str
-    local_path: Path | None
-    formats: tuple[FormatLetter, ...]
-
-
-@dataclass(frozen=True, slots=True)
 class Playbook:
-    """A playbook as far as aprtui runs it.
+    """A playbook of a model.
 
     Attributes:
         path: The file.
         name: Its name.
         version: Its version, as text.
         model: The model.
-        seed: Seed of its scenarios; evidence repeats it.
-        complaints: What was overruled or not understood.
+        test_matrix: Scenarios.
+        contract_tests: Format contracts.
+        differential_tests: Comparisons between formats.
+        settings: Keys of aprtui's own.
+        complaints: What has no effect, or not the effect that its author expects; by file and line.
+        places: File and line of every key path.
     """
 
     path: Path
     name: str
     version: str
     model: PlaybookModel
-    seed: int
+    test_matrix: TestMatrix
+    contract_tests: ContractTests
+    differential_tests: DifferentialTests
+    settings: AprtuiKeys
     complaints: tuple[Complaint, ...]
+    places: Mapping[tuple[str, ...], tuple[Path, int]] = field(repr=False)
+
+    @property
+    def seed(self) -> int:
+        """Seed of its scenarios; evidence repeats it."""
+        return self.test_matrix.seed
+
+    def outtype(self, gate_id: str) -> tuple[str, bool]:
+        """The output type of a pair's conversions, and whether the playbook names it for this very pair."""
+        by_pair = self.settings.outtype
+        return by_pair.get(gate_id, by_pair.get(DEFAULT, LOSSLESS)), gate_id in by_pair
+
+    def place(self, *key: str) -> tuple[Path, str]:
+        """File, and line with key, of a key path or of the innermost key above it that is there; for errors."""
+        for length in range(len(key), 0, -1):
+            if key[:length] in self.places:
+                file, line = self.places[key[:length]]
+                return file, f"line {line}, {'.'.join(key)}"
+        return self.path, ".".join(key)

@@ -56,7 +56,7 @@ def test_a_stop_policy_is_overruled_with_a_notice(tmp_path):
         ("- a\n", "a playbook is a mapping"),
         ("name: a\n", r"names no model; add model\.hf_repo"),
         ("name: a\nmodel:\n  hf_repo: 3\n  formats: [onnx]\n", r"line 4, model\.formats: unknown format 'onnx'"),
-        ("name: a\nmodel:\n  hf_repo: [1]\n", r"line 3, model\.hf_repo: text expected, found list"),
+        ("name: a\nmodel:\n  hf_repo: [1]\n", r"line 3, model\.hf_repo: text expected, found a list"),
         ("name: &x a\nmodel: {hf_repo: *x}\n", "anchors and aliases"),
         ("name: a\nmodel: {hf_repo: b/c}\ntest_matrix: {seed: many}\n", "whole number expected, found 'many'"),
         ("x: " + "[" * 60 + "]" * 60, "nested too deeply"),

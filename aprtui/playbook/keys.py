@@ -1,0 +1,226 @@
+"""The keys of playbooks: apr-qa's as far as aprtui reads them, and aprtui's own.
+
+This is the one table: loading, complaints, the JSON schema and the list in docs/playbooks.md all follow it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Annotated, ClassVar
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+
+from aprtui.core.gates import CONVERSION_PAIRS, FormatLetter
+from aprtui.playbook.scalars import (
+    Backend,
+    Count,
+    FailurePolicy,
+    Flag,
+    FormatName,
+    GateId,
+    Invariant,
+    LevelName,
+    LocalPath,
+    Modality,
+    Name,
+    Number,
+    Repository,
+    SizeCategory,
+    Text,
+    Version,
+    as_list,
+)
+
+DEFAULT = "default"
+"""Key of `aprtui.outtype` for all pairs that it does not name."""
+
+OUTTYPE_KEYS = (DEFAULT, *(gate.gate_id for gate in CONVERSION_PAIRS))
+_LIST = BeforeValidator(as_list)
+
+
+class Use(StrEnum):
+    """A mark on keys that are read and checked, but have no effect yet."""
+
+    LATER = "not used by this version of aprtui"
+
+
+class Section(BaseModel):
+    """A mapping in a playbook.
+
+    Attributes:
+        not_for_aprtui: Keys that apr-qa knows and that have no meaning here.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore", use_attribute_docstrings=True)
+    not_for_aprtui: ClassVar[frozenset[str]] = frozenset()
+
+
+class PlaybookModel(Section):
+    """The model that a playbook names."""
+
+    hf_repo: Repository
+    """Repository on Hugging Face, `org/name`."""
+    local_path: LocalPath | None = None
+    """Where the model lies; relative to the playbook. Without it, the Hugging Face cache is searched."""
+    formats: Annotated[tuple[FormatName, ...], _LIST, Field(min_length=1)] = tuple(FormatLetter)
+    """Formats that take part; every pair of them is a gate. All three by default."""
+    quantizations: Annotated[tuple[Text, ...], _LIST, Use.LATER] = ()
+    """Quantised files that apr-qa tests. Not output types: those are `aprtui.outtype`."""
+    size_category: Annotated[SizeCategory | None, Use.LATER] = None
+    """Class of the model by size."""
+    family: Annotated[Text | None, Use.LATER] = None
+    """Architecture, as apr names it."""
+    size_variant: Annotated[Text | None, Use.LATER] = None
+    """Size within the family, `0.5b`."""
+    expected_hidden_dim: Annotated[Count | None, Use.LATER] = None
+    """Width of the residual stream that the model must have."""
+    expected_num_layers: Annotated[Count | None, Use.LATER] = None
+    """Number of layers that the model must have."""
+    expected_num_heads: Annotated[Count | None, Use.LATER] = None
+    """Query heads that the model must have."""
+    expected_num_kv_heads: Annotated[Count | None, Use.LATER] = None
+    """Key and value heads that the model must have."""
+    expected_vocab_size: Annotated[Count | None, Use.LATER] = None
+    """Rows of the embedding that the model must have."""
+    expected_intermediate_dim: Annotated[Count | None, Use.LATER] = None
+    """Width of the feed-forward layer that the model must have."""
+
+
+class TestMatrix(Section):
+    """Scenarios of apr-qa."""
+
+    __test__: ClassVar[bool] = False  # not a test class for pytest
+
+    modalities: Annotated[tuple[Modality, ...], _LIST, Use.LATER] = tuple(Modality)
+    """How the model is talked to."""
+    backends: Annotated[tuple[Backend, ...], _LIST, Use.LATER] = tuple(Backend)
+    """What it runs on."""
+    scenario_count: Annotated[Count, Use.LATER] = 100
+    """Scenarios per combination."""
+    seed: Count = 0
+    """Seed of the scenarios; evidence repeats it."""
+    timeout_ms: Annotated[Count | None, Use.LATER] = None
+    """Longest time of one scenario, in milliseconds."""
+    prompts: Annotated[tuple[Text, ...], _LIST, Use.LATER] = ()
+    """Prompts of the scenarios."""
+
+
+class ContractTests(Section):
+    """Format contracts of apr-qa."""
+
+    invariants: Annotated[tuple[Invariant, ...], _LIST, Use.LATER] = ()
+    """Invariants to check, `I-1` to `I-5`."""
+
+
+class InferenceCompare(Section):
+    """Comparison of a model's answers in two formats."""
+
+    not_for_aprtui = frozenset({"gates"})
+
+    enabled: Annotated[Flag, Use.LATER] = True
+    """Whether it takes part."""
+    prompt: Annotated[Text | None, Use.LATER] = None
+    """What the model is asked."""
+    max_tokens: Annotated[Count, Use.LATER] = 10
+    """Tokens of the answer."""
+    tolerance: Annotated[Number, Use.LATER] = 1e-5
+    """Largest difference of two logits in a lossless conversion."""
+
+
+class DifferentialTests(Section):
+    """Comparisons between formats."""
+
+    not_for_aprtui = frozenset({"fingerprint", "format_validation", "tensor_diff", "validate_stats"})
+
+    inference_compare: InferenceCompare | None = None
+    """Comparison of answers."""
+
+
+class Tolerance(Section):
+    """Tolerances of lossy conversions, in place of aprtui's own."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    ulp: Annotated[Number | None, Use.LATER] = None
+    """Largest difference of a rounded value, in ULP of the target."""
+    scale_ulp: Annotated[Number | None, Use.LATER] = None
+    """Largest difference of a block's scale, in ULP of its type."""
+    rmse_ratio: Annotated[Number | None, Use.LATER] = None
+    """Largest error of a block over that of an honest encoding."""
+    kld_factor: Annotated[Number | None, Use.LATER] = None
+    """Largest KL divergence over that of the expected-loss twin."""
+
+
+def _one_for_all(value: object) -> object:
+    """One word is the output type of all pairs."""
+    return {DEFAULT: value} if isinstance(value, str) else value
+
+
+def _outtype_key(value: object) -> object:
+    if value not in OUTTYPE_KEYS:
+        raise ValueError(f"{value!r} is no conversion; use {', '.join(OUTTYPE_KEYS)}")
+    return value
+
+
+_OUTTYPE_SCHEMA = {
+    "anyOf": [
+        {"type": "string"},
+        {"type": "object", "propertyNames": {"enum": list(OUTTYPE_KEYS)}, "additionalProperties": {"type": "string"}},
+    ]
+}
+Outtypes = Annotated[
+    Mapping[Annotated[str, BeforeValidator(_outtype_key)], Text],
+    BeforeValidator(_one_for_all),
+    WithJsonSchema(_OUTTYPE_SCHEMA),
+]
+
+
+class AprtuiKeys(Section):
+    """Keys of aprtui's own. Unlike apr-qa's, an unknown one is an error."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    outtype: Outtypes = Field(default_factory=dict)
+    """Output type that conversions are asked for, as in `aprtui convert --outtype`: one for all pairs, or a mapping
+    from `default` and ids of pairs (`F-CONV-S-G`) to output types. A default that SafeTensors cannot hold leaves pairs
+    to SafeTensors lossless. Without it every conversion is lossless."""
+    levels: Annotated[tuple[LevelName, ...], _LIST] = ()
+    """Levels to check; all of them by default. A gate that asks for a level that is left out is Skipped."""
+    tensors: Annotated[tuple[Text, ...], _LIST] = ()
+    """Patterns of canonical tensor names (`*.mlp.*`); only these are compared. A gate that compared a part is at best
+    Skipped."""
+    allow_skip: Annotated[tuple[GateId, ...], _LIST] = ()
+    """Ids of gates that may be Skipped without exit code 5."""
+    tolerance: Tolerance = Tolerance()
+    """Tolerances of lossy conversions, in place of aprtui's own."""
+
+
+class PlaybookKeys(Section):
+    """A playbook that names a model to qualify."""
+
+    not_for_aprtui = frozenset(
+        {
+            *("description", "gates", "oracles", "property_tests", "falsification_gates", "profile_ci"),
+            *("trace_payload", "ollama_parity", "kernel_profile", "metadata", "state_machine"),
+            *("mvp_matrix", "verification_tests"),
+        }
+    )
+
+    name: Name
+    """Name of the playbook, and of the folder that its evidence is written to."""
+    version: Version = ""
+    """Version of the playbook; evidence repeats it."""
+    model: PlaybookModel
+    """The model."""
+    test_matrix: TestMatrix = TestMatrix()
+    """Scenarios."""
+    differential_tests: DifferentialTests = DifferentialTests()
+    """Comparisons between formats."""
+    contract_tests: ContractTests = ContractTests()
+    """Format contracts."""
+    failure_policy: FailurePolicy = FailurePolicy.COLLECT_ALL
+    """When apr-qa stops. Here every gate runs, whatever became of the others; anything but `collect_all` is overruled
+    with a notice."""
+    aprtui: AprtuiKeys = AprtuiKeys()
+    """Keys of aprtui's own."""
