@@ -17,7 +17,7 @@ from aprtui.convert import Converter
 from aprtui.convert.builtin import BuiltinConverter
 from aprtui.core.errors import AprtuiError
 from aprtui.core.gates import Gate
-from aprtui.core.outcomes import ExitCode, exit_code
+from aprtui.core.outcomes import ExitCode, Outcome, exit_code
 from aprtui.core.safe_text import safe_text
 from aprtui.engine.run import Run
 from aprtui.paths import huggingface_cache
@@ -61,7 +61,14 @@ def command(playbook: Path, model: Path | None, converter: str | None, output: P
     if not entries:
         click.echo(f"{safe_text(playbook)}: no conversion pair between the formats that it names", err=True)
         return int(ExitCode.SKIPPED)
-    return int(exit_code(entry.outcome for entry in entries))
+    accepted = [entry.gate_id for entry in entries if _skip_is_accepted(loaded, entry)]
+    if accepted:
+        click.echo(f"skips that the playbook accepts: {', '.join(accepted)}", err=True)
+    return int(exit_code(entry.outcome for entry in entries if entry.gate_id not in accepted))
+
+
+def _skip_is_accepted(playbook: Playbook, entry: EvidenceEntry) -> bool:
+    return entry.outcome is Outcome.SKIPPED and entry.gate_id in playbook.settings.allow_skip
 
 
 def show_complaints(playbook: Playbook) -> None:

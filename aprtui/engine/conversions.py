@@ -44,38 +44,39 @@ class Conversions:
 
     Args:
         converter: The converter under test.
-        asked_for: The output type.
         scratch: An existing directory.
     """
 
-    def __init__(self, converter: Converter, asked_for: OutputTypes, scratch: Path) -> None:
+    def __init__(self, converter: Converter, scratch: Path) -> None:
         self._converter = converter
-        self._asked_for = asked_for
         self._scratch = scratch
         self._kept: dict[FormatLetter, Conversion] = {}
 
-    def of_root(self, root: Path, target: FormatLetter) -> Conversion:
-        """The run's model in a format; made when first asked for."""
+    def of_root(self, root: Path, target: FormatLetter, asked_for: OutputTypes) -> Conversion:
+        """The run's model in a format; made when first asked for, always in the same output type."""
         if target not in self._kept:
-            self._kept[target] = self._convert(root, target, f"root-{target}", ())
+            self._kept[target] = self._convert((root, target, asked_for), f"root-{target}", ())
         return self._kept[target]
 
-    def of_product(self, source: Conversion, target: FormatLetter) -> Conversion:
+    def of_product(self, source: Conversion, target: FormatLetter, asked_for: OutputTypes) -> Conversion:
         """A product converted once more."""
         assert source.product is not None
         name = f"{source.directory.name.removeprefix('root-')}-{target}"
-        return self._convert(source.product, target, name, source.commands)
+        return self._convert((source.product, target, asked_for), name, source.commands)
 
     def discard(self, conversion: Conversion) -> None:
         """Delete a product that no other gate starts from."""
         if conversion not in self._kept.values():
             shutil.rmtree(conversion.directory, ignore_errors=True)
 
-    def _convert(self, source: Path, target: FormatLetter, name: str, before: tuple[str, ...]) -> Conversion:
+    def _convert(
+        self, request: tuple[Path, FormatLetter, OutputTypes], name: str, before: tuple[str, ...]
+    ) -> Conversion:
         """A converter that fails, however it fails, is a finding about the converter."""
+        source, target, asked_for = request
         directory = self._scratch / name
         directory.mkdir()
-        arguments = (source, FORMATS[target], directory, self._asked_for)
+        arguments = (source, FORMATS[target], directory, asked_for)
         identity = self._converter.identity
         commands = (*before, self._converter.command(*arguments))
         try:

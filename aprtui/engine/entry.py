@@ -63,7 +63,7 @@ class EntryWriter:
         self, gate: Gate, comparison: Comparison, *, begun: float, made: Conversion, digests: Digests
     ) -> EvidenceEntry:
         """The entry of a compared product."""
-        outcome, reason = judge_conversion(gate, comparison)
+        outcome, reason = judge_conversion(gate, comparison, self._playbook.settings.tensors)
         details = self._details(gate, made) | {
             "levels": [level_to_json(level) for level in comparison.levels],
             "tolerances": tolerances(comparison),

@@ -13,22 +13,22 @@ from aprtui.compare.comparison import Scope, compare_models
 from aprtui.compare.unreadable import unreadable_target
 from aprtui.compare.weights import Progress
 from aprtui.convert import Converter
-from aprtui.core.errors import AprtuiError
-from aprtui.core.gates import CONVERSION_PAIRS, FORMAT_NAMES, Gate
+from aprtui.core.errors import AprtuiError, UsageError
+from aprtui.core.gates import CONVERSION_PAIRS, FORMAT_NAMES, FormatLetter, Gate
 from aprtui.core.outcomes import Outcome
 from aprtui.core.results import Comparison
 from aprtui.engine.conversions import FORMATS, Conversion, Conversions
 from aprtui.engine.entry import EntryWriter
 from aprtui.formats.digest import file_digest
 from aprtui.formats.model import Model, open_model
-from aprtui.formats.output_types import parse_output_type
+from aprtui.formats.output_types import OutputTypes, parse_output_type
 from aprtui.playbook import Playbook
+from aprtui.playbook.playbook import LOSSLESS
 from aprtui.report.evidence import EvidenceEntry
 
 GateStarted = Callable[[Gate], Progress | None]
 
 _LETTERS = {name: letter for letter, name in FORMATS.items()}
-_LOSSLESS = parse_output_type("lossless")
 _NO_CONVERTER = "no converter: apr is not configured; name one with --converter (builtin converts all formats)"
 
 
@@ -41,6 +41,9 @@ class Run:
         converter: The converter under test; None skips every conversion.
         scratch: An existing directory for products.
         jobs: Threads per comparison.
+
+    Raises:
+        UsageError: The playbook asks for an output type that does not exist.
     """
 
     def __init__(
@@ -48,11 +51,12 @@ class Run:
     ) -> None:
         self.playbook = playbook
         self.model = model
-        self._conversions = None if converter is None else Conversions(converter, _LOSSLESS, scratch)
+        self._conversions = None if converter is None else Conversions(converter, scratch)
         self._entries = EntryWriter(playbook, model, converter)
         self._jobs = jobs
         self._opened: dict[Path, Model] = {}
         self._digests: dict[Path, Mapping[str, str]] = {}
+        self._outtypes = {gate.gate_id: outtype(playbook, gate) for gate in CONVERSION_PAIRS}
 
     def gates(self) -> tuple[Gate, ...]:
         """The pairs between the formats that the playbook names."""
@@ -80,15 +84,16 @@ class Run:
         begun = monotonic()
         if self._conversions is None:
             return self._entries.plain(gate, Outcome.SKIPPED, _NO_CONVERTER, begun=begun)
-        is_root = gate.source is _LETTERS[self._open(self.model).format]
-        before = None if is_root else self._conversions.of_root(self.model, gate.source)
-        if before is not None and before.product is None:
-            reason = f"no {FORMAT_NAMES[gate.source]} source: its conversion failed: {before.failure}"
-            return self._entries.plain(gate, Outcome.SKIPPED, reason, begun=begun, made=before)
-        if before is None or before.product is None:
-            source, made = self.model, self._conversions.of_root(self.model, gate.target)
+        root, asked_for = _LETTERS[self._open(self.model).format], self._outtypes[gate.gate_id]
+        if gate.source is root:
+            source, made = self.model, self._conversions.of_root(self.model, gate.target, asked_for)
         else:
-            source, made = before.product, self._conversions.of_product(before, gate.target)
+            first_hop = self._outtypes[f"F-CONV-{root}-{gate.source}"]
+            before = self._conversions.of_root(self.model, gate.source, first_hop)
+            if before.product is None:
+                reason = f"no {FORMAT_NAMES[gate.source]} source: its conversion failed: {before.failure}"
+                return self._entries.plain(gate, Outcome.SKIPPED, reason, begun=begun, made=before)
+            source, made = before.product, self._conversions.of_product(before, gate.target, asked_for)
         try:
             return self._judged(gate, source, made, begun=begun, progress=progress)
         finally:
@@ -101,17 +106,24 @@ class Run:
         if made.product is None:
             reason = f"the conversion failed: {made.failure}"
             return self._entries.plain(gate, Outcome.FALSIFIED, reason, begun=begun, made=made, digests=digests)
-        comparison = self._compare(source, made.product, progress)
+        comparison = self._compare(gate, source, made.product, progress)
         digests["target_files"] = self._digest(made.product)
         return self._entries.compared(gate, comparison, begun=begun, made=made, digests=digests)
 
-    def _compare(self, source: Path, product: Path, progress: Progress | None) -> Comparison:
+    def _compare(self, gate: Gate, source: Path, product: Path, progress: Progress | None) -> Comparison:
         opened = self._open(source)
         try:
             target = self._open(product)
         except AprtuiError as error:
             return unreadable_target(opened, product, error)
-        scope = Scope(asked_for=_LOSSLESS, jobs=self._jobs, reference=self._open(self.model))
+        settings = self.playbook.settings
+        scope = Scope(
+            levels=settings.levels or gate.levels,
+            tensor_globs=settings.tensors,
+            asked_for=self._outtypes[gate.gate_id],
+            jobs=self._jobs,
+            reference=self._open(self.model),
+        )
         return compare_models(opened, target, scope, progress)
 
     def _open(self, path: Path) -> Model:
@@ -129,3 +141,22 @@ class Run:
                 files = [path] if path.is_file() else sorted(file for file in path.rglob("*") if file.is_file())
             self._digests[path] = {str(file): file_digest(file) for file in dict.fromkeys(files)}
         return self._digests[path]
+
+
+def outtype(playbook: Playbook, gate: Gate) -> OutputTypes:
+    """The output type that a playbook asks of a pair's conversion.
+
+    A type for all pairs that SafeTensors cannot hold leaves pairs to SafeTensors lossless.
+
+    Raises:
+        UsageError: There is no such type.
+    """
+    text, by_name = playbook.outtype(gate.gate_id)
+    try:
+        asked_for = parse_output_type(text)
+    except UsageError as error:
+        file, place = playbook.place("aprtui", "outtype", gate.gate_id)
+        raise UsageError(error.problem, file=file, place=place, todo=error.todo) from None
+    if gate.target is FormatLetter.SAFETENSORS and asked_for.needs_blocks and not by_name:
+        return parse_output_type(LOSSLESS)
+    return asked_for

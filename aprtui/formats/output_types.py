@@ -53,6 +53,11 @@ class OutputTypes:
 
     text: str
 
+    @property
+    def needs_blocks(self) -> bool:
+        """Whether it asks for block types, which SafeTensors cannot hold."""
+        return self.text != "lossless" and self.text not in _PLAIN
+
     def allowed(self, name: str, shape: tuple[int, ...], source: DType, conversion: Conversion) -> tuple[DType, ...]:
         """Types that the product's tensor may have, preferred one first.
 

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from aprtui.core.findings import Finding, LevelResult
 from aprtui.core.gates import Gate
 from aprtui.core.outcomes import Level, Outcome
 from aprtui.core.results import Comparison
 
 
-def judge_conversion(gate: Gate, comparison: Comparison) -> tuple[Outcome, str]:
+def judge_conversion(gate: Gate, comparison: Comparison, tensor_globs: Sequence[str] = ()) -> tuple[Outcome, str]:
     """Outcome and reason of a conversion gate.
 
-    Falsified if a level fails, Skipped if a level that the gate asks for could not run, else Corroborated.
+    Falsified if a level fails, Skipped if a level that the gate asks for could not run or only a part of the tensors
+    was compared, else Corroborated.
+
+    Args:
+        gate: The gate.
+        comparison: What was measured.
+        tensor_globs: Patterns of the tensors that were compared; empty for all.
     """
     if comparison.outcome is Outcome.FALSIFIED:
         return Outcome.FALSIFIED, f"{comparison.sentence}; {_first_finding(comparison)}"
@@ -19,6 +27,8 @@ def judge_conversion(gate: Gate, comparison: Comparison) -> tuple[Outcome, str]:
     absent = [level for level in gate.levels if _is_absent(results, level)]
     if absent:
         return Outcome.SKIPPED, f"could not check {', '.join(absent)}"
+    if tensor_globs:
+        return Outcome.SKIPPED, f"only tensors that match {', '.join(tensor_globs)} were compared"
     return Outcome.CORROBORATED, comparison.sentence
 
 

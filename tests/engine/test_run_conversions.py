@@ -2,7 +2,6 @@
 
 import json
 import shutil
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,13 +10,14 @@ from safetensors.torch import load_file, save_file
 
 from aprtui.convert.builtin import BuiltinConverter
 from aprtui.convert.builtin.product import write_product
-from aprtui.core.errors import AprtuiError
+from aprtui.core.errors import AprtuiError, UsageError
 from aprtui.core.outcomes import Outcome
 from aprtui.engine import run as engine
 from aprtui.engine.run import Run
 from aprtui.formats.container import Format
 from aprtui.formats.digest import file_digest
 from aprtui.formats.model import open_model
+from aprtui.formats.output_types import parse_output_type
 from aprtui.playbook import load_playbook
 
 MODEL = FIXTURES / "qwen2-tiny/hf"
@@ -86,6 +86,16 @@ def playbook(tmp_path):
     return load_playbook(path)
 
 
+def changed(playbook, old, new):
+    path = playbook.path
+    path.write_text(path.read_text(encoding="utf-8").replace(old, new), encoding="utf-8")
+    return load_playbook(path)
+
+
+def with_keys(playbook, keys):
+    return changed(playbook, "name: test\n", f"name: test\naprtui:\n  {keys}\n")
+
+
 def results(playbook, converter, tmp_path, model=MODEL):
     scratch = tmp_path / "scratch"
     scratch.mkdir()
@@ -119,9 +129,53 @@ def test_without_a_converter_everything_is_skipped(playbook, tmp_path):
 
 
 def test_only_pairs_of_the_playbooks_formats_run(playbook, tmp_path):
-    formats = tuple(letter for letter in playbook.model.formats if letter != "G")
-    entries = results(replace(playbook, model=replace(playbook.model, formats=formats)), BuiltinConverter(), tmp_path)
+    narrowed = changed(playbook, "test_matrix:", "  formats: [safetensors, apr]\ntest_matrix:")
+    entries = results(narrowed, BuiltinConverter(), tmp_path)
     assert list(entries) == ["F-CONV-S-A", "F-CONV-A-S"]
+
+
+def test_the_output_type_of_the_playbook_is_asked_for_and_judged(playbook, tmp_path):
+    entries = results(with_keys(playbook, "outtype: q8_0"), BuiltinConverter(), tmp_path)
+    # APR has no Q8_0, which is a finding; SafeTensors has no block types at all, so its pairs stay lossless.
+    assert outcomes(entries) == {
+        "S-G": "Corroborated",
+        "S-A": "Falsified",
+        "G-S": "Corroborated",
+        "A-S": "Skipped",
+        "A-G": "Skipped",
+        "G-A": "Falsified",
+    }
+    assert "quantisation only, in 15 of 26 tensors, every block certified" in entries["F-CONV-S-G"].reason
+    metadata = entries["F-CONV-S-G"].to_json()["metadata"]
+    assert metadata["asked_for"] == "q8_0" and "--outtype q8_0" in metadata["conversion_commands"]
+    assert any(group["rule"] == "certificate" for group in json.loads(metadata["tolerances"]))
+
+
+def test_output_types_by_pair(playbook, tmp_path):
+    keys = with_keys(playbook, "outtype: {F-CONV-S-G: q4_0, F-CONV-S-A: int8, F-CONV-A-G: f16}")
+    entries = results(keys, BuiltinConverter(), tmp_path, FIXTURES / "llama-tiny256/hf")
+    assert set(outcomes(entries).values()) == {"Corroborated"}
+    asked_for = {gate: entry.to_json()["metadata"]["asked_for"] for gate, entry in entries.items()}
+    assert (
+        asked_for["F-CONV-S-A"] == "int8" and asked_for["F-CONV-A-G"] == "f16" and asked_for["F-CONV-G-S"] == "lossless"
+    )
+
+
+def test_an_unknown_output_type_names_its_line(playbook, tmp_path):
+    with pytest.raises(UsageError, match=r"line 3, aprtui\.outtype.*unknown output type 'q9'"):
+        results(with_keys(playbook, "outtype: q9"), BuiltinConverter(), tmp_path)
+
+
+def test_what_was_left_out_is_skipped(playbook, tmp_path):
+    entries = results(with_keys(playbook, "levels: [structure, weights]"), BuiltinConverter(), tmp_path)
+    assert set(outcomes(entries).values()) == {"Skipped"}
+    assert entries["F-CONV-S-G"].reason == "could not check integrity, metadata, tokenizer"
+
+
+def test_a_part_of_the_tensors_is_no_pass(playbook, tmp_path):
+    entries = results(with_keys(playbook, 'tensors: ["*.mlp.*"]'), BuiltinConverter(), tmp_path)
+    assert set(outcomes(entries).values()) == {"Skipped"}
+    assert entries["F-CONV-S-G"].reason == "only tensors that match *.mlp.* were compared"
 
 
 def test_damage_is_found_where_it_was_done(playbook, tmp_path):
@@ -232,7 +286,7 @@ def test_the_digest_of_the_converter_follows_its_source(monkeypatch, tmp_path):
 
 def test_write_product_leaves_the_source_alone(tmp_path):
     before = {path.name: file_digest(path) for path in MODEL.iterdir()}
-    write_product(open_model(MODEL), Format.APR, tmp_path / "m.apr", engine._LOSSLESS)
+    write_product(open_model(MODEL), Format.APR, tmp_path / "m.apr", parse_output_type("lossless"))
     assert {path.name: file_digest(path) for path in MODEL.iterdir()} == before
 
 
