@@ -8,21 +8,28 @@ import hashlib
 import lzma
 import shutil
 import tarfile
+import tempfile
 from pathlib import Path
 
 ARCHIVE = Path(__file__).parent / "data" / "fixtures.tar.xz"
 
 
 def unpack() -> Path:
-    """The folder with the unpacked fixtures; unpacked again whenever the archive changed."""
-    folder = ARCHIVE.parent / "unpacked"
-    stamp = folder / ".digest"
-    digest = hashlib.sha256(ARCHIVE.read_bytes()).hexdigest()
-    if not stamp.exists() or stamp.read_text() != digest:
-        shutil.rmtree(folder, ignore_errors=True)
+    """The folder with the unpacked fixtures, made once per content of the archive.
+
+    Test processes that start together may unpack at the same time; the first one to finish gives the folder its name.
+    """
+    digest = hashlib.sha256(ARCHIVE.read_bytes()).hexdigest()[:16]
+    folder = ARCHIVE.parent / "unpacked" / digest
+    if not folder.exists():
+        folder.parent.mkdir(exist_ok=True)
+        scratch = Path(tempfile.mkdtemp(dir=folder.parent))
         with lzma.open(ARCHIVE) as packed, tarfile.open(fileobj=packed) as archive:
-            archive.extractall(folder, filter="data")
-        stamp.write_text(digest)
+            archive.extractall(scratch, filter="data")
+        try:
+            scratch.rename(folder)
+        except OSError:
+            shutil.rmtree(scratch)
     return folder
 
 
