@@ -123,7 +123,7 @@ STATING = [
     _stating(Format.GGUF, "qwen2_moe", {f".{key}": value for key, value in (
         ("expert_shared_count", 2), ("leading_dense_block_count", 1), ("expert_weights_scale", 2.5))}),
     _stating(Format.GGUF, "gemma2", {f".{key}": value for key, value in _SOFTCAPS.items()}),
-    _stating(Format.GGUF, "gemma3-cut", {".rope.freq_base_swa": 20000.0, ".rope.scaling.type": "linear",
+    _stating(Format.GGUF, "gemma3-cut", {".rope.freq_base_swa": 20000.0, ".rope.scaling.type": "yarn",
         ".rope.scaling.factor": 8.0, ".attention.sliding_window": 8,
         ".attention.sliding_window_pattern": [True, False]}),
     _stating(Format.GGUF, "phi", {".rope.dimension_count": 2}),

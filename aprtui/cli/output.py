@@ -8,15 +8,23 @@ import sys
 
 import click
 
+from aprtui.core.errors import AprtuiError
+
 
 def show(text: str) -> None:
-    """Write a report. A reader that has seen enough (`| head -1`) does not change the exit code."""
+    """Write a report. A reader that has seen enough (`| head -1`) does not change the exit code.
+
+    Raises:
+        AprtuiError: It cannot be written, as on a full disk.
+    """
     try:
         click.echo(text)
     except BrokenPipeError:
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, sys.stdout.fileno())
         os.close(nowhere)
+    except OSError as error:
+        raise AprtuiError(f"the report cannot be written: {error.strerror}", file="standard output") from None
 
 
 def escape_what_cannot_be_written() -> None:
