@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, TypeVar
 
 import click
@@ -19,6 +20,20 @@ output_format = click.option(
     default="plain",
     show_default=True,
     help="How the result is written to standard output.",
+)
+
+named_model = click.option(
+    "--model",
+    "--model-path",
+    "model",
+    type=click.Path(path_type=Path),
+    help="Model to convert; goes before what the playbook names.",
+)
+
+revision = click.option(
+    "--revision",
+    metavar="REF|COMMIT",
+    help="Snapshot of the Hugging Face cache: a branch, a tag, a commit or its first digits. main by default.",
 )
 
 levels = click.option(

@@ -113,15 +113,15 @@ def _in_directory(directory: Path, named: Path) -> Path:
         raise FormatError(problem, file=named, todo="fetch the model again")
     if not models:
         raise _none(named, files)
-    if len(models) == 1 and not _is_shard(models[0]):
+    if len(models) == 1 and not is_shard(models[0]):
         return models[0]
-    if all(_is_shard(entry) for entry in models):
+    if all(is_shard(entry) for entry in models):
         problem = f"incomplete snapshot: {_INDEX} is missing beside {len(models)} shards"
         raise FormatError(problem, file=named, todo="fetch the index of the model")
     raise _several(named, sorted(models), "models")
 
 
-def _is_shard(path: Path) -> bool:
+def is_shard(path: Path) -> bool:
     """Whether a file is one of several that need an index, by its name."""
     match = _SHARD.fullmatch(path.name)
     return match is not None and int(match["count"]) > 1
