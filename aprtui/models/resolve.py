@@ -1,7 +1,7 @@
 """Which model on this machine a playbook means, and why: every place that was tried, with its outcome.
 
 The first of these that has it: the path named on the command line, the playbook's `local_path`, the cache of the
-Hugging Face hub, the folders of the settings, apr's caches. Nothing is ever downloaded here.
+Hugging Face hub, the folders of the settings, apr's caches.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from aprtui.core.errors import AprtuiError
-from aprtui.models.download import download_command
+from aprtui.models.download import download_command, download_model
 from aprtui.models.hub import NoSnapshotError, commit_of, is_repository, is_repository_name, repository_folder
 from aprtui.models.places import Found, Nothing, at_path, exists, in_directory, in_folder, in_hub_cache, in_pacha
 from aprtui.paths import apr_models_cache, apr_pull_cache, pacha_cache
@@ -62,11 +62,12 @@ class ResolvedModel:
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """The outcome of a search: a model, or the problem to raise."""
+    """The outcome of a search: a model, or the problem to raise and whether a download would solve it."""
 
     tried: tuple[Tried, ...]
     model: ResolvedModel | None = None
     problem: AprtuiError | None = None
+    can_be_downloaded: bool = False
 
 
 def search_model(wanted: Wanted, folders: Sequence[Path] = ()) -> Search:
@@ -93,17 +94,25 @@ def search_model(wanted: Wanted, folders: Sequence[Path] = ()) -> Search:
         tried.append(Tried(place, outcome.why))
         if outcome.damaged:
             damaged.append(tried[-1])
-    return Search(tuple(tried), problem=_absent(wanted, damaged))
+    return Search(tuple(tried), problem=_absent(wanted, damaged), can_be_downloaded=is_repository_name(wanted.repo))
 
 
-def resolve_model(wanted: Wanted, folders: Sequence[Path] = ()) -> ResolvedModel:
+def resolve_model(wanted: Wanted, folders: Sequence[Path] = (), *, download: bool = False) -> ResolvedModel:
     """The model that is meant.
+
+    Args:
+        wanted: What is asked for.
+        folders: Folders of models from the settings.
+        download: Fetch its repository where the model is in none of the places.
 
     Raises:
         AprtuiError: It is not on this machine; says how to get it.
         UsageError: Several snapshots fit, or the path that was named is of another revision.
     """
     search = search_model(wanted, folders)
+    if download and search.can_be_downloaded:
+        download_model(wanted.repo, wanted.revision)
+        search = search_model(wanted, folders)
     if search.problem is not None:
         raise search.problem
     assert search.model is not None

@@ -181,8 +181,18 @@ def test_downloads_go_where_they_are_looked_for(hub, monkeypatch):
         return str(add_snapshot(Path(cache_dir), repo, FIRST, references=(revision or "main",)))
 
     monkeypatch.setattr(huggingface_hub, "snapshot_download", fetch)
-    assert download_model(REPO, "v1") == resolve_model(Wanted(REPO, revision="v1")).path
-    assert asked == [(REPO, "v1", hub)]
+    with pytest.raises(AprtuiError):
+        resolve_model(Wanted(REPO, revision="v1"))
+    assert asked == []
+    model = resolve_model(Wanted(REPO, revision="v1"), download=True)
+    assert asked == [(REPO, "v1", hub)] and model.commit == FIRST
+    asked.clear()
+    assert resolve_model(Wanted(REPO, revision="v1"), download=True) == model
+    with pytest.raises(AprtuiError, match="there is no such model"):
+        resolve_model(Wanted("org/other", named=hub / "gone"), download=True)
+    with pytest.raises(AprtuiError, match="is not on this machine"):
+        resolve_model(Wanted("../no/repository"), download=True)
+    assert asked == []
 
 
 def test_a_download_that_fails_is_one_line(home, monkeypatch):
