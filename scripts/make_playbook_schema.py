@@ -1,4 +1,4 @@
-"""Writes the JSON schema of playbooks from the table of keys: once for readers, once for editors beside the playbooks."""
+"""Writes the JSON schema of playbooks from the table of keys: for readers in docs, for editors beside the playbooks."""
 
 from __future__ import annotations
 

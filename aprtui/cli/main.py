@@ -19,8 +19,10 @@ _COMMANDS = {
     "convert": "aprtui.cli.convert",
     "demo": "aprtui.cli.demo",
     "diff": "aprtui.cli.diff",
+    "init": "aprtui.cli.init",
     "inspect": "aprtui.cli.inspect",
     "models": "aprtui.cli.models",
+    "playbooks": "aprtui.cli.playbooks",
     "run": "aprtui.cli.run",
     "selftest": "aprtui.cli.selftest",
 }

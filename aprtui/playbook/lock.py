@@ -7,6 +7,7 @@ entries up by the `name` inside the playbook, refuses what does not match, and d
 from __future__ import annotations
 
 import hashlib
+from functools import lru_cache
 from pathlib import Path
 
 from aprtui.core.errors import UsageError
@@ -35,9 +36,10 @@ def lock_complaints(file: YamlFile, name: str) -> list[Complaint]:
     if lock_path is None:
         return []
     try:
-        lock = read_yaml(lock_path)
-    except UsageError as error:
-        message = f"the lock file was not checked: {error.problem}"
+        state = lock_path.stat()
+        lock = _read_once(lock_path, state.st_mtime_ns, state.st_size)
+    except (UsageError, OSError) as error:
+        message = f"the lock file was not checked: {error}"
         return [Complaint(1, "entries", message, ComplaintKind.LOCK, lock_path)]
     own = stem(file.path)
     found = []
@@ -53,3 +55,10 @@ def lock_complaints(file: YamlFile, name: str) -> list[Complaint]:
         line = lock.line("entries", own, "sha256")
         found.append(Complaint(line, f"entries.{own}.sha256", message, ComplaintKind.LOCK, lock_path))
     return found
+
+
+@lru_cache(maxsize=4)
+def _read_once(path: Path, modified_ns: int, size: int) -> YamlFile:
+    """A folder of playbooks shares one lock file; it is read again when it changed."""
+    del modified_ns, size
+    return read_yaml(path)

@@ -96,7 +96,7 @@ def _format(value: object) -> object:
 
 def _level(value: object) -> object:
     word = value.strip().lower() if isinstance(value, str) else value
-    if word not in {level.value for level in STATIC_LEVELS}:
+    if word not in [level.value for level in STATIC_LEVELS]:
         needs = " (it needs a running model)" if word == Level.BEHAVIOUR.value else ""
         known = ", ".join(STATIC_LEVELS)
         raise ValueError(f"{value!r} is not a level that this version checks{needs}; use {known}")
