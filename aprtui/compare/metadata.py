@@ -125,7 +125,8 @@ class _Comparison:
             return
         if expected is None:
             absent_in_source = can_hold(key, self.source.format, gguf_architecture)
-            if found is None or key.name not in _OFF_WHEN_ABSENT or not absent_in_source:
+            switches = key.name in _OFF_WHEN_ABSENT or key.neutral is not None
+            if found in (None, key.neutral) or not switches or not absent_in_source:
                 return
             self.checked += 1
             self._fail(key.name, f"{key.name} is switched on by the target only", "none", _with_unit(key, found))

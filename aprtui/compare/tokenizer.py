@@ -173,6 +173,10 @@ class _Comparison:
             for kind, number in self.source.special_ids.items()
             if kind not in lost and number != self.target.special_ids.get(kind)
         }
+        added = sorted(self.target.special_ids.keys() - self.source.special_ids.keys())
+        if added:
+            message = f"the target has ids that the source does not state: {', '.join(added)}"
+            self.findings.append(Finding(Level.TOKENIZER, "special_tokens", message, Severity.NOTE))
         if differing:
             self._fail(
                 "special_tokens",

@@ -212,3 +212,18 @@ def test_nan_that_moved_is_a_difference(tmp_path, place):
 
     result = compare(with_nan(tmp_path / "a", 0), with_nan(tmp_path / "b", place), Level.WEIGHTS)
     assert failures(result) == ({("weights", "z.weight")} if place else set())
+
+
+def test_experts_that_only_the_product_states_are_a_difference(tmp_path):
+    """llama.cpp looks for experts' tensors then."""
+    keys = {"llama.expert_count": (8, GGUFValueType.UINT32)}
+    result = compare(LLAMA / "hf", gguf(tmp_path / "b.gguf", LLAMA / "gguf/bf16.gguf", keys=keys))
+    assert ("metadata", "num_experts") in failures(result)
+
+
+def test_a_token_that_only_the_product_calls_special_is_noted(tmp_path):
+    keys = {"tokenizer.ggml.eot_token_id": (7, GGUFValueType.UINT32)}
+    result = compare(LLAMA / "hf", gguf(tmp_path / "b.gguf", LLAMA / "gguf/bf16.gguf", keys=keys))
+    assert [finding.message for finding in level(result, Level.TOKENIZER).findings] == [
+        "the target has ids that the source does not state: eot"
+    ]
