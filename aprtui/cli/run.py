@@ -11,6 +11,7 @@ import click
 
 from aprtui.cli import options
 from aprtui.cli.comparison_text import outcome_word
+from aprtui.cli.playbook_text import complaint_lines
 from aprtui.cli.progress import progress_reporter
 from aprtui.compare.weights import Progress
 from aprtui.convert import Converter
@@ -72,15 +73,9 @@ def _skip_is_accepted(playbook: Playbook, entry: EvidenceEntry) -> bool:
 
 
 def show_complaints(playbook: Playbook) -> None:
-    """Keys that are overruled, a line each; keys that nothing reads, in one line."""
-    unread = [complaint for complaint in playbook.complaints if complaint.is_unread]
-    for complaint in playbook.complaints:
-        if complaint not in unread:
-            place = f"{safe_text(playbook.path)}:{complaint.line}"
-            click.echo(f"{place}: {safe_text(complaint.key)}: {complaint.message}", err=True)
-    if unread:
-        keys = ", ".join(f"{safe_text(complaint.key)} (line {complaint.line})" for complaint in unread)
-        click.echo(f"{safe_text(playbook.path)}: not read: {keys}", err=True)
+    """What has no effect, or not the effect that the playbook's author expects."""
+    for line in complaint_lines(playbook):
+        click.echo(line, err=True)
 
 
 def find_model(playbook: Playbook, named: Path | None) -> Path:

@@ -23,6 +23,7 @@ from aprtui.formats.digest import file_digest
 from aprtui.formats.model import Model, open_model
 from aprtui.formats.output_types import OutputTypes, parse_output_type
 from aprtui.playbook import Playbook
+from aprtui.playbook.keys import DEFAULT
 from aprtui.playbook.playbook import LOSSLESS
 from aprtui.report.evidence import EvidenceEntry
 
@@ -149,14 +150,17 @@ def outtype(playbook: Playbook, gate: Gate) -> OutputTypes:
     A type for all pairs that SafeTensors cannot hold leaves pairs to SafeTensors lossless.
 
     Raises:
-        UsageError: There is no such type.
+        UsageError: There is no such type, or it is asked of a pair to SafeTensors by name.
     """
     text, by_name = playbook.outtype(gate.gate_id)
+    file, place = playbook.place("aprtui", "outtype", gate.gate_id if by_name else DEFAULT)
     try:
         asked_for = parse_output_type(text)
     except UsageError as error:
-        file, place = playbook.place("aprtui", "outtype", gate.gate_id)
         raise UsageError(error.problem, file=file, place=place, todo=error.todo) from None
-    if gate.target is FormatLetter.SAFETENSORS and asked_for.needs_blocks and not by_name:
-        return parse_output_type(LOSSLESS)
-    return asked_for
+    if gate.target is not FormatLetter.SAFETENSORS or not asked_for.needs_blocks:
+        return asked_for
+    if by_name:
+        todo = "use lossless, f32, f16 or bf16"
+        raise UsageError(f"SafeTensors cannot hold {asked_for.text}", file=file, place=place, todo=todo)
+    return parse_output_type(LOSSLESS)

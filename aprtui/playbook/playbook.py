@@ -90,5 +90,5 @@ class Playbook:
         for length in range(len(key), 0, -1):
             if key[:length] in self.places:
                 file, line = self.places[key[:length]]
-                return file, f"line {line}, {'.'.join(key)}"
+                return file, f"line {line}, {'.'.join(key[:length])}"
         return self.path, ".".join(key)

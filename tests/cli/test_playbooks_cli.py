@@ -84,6 +84,26 @@ def test_a_place_that_does_not_exist(capsys, tmp_path):
     assert code == 2 and "there is no such file or folder" in err
 
 
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("verify/TICKET-177.yaml", "a verification ticket"),
+        ("templates/mvp.yaml", "a template"),
+        ("spec/gateway-g4-output-quality.yaml", "a specification of a gateway"),
+    ],
+)
+def test_running_something_else_says_what_it_is(capsys, name, kind):
+    code, _, err = run(capsys, "run", COPIES / name)
+    assert code == 2 and f"{name}, line 1: this is {kind}" in err
+
+
+def test_run_names_what_has_no_effect(capsys, tmp_path):
+    path = COPIES / "models/qwen2.5-coder-7b.playbook.yaml"
+    _, _, err = run(capsys, "run", path, "--model", DEMO, "--output", tmp_path)
+    assert f"{path}:62: failure_policy: stop_on_p0 is overruled" in err
+    assert "not read: description (line 8)" in err and "not used by this version of aprtui: model.size_" in err
+
+
 @pytest.mark.parametrize("model", ["hf", "gguf/Q8_0.gguf", "../apr/0.72.3/qwen2-tiny/s-import.apr"])
 def test_init_writes_the_numbers_of_the_model(capsys, tmp_path, model):
     config = json.loads((FIXTURES / "qwen2-tiny/hf/config.json").read_text())

@@ -166,6 +166,18 @@ def test_an_unknown_output_type_names_its_line(playbook, tmp_path):
         results(with_keys(playbook, "outtype: q9"), BuiltinConverter(), tmp_path)
 
 
+def test_a_quantised_type_for_a_pair_to_safetensors_is_the_playbooks_mistake(playbook, tmp_path):
+    keys = with_keys(playbook, "outtype: {default: f16, F-CONV-G-S: q8_0}")
+    with pytest.raises(UsageError, match=r"line 3, aprtui\.outtype\.F-CONV-G-S: SafeTensors cannot hold q8_0; use los"):
+        results(keys, BuiltinConverter(), tmp_path)
+
+
+def test_an_unknown_default_names_its_own_line(playbook, tmp_path):
+    keys = with_keys(playbook, "outtype:\n    F-CONV-S-G: q8_0\n    default: q9")
+    with pytest.raises(UsageError, match=r"line 5, aprtui\.outtype\.default: unknown output type 'q9'"):
+        results(keys, BuiltinConverter(), tmp_path)
+
+
 def test_what_was_left_out_is_skipped(playbook, tmp_path):
     entries = results(with_keys(playbook, "levels: [structure, weights]"), BuiltinConverter(), tmp_path)
     assert set(outcomes(entries).values()) == {"Skipped"}

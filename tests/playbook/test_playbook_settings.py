@@ -44,6 +44,11 @@ def test_levels_tensors_and_gates(tmp_path):
     assert (settings.tensors, settings.allow_skip) == (("*.mlp.*",), ("F-CONV-A-G",))
 
 
+def test_a_gate_that_does_not_exist_is_named(tmp_path):
+    (complaint,) = load(tmp_path, "aprtui:\n  allow_skip: [F-CONV-S-G, F-CONV-S-X]\n").complaints
+    assert (complaint.line, complaint.message) == (5, "F-CONV-S-X is no gate of this version of aprtui")
+
+
 def test_a_tolerance_that_has_no_effect_yet_is_named(tmp_path):
     playbook = load(tmp_path, "aprtui:\n  tolerance: {ulp: 1, kld_factor: '1.5'}\n")
     assert playbook.settings.tolerance.kld_factor == 1.5
