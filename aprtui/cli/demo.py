@@ -20,6 +20,7 @@ from aprtui.faults import FAULTS, Fault, inject
 from aprtui.formats.container import Format
 from aprtui.formats.model import open_model
 from aprtui.formats.output_types import parse_output_type
+from aprtui.models import Wanted, resolve_model
 from aprtui.paths import playbooks_folder
 from aprtui.playbook import load_playbook
 from aprtui.report.evidence import write_evidence
@@ -46,7 +47,8 @@ def command(*, headless: bool, output_dir: Path) -> int:
     playbook = load_playbook(playbooks_folder() / "demo.playbook.yaml")
     click.echo("1. the shipped model, converted between all three formats by the built-in converter\n")
     entries = []
-    for entry in run_playbook(playbook, MODEL, "builtin", min(8, os.cpu_count() or 1)):
+    resolved = resolve_model(Wanted(playbook.model.hf_repo, named=MODEL))
+    for entry in run_playbook(playbook, resolved, "builtin", min(8, os.cpu_count() or 1)):
         entries.append(entry)
         click.echo(entry_line(entry))
     evidence = output_dir / playbook.name / "evidence.json"

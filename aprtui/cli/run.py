@@ -16,19 +16,21 @@ from aprtui.cli.progress import progress_reporter
 from aprtui.compare.weights import Progress
 from aprtui.convert import Converter
 from aprtui.convert.builtin import BuiltinConverter
-from aprtui.core.errors import AprtuiError
 from aprtui.core.gates import Gate
 from aprtui.core.outcomes import ExitCode, Outcome, exit_code
 from aprtui.core.safe_text import safe_text
 from aprtui.engine.run import Run
-from aprtui.paths import huggingface_cache
+from aprtui.models import ResolvedModel, Wanted, resolve_model
 from aprtui.playbook import Playbook, load_playbook
 from aprtui.report.evidence import EvidenceEntry, write_evidence
+from aprtui.settings import load_settings
 
 
 @click.command(name="run")
 @click.argument("playbook", type=click.Path(path_type=Path))
-@click.option("--model", "--model-path", "model", type=click.Path(path_type=Path), help="Model to convert.")
+@options.named_model
+@options.revision
+@click.option("--download", is_flag=True, help="Fetch the model with huggingface_hub where it is not on this machine.")
 @click.option("--converter", type=click.Choice(["builtin"]), help="Converter under test; without it pairs are skipped.")
 @click.option(
     "--output-dir",
@@ -40,14 +42,23 @@ from aprtui.report.evidence import EvidenceEntry, write_evidence
     help="Directory for evidence.json, or a path that ends in .json.",
 )
 @options.jobs
-def command(playbook: Path, model: Path | None, converter: str | None, output: Path, jobs: int) -> int:
+def command(
+    playbook: Path,
+    *,
+    model: Path | None,
+    revision: str | None,
+    download: bool,
+    converter: str | None,
+    output: Path,
+    jobs: int,
+) -> int:
     """Run the six conversion pairs of a playbook and write evidence.json.
 
     Exit codes: 0 all pairs hold, 1 one is falsified, 2 the playbook is wrong, 3 the model cannot be read, 5 skipped.
     """
     loaded = load_playbook(playbook)
     show_complaints(loaded)
-    found = find_model(loaded, model)
+    found = find_model(loaded, model, revision, download=download)
     evidence = output if output.suffix == ".json" else output / loaded.name / "evidence.json"
     entries: list[EvidenceEntry] = []
     try:
@@ -78,30 +89,23 @@ def show_complaints(playbook: Playbook) -> None:
         click.echo(line, err=True)
 
 
-def find_model(playbook: Playbook, named: Path | None) -> Path:
-    """The model that was named on the command line, else the playbook's own.
+def find_model(
+    playbook: Playbook, named: Path | None, revision: str | None = None, *, download: bool = False
+) -> ResolvedModel:
+    """The model of a playbook, found by its own rules (docs/models.md); says on standard error which one it is.
 
     Raises:
         AprtuiError: It is not on this machine; says how to get it.
+        UsageError: Several snapshots fit, or the settings are wrong.
     """
-    if named is not None:
-        if not named.exists():
-            raise AprtuiError("there is no such model", file=named)
-        return named
-    local, repo = playbook.model.local_path, playbook.model.hf_repo
-    cached = huggingface_cache() / f"models--{repo.replace('/', '--')}"
-    found = next((path for path in (local, cached) if path is not None and path.exists()), None)
-    if found is None:
-        place = "not on this machine" if local is None else f"neither at {local} nor in the Hugging Face cache"
-        raise AprtuiError(
-            f"model {repo} is {place}",
-            file=playbook.path,
-            todo=f"download it with `hf download {repo}` or name a path with --model",
-        )
-    return found
+    wanted = Wanted(playbook.model.hf_repo, playbook.model.local_path, named, revision)
+    model = resolve_model(wanted, load_settings().model_folders, download=download)
+    commit = f", commit {model.commit}" if model.commit else ""
+    click.echo(f"model: {safe_text(model.path)} ({safe_text(model.how)}{safe_text(commit)})", err=True)
+    return model
 
 
-def run_playbook(playbook: Playbook, model: Path, converter: str | None, jobs: int) -> Iterator[EvidenceEntry]:
+def run_playbook(playbook: Playbook, model: ResolvedModel, converter: str | None, jobs: int) -> Iterator[EvidenceEntry]:
     """Run all gates, with a progress bar for each; products are gone when the last entry was taken."""
     chosen = _converter(converter)
     with tempfile.TemporaryDirectory(prefix="aprtui-") as scratch, ExitStack() as bars:

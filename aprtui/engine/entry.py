@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping
-from pathlib import Path
 from time import monotonic
 from typing import Any
 
@@ -15,6 +14,7 @@ from aprtui.core.outcomes import Outcome
 from aprtui.core.results import Comparison, TensorResult
 from aprtui.engine.conversions import Conversion
 from aprtui.gates.conversion import judge_conversion
+from aprtui.models import ResolvedModel
 from aprtui.playbook import Playbook
 from aprtui.report.comparison_json import level_to_json, tensor_to_json
 from aprtui.report.evidence import EvidenceEntry, Scenario
@@ -33,13 +33,13 @@ class EntryWriter:
 
     Args:
         playbook: The playbook.
-        model: The run's model.
+        model: The run's model, as it was found; evidence names its path and commit.
         converter: The converter under test, if there is one.
     """
 
-    def __init__(self, playbook: Playbook, model: Path, converter: Converter | None) -> None:
-        self._playbook = playbook
-        command = ["aprtui", "run", str(playbook.path), "--model", str(model)]
+    def __init__(self, playbook: Playbook, model: ResolvedModel, converter: Converter | None) -> None:
+        self._playbook, self._model = playbook, model
+        command = ["aprtui", "run", str(playbook.path), "--model", str(model.path)]
         self._identity = None if converter is None else converter.identity
         if self._identity is not None:
             command += ["--converter", self._identity.name]
@@ -101,6 +101,7 @@ class EntryWriter:
             "severity": gate.severity.value,
             "pass_rule": gate.pass_rule,
             "playbook": {"name": playbook.name, "version": playbook.version, "path": str(playbook.path)},
+            "model": {"path": str(self._model.path), "how": self._model.how, "commit": self._model.commit},
             "command": self._command,
             **({"conversion_commands": list(made.commands)} if made is not None else {}),
             **({"converter": _identity_json(identity)} if identity is not None else {}),

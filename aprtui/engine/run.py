@@ -22,6 +22,7 @@ from aprtui.engine.entry import EntryWriter
 from aprtui.formats.digest import file_digest
 from aprtui.formats.model import Model, open_model
 from aprtui.formats.output_types import OutputTypes, parse_output_type
+from aprtui.models import ResolvedModel
 from aprtui.playbook import Playbook
 from aprtui.playbook.keys import DEFAULT
 from aprtui.playbook.playbook import LOSSLESS
@@ -38,7 +39,7 @@ class Run:
 
     Args:
         playbook: What to run.
-        model: The model that its conversions start from.
+        model: The model that its conversions start from, as it was found.
         converter: The converter under test; None skips every conversion.
         scratch: An existing directory for products.
         jobs: Threads per comparison.
@@ -48,10 +49,10 @@ class Run:
     """
 
     def __init__(
-        self, playbook: Playbook, model: Path, converter: Converter | None, scratch: Path, *, jobs: int = 1
+        self, playbook: Playbook, model: ResolvedModel, converter: Converter | None, scratch: Path, *, jobs: int = 1
     ) -> None:
         self.playbook = playbook
-        self.model = model
+        self.model = model.path
         self._conversions = None if converter is None else Conversions(converter, scratch)
         self._entries = EntryWriter(playbook, model, converter)
         self._jobs = jobs

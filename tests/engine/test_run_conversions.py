@@ -18,6 +18,7 @@ from aprtui.formats.container import Format
 from aprtui.formats.digest import file_digest
 from aprtui.formats.model import open_model
 from aprtui.formats.output_types import parse_output_type
+from aprtui.models import Wanted, resolve_model
 from aprtui.playbook import load_playbook
 
 MODEL = FIXTURES / "qwen2-tiny/hf"
@@ -99,7 +100,8 @@ def with_keys(playbook, keys):
 def results(playbook, converter, tmp_path, model=MODEL):
     scratch = tmp_path / "scratch"
     scratch.mkdir()
-    return {entry.gate_id: entry for entry in Run(playbook, model, converter, scratch).results(lambda gate: None)}
+    run = Run(playbook, resolve_model(Wanted("", named=model)), converter, scratch)
+    return {entry.gate_id: entry for entry in run.results(lambda gate: None)}
 
 
 def outcomes(entries):
@@ -110,7 +112,7 @@ def test_good_conversions_hold(playbook, tmp_path):
     entries = results(playbook, BuiltinConverter(), tmp_path)
     assert list(entries) == GATES
     assert {entry.outcome for entry in entries.values()} == {Outcome.CORROBORATED}
-    assert entries["F-CONV-S-A"].reason == "Weights identical, all 26 tensors bit for bit"
+    assert entries["F-CONV-S-A"].reason == "Weights identical, every value of all 26 tensors equal"
     # Products that no other gate starts from are deleted at once.
     assert sorted(path.name for path in (tmp_path / "scratch").iterdir()) == ["root-A", "root-G"]
 
