@@ -23,12 +23,6 @@ def huggingface_cache() -> Path:
     return Path(_replaced(environment.get("HF_HUB_CACHE", legacy)))
 
 
-def cached_repository(repo: str) -> Path | None:
-    """The cache folder of a repository ("org/name"); None where it was never downloaded."""
-    folder = huggingface_cache() / f"models--{repo.replace('/', '--')}"
-    return folder if folder.is_dir() else None
-
-
 def pacha_cache() -> Path:
     """Where `apr pull` keeps models of one file: HASH.safetensors or HASH.gguf, named by manifest.json."""
     return _user_home() / ".cache" / "pacha" / "models"

@@ -11,8 +11,10 @@ import click
 from aprtui.core.errors import AprtuiError, UsageError
 from aprtui.core.safe_text import safe_text
 from aprtui.formats.model import Model, open_model
-from aprtui.paths import cached_repository
+from aprtui.models import Wanted, resolve_model
+from aprtui.models.hub import is_repository_name, repository_folder
 from aprtui.playbook.draft import Draft, size_category
+from aprtui.settings import load_settings
 
 _EXPECTED = {
     "expected_hidden_dim": "hidden_size",
@@ -30,7 +32,7 @@ _SUFFIX = ".playbook.yaml"
 @click.argument("model")
 @click.option("-o", "--output", type=click.Path(path_type=Path), help=f"File to write.  [default: NAME{_SUFFIX}]")
 def command(model: str, output: Path | None) -> int:
-    """Write a playbook for MODEL: a file or directory, or a repository (org/name) in the Hugging Face cache.
+    """Write a playbook for MODEL: a file or directory, or a repository (org/name) on this machine.
 
     A file that is already there is never overwritten.
     """
@@ -54,11 +56,9 @@ def find(model: str) -> tuple[Path, str | None]:
     if path.exists():
         match = next(filter(None, map(_CACHED.fullmatch, reversed(path.absolute().parts))), None)
         return path, f"{match['organisation']}/{match['name']}" if match else None
-    cached = cached_repository(model)
-    if cached is None:
-        todo = f"download it with `hf download {model}`" if re.fullmatch(r"[\w.-]+/[\w.-]+", model) else None
-        raise AprtuiError("no model here and none of this name in the Hugging Face cache", file=model, todo=todo)
-    return cached, model
+    if not is_repository_name(model):
+        raise AprtuiError("no model here, and this is not the name of a repository (ORG/NAME)", file=model)
+    return resolve_model(Wanted(model), load_settings().model_folders).path, model
 
 
 def draft(model: Model, name: str, repository: str | None, file: Path) -> Draft:
@@ -71,7 +71,7 @@ def draft(model: Model, name: str, repository: str | None, file: Path) -> Draft:
         file: Where the playbook will lie; a model outside the cache is named from there.
     """
     parameters = sum(tensor.elements for tensor in model.tensors.values() if not tensor.is_placeholder)
-    in_cache = repository is not None and cached_repository(repository) is not None
+    in_cache = repository is not None and repository_folder(repository).is_dir()
     numbers = {key: model.config.values.get(canonical) for key, canonical in _EXPECTED.items()}
     return Draft(
         name=name,
