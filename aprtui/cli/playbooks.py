@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from aprtui.cli import options
+from aprtui.cli.output import show
 from aprtui.cli.playbook_text import complaint_lines, problem_count
 from aprtui.core.errors import UsageError
 from aprtui.core.gates import FORMAT_NAMES
@@ -57,11 +58,9 @@ def command(places: tuple[Path, ...], output_format: str) -> int:
     """
     listed = {place: list_playbooks(place) for place in places or default_places()}
     if output_format == "json":
-        click.echo(json.dumps([_to_json(entry) for entries in listed.values() for entry in entries], indent=2))
+        show(json.dumps([_to_json(entry) for entries in listed.values() for entry in entries], indent=2))
     else:
-        for place, entries in listed.items():
-            for line in listing_lines(place, entries):
-                click.echo(line)
+        show("\n".join(line for place, entries in listed.items() for line in listing_lines(place, entries)))
     broken = any(entry.error for entries in listed.values() for entry in entries)
     return int(ExitCode.USAGE if broken else ExitCode.PASSED)
 

@@ -9,9 +9,6 @@ from aprtui.formats.container import Format
 from aprtui.formats.layout.plan import LayoutPlan
 from aprtui.formats.output_types import OutputTypes
 
-MISNAMED = "it is stored under a name that"
-"""How the finding of a tensor begins whose name only aprtui understands."""
-
 
 def check_structure(plan: LayoutPlan, asked_for: OutputTypes | None) -> LevelResult:
     """Names as a bijection under the layout rules, shapes, and the types found against the types asked for.
@@ -34,7 +31,12 @@ def check_structure(plan: LayoutPlan, asked_for: OutputTypes | None) -> LevelRes
     ]
     reader = "llama.cpp" if plan.conversion.target is Format.GGUF else "transformers"
     findings += [
-        Finding(Level.STRUCTURE, name, f"{MISNAMED} {reader} does not look for", expected=wanted)
+        Finding(
+            Level.STRUCTURE,
+            name,
+            f"it is stored under a name that {reader} does not look for, which is {wanted}",
+            Severity.NOTE,
+        )
         for name, wanted in plan.misnamed.items()
     ]
     findings += [

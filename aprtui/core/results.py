@@ -142,7 +142,7 @@ def weights_sentence(weights: WeightsClass, tensors: tuple[TensorResult, ...]) -
         worst = min(failed, key=lambda tensor: tensor.rank)
         return f"weights different in {len(failed)} of {count} tensors, worst {worst.name}"
     if weights is WeightsClass.IDENTICAL:
-        return f"weights identical, all {count} tensors bit for bit"
+        return f"weights identical, every value of all {count} tensors equal"
     if weights is WeightsClass.EQUAL_AFTER_LAYOUT:
         moved = sum(1 for tensor in tensors if tensor.layout)
         how = f"{moved} of {count} tensors stored in another layout" if moved else f"all {count} tensors in other types"

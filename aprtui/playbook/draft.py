@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
@@ -74,5 +73,11 @@ def size_category(parameters: int) -> str:
 
 
 def _quoted(text: str) -> str:
-    # JSON's double-quoted strings are YAML's, escapes included.
-    return json.dumps(text)
+    """Text as YAML reads it back, whatever it holds; unlike JSON, YAML has no pairs of surrogates."""
+    return f'"{"".join(map(_escaped, text))}"'
+
+
+def _escaped(character: str) -> str:
+    if character in '"\\':
+        return f"\\{character}"
+    return character if character.isprintable() else f"\\U{ord(character):08x}"

@@ -45,7 +45,7 @@ def test_failing_levels_lead_the_sentence(capsys):
 def test_identical_files_are_called_identical(capsys):
     code, out, _ = run(capsys, "diff", HF, HF)
     assert code == 0
-    assert out.startswith("Weights identical, all 26 tensors bit for bit")
+    assert out.startswith("Weights identical, every value of all 26 tensors equal")
 
 
 def test_json_holds_rule_margin_and_statistics_of_every_tensor(capsys):

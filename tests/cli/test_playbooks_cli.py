@@ -131,6 +131,14 @@ def test_what_init_wrote_runs_from_anywhere(capsys, tmp_path, monkeypatch):
     assert code == 5 and "F-CONV-S-G" in out
 
 
+def test_init_of_a_model_with_a_strange_path(capsys, tmp_path):
+    place = tmp_path / 'Größe "x" \U0001f600\n#'
+    place.symlink_to(DEMO, target_is_directory=True)
+    assert run(capsys, "init", place, "-o", tmp_path / "strange.yaml")[0] == 0
+    playbook = load_playbook(tmp_path / "strange.yaml")
+    assert (playbook.model.local_path, playbook.name) == (place, "gr-e-x")
+
+
 def test_init_never_overwrites(capsys, tmp_path):
     file = tmp_path / "mine.yaml"
     file.write_text("precious")
