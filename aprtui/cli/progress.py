@@ -41,7 +41,7 @@ def _bar(title: str) -> Iterator[Progress]:
     )
     with RichProgress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task(title, total=None)
-        notice = _notice_unless_started(lambda: bar.update(task, description=f"{title} ({_COMPILING})"))
+        notice = _notice_unless_started(lambda: bar.update(task, description=f"{title}: compiling kernels, only this once"))
 
         def report(done: int, total: int, _name: str) -> None:
             notice.cancel()
