@@ -1,6 +1,7 @@
 """Settings: the command line goes before the environment, then a project's aprtui.toml, then the user's settings.toml.
 
-The first place that sets a key decides it alone; lists are not joined.
+The first place that sets a key decides it alone; lists are not joined. Converters are programs that get run: the
+user's own file alone may name them, because a project's file may come from somebody else.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ import os
 import re
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from aprtui.core.errors import AprtuiError, UsageError
@@ -19,7 +20,8 @@ MODEL_FOLDERS_VARIABLE = "APRTUI_MODEL_FOLDERS"
 """Environment variable: folders with models, separated as in PATH."""
 
 _MODEL_FOLDERS = "model_folders"
-_KEYS = (_MODEL_FOLDERS,)
+_CONVERTERS = "converters"
+_KEYS = (_MODEL_FOLDERS, _CONVERTERS)
 _LINE_OF_SYNTAX_ERROR = re.compile(r"\(at (?:line (?P<line>\d+), column \d+|end of document)\)")
 
 
@@ -30,10 +32,12 @@ class Settings:
     Attributes:
         model_folders: Folders to look for models in, besides the caches.
         origin: Where `model_folders` were set; empty where nowhere.
+        converters: The tables [converters.NAME] of the user's own file; what may stand in one, `aprtui.convert` knows.
     """
 
     model_folders: tuple[Path, ...] = ()
     origin: str = ""
+    converters: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
 
 
 def load_settings(model_folders: Sequence[Path] = ()) -> Settings:
@@ -47,24 +51,25 @@ def load_settings(model_folders: Sequence[Path] = ()) -> Settings:
         AprtuiError: A settings file cannot be read.
     """
     # Files are read even where they are overruled, so that a mistake in one shows at once.
-    files = [(path, _read(path)) for path in (project_settings_file(), user_settings_file())]
+    files = [_read(project_settings_file(), may_name_programs=False), _read(user_settings_file())]
+    settings = Settings(converters=files[-1].converters)
     if model_folders:
-        return Settings(tuple(model_folders), "command line")
+        return replace(settings, model_folders=tuple(model_folders), origin="command line")
     if variable := os.environ.get(MODEL_FOLDERS_VARIABLE):
-        folders = (Path(folder).expanduser() for folder in variable.split(os.pathsep) if folder)
-        return Settings(tuple(folders), MODEL_FOLDERS_VARIABLE)
-    for path, folders_in_file in files:
-        if folders_in_file is not None:
-            return Settings(folders_in_file, str(path))
-    return Settings()
+        folders = tuple(Path(folder).expanduser() for folder in variable.split(os.pathsep) if folder)
+        return replace(settings, model_folders=folders, origin=MODEL_FOLDERS_VARIABLE)
+    for file in files:
+        if file.origin:
+            return replace(settings, model_folders=file.model_folders, origin=file.origin)
+    return settings
 
 
-def _read(path: Path) -> tuple[Path, ...] | None:
-    """`model_folders` of one file; None where it does not set them, or does not exist."""
+def _read(path: Path, *, may_name_programs: bool = True) -> Settings:
+    """The settings of one file; its origin is empty where it does not set `model_folders`, or does not exist."""
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
-        return None
+        return Settings()
     except UnicodeDecodeError as error:
         raise UsageError("these settings are not UTF-8", file=path, place=f"offset {error.start}") from None
     except OSError as error:
@@ -77,7 +82,22 @@ def _read(path: Path) -> tuple[Path, ...] | None:
         if key not in _KEYS:
             place, todo = _place(text, key), f"known settings: {', '.join(_KEYS)}"
             raise UsageError("there is no such setting", file=path, place=place, todo=todo)
-    return _folders(path, text, values)
+    if _CONVERTERS in values and not may_name_programs:
+        todo = f"set converters in {user_settings_file()}"
+        raise UsageError(
+            "a project may not name programs to run", file=path, place=_place(text, _CONVERTERS), todo=todo
+        )
+    folders = _folders(path, text, values)
+    origin = "" if folders is None else str(path)
+    return Settings(folders or (), origin, _converters(path, text, values))
+
+
+def _converters(path: Path, text: str, values: Mapping[str, object]) -> Mapping[str, Mapping[str, object]]:
+    tables = values.get(_CONVERTERS, {})
+    if not isinstance(tables, dict) or not all(isinstance(table, dict) for table in tables.values()):
+        todo = f'write [{_CONVERTERS}.NAME] and command = ["PROGRAM", …] below it'
+        raise UsageError("tables of converters expected", file=path, place=_place(text, _CONVERTERS), todo=todo)
+    return tables
 
 
 def _folders(path: Path, text: str, values: Mapping[str, object]) -> tuple[Path, ...] | None:

@@ -14,8 +14,7 @@ from aprtui.cli.comparison_text import outcome_word
 from aprtui.cli.playbook_text import complaint_lines
 from aprtui.cli.progress import progress_reporter
 from aprtui.compare.weights import Progress
-from aprtui.convert import Converter
-from aprtui.convert.builtin import BuiltinConverter
+from aprtui.convert import Converter, MissingConverter, converter_named
 from aprtui.core.gates import Gate
 from aprtui.core.outcomes import ExitCode, Outcome, exit_code
 from aprtui.core.safe_text import safe_text
@@ -31,7 +30,7 @@ from aprtui.settings import load_settings
 @options.named_model
 @options.revision
 @click.option("--download", is_flag=True, help="Fetch the model with huggingface_hub where it is not on this machine.")
-@click.option("--converter", type=click.Choice(["builtin"]), help="Converter under test; without it pairs are skipped.")
+@click.option("--converter", metavar="NAME", help="Converter under test: apr (default), llama.cpp, builtin, your own.")
 @click.option(
     "--output-dir",
     "--output",
@@ -125,4 +124,9 @@ def entry_line(entry: EvidenceEntry) -> str:
 
 
 def _converter(name: str | None) -> Converter | None:
-    return None if name is None else BuiltinConverter()
+    """The converter under test; one that is missing is told, and its gates are Skipped."""
+    found = converter_named(name, load_settings())
+    if isinstance(found, MissingConverter):
+        click.echo(safe_text(found.reason), err=True)
+        return None
+    return found

@@ -1,5 +1,18 @@
 """Converters behind one protocol."""
 
 from aprtui.convert.converter import Converter, ConverterIdentity
+from aprtui.convert.errors import ConversionTimeoutError, ConversionVoidError
+from aprtui.convert.named import MissingConverter, converter_named
+from aprtui.convert.workspace import end_conversion, read_record, working_directory
 
-__all__ = ["Converter", "ConverterIdentity"]
+__all__ = [
+    "ConversionTimeoutError",
+    "ConversionVoidError",
+    "Converter",
+    "ConverterIdentity",
+    "MissingConverter",
+    "converter_named",
+    "end_conversion",
+    "read_record",
+    "working_directory",
+]

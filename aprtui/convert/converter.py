@@ -35,12 +35,24 @@ class Converter(Protocol):
         """Who it is, taken anew at each call."""
         ...
 
+    @property
+    def parallel_safe(self) -> bool:
+        """Whether two conversions may run at the same time."""
+        ...
+
+    def not_offered(self, source: Path, target: Format, asked_for: OutputTypes) -> str | None:
+        """Why it has no way from this source to this target, so that the gate is Skipped; None where it has one."""
+        ...
+
     def command(self, source: Path, target: Format, destination: Path, asked_for: OutputTypes) -> str:
         """The command line that does what `convert` does with the same arguments."""
         ...
 
     def convert(self, source: Path, target: Format, destination: Path, asked_for: OutputTypes) -> Path:
         """Convert a model.
+
+        A converter that runs programs leaves their output and a record in `working_directory(destination)`
+        (`aprtui.convert.workspace`), a directory beside the destination that belongs to the caller.
 
         Args:
             source: A model that `open_model` opens.
@@ -52,6 +64,8 @@ class Converter(Protocol):
             What to open: the file, or the directory for SafeTensors.
 
         Raises:
+            ConversionTimeoutError: It took too long.
+            ConversionVoidError: The source or the converter changed meanwhile.
             AprtuiError: The model cannot be converted; the message says why.
         """
         ...

@@ -8,7 +8,7 @@ import pytest
 from fixture_files import FIXTURES
 
 from aprtui.cli import main
-from aprtui.cli import run as command
+from aprtui.convert import named
 from aprtui.convert.builtin import BuiltinConverter
 
 DEMO = Path(__file__).parents[2] / "playbooks/demo.playbook.yaml"
@@ -89,7 +89,7 @@ def test_a_damaged_product_is_falsified(capsys, tmp_path, monkeypatch):
                 product.write_bytes(raw)
             return product
 
-    monkeypatch.setattr(command, "BuiltinConverter", Damaging)
+    monkeypatch.setattr(named, "BuiltinConverter", Damaging)
     code, out, _ = run(capsys, "run", DEMO, "--model", MODEL, "--converter", "builtin", "--output", tmp_path)
     assert code == 1
     assert out.count("FAIL  F-CONV-") == 2 and "NOT EQUIVALENT (weights)" in out
@@ -102,7 +102,7 @@ def test_what_was_measured_before_an_interruption_is_kept(capsys, tmp_path, monk
                 raise KeyboardInterrupt
             return super().convert(source, target, destination, asked_for)
 
-    monkeypatch.setattr(command, "BuiltinConverter", Interrupted)
+    monkeypatch.setattr(named, "BuiltinConverter", Interrupted)
     code, _, _ = run(capsys, "run", DEMO, "--model", MODEL, "--converter", "builtin", "--output", tmp_path)
     assert code == 130
     assert len(json.loads((tmp_path / "demo/evidence.json").read_text(encoding="utf-8"))) == 1

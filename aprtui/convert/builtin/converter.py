@@ -33,6 +33,15 @@ class BuiltinConverter:
                     digest.update(file.relative_to(_PACKAGE).as_posix().encode() + b"\0" + file.read_bytes())
         return ConverterIdentity("builtin", _PACKAGE, aprtui.__version__, f"xxh3:{digest.hexdigest()}")
 
+    @property
+    def parallel_safe(self) -> bool:
+        """Conversions share nothing."""
+        return True
+
+    def not_offered(self, source: Path, target: Format, asked_for: OutputTypes) -> str | None:
+        """Nothing: it has every way; an output type that a format cannot hold is refused by `convert`."""
+        return None
+
     def convert(self, source: Path, target: Format, destination: Path, asked_for: OutputTypes) -> Path:
         """Convert a model; see `Converter.convert`."""
         product = _product_path(target, destination)

@@ -28,6 +28,7 @@ from aprtui.formats.safetensors.types import TYPES
 from aprtui.formats.views import Stored, View
 
 _CHUNK_ELEMENTS = 1 << 20
+_RELEASE_AFTER = 1 << 26
 _STORABLE = {Format.SAFETENSORS: TYPES, Format.GGUF: GGML_NUMBERS.keys(), Format.APR: CODES.keys()}
 
 
@@ -113,10 +114,19 @@ def _fits(dtype: DType, shape: tuple[int, ...], target: Format) -> bool:
 
 
 def encoded_chunks(view: View, dtype: DType) -> Iterator[NDArray[np.uint8]]:
-    """A view's elements in a stored type, in pieces of about a million elements."""
-    if dtype is DType.APR_Q8:
-        yield from _apr_q8(view)
-        return
+    """A view's elements in a stored type, in pieces of about a million elements; mapped pages are given back."""
+    pieces = _apr_q8(view) if dtype is DType.APR_Q8 else _encoded_spans(view, dtype)
+    read = 0
+    for piece in pieces:
+        yield piece
+        read += piece.nbytes
+        if read > _RELEASE_AFTER:
+            view.release()
+            read = 0
+    view.release()
+
+
+def _encoded_spans(view: View, dtype: DType) -> Iterator[NDArray[np.uint8]]:
     for start, stop in _spans(view, dtype):
         yield _encoded(view.read(start, stop), dtype, view.columns)
 

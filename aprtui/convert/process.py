@@ -1,0 +1,181 @@
+"""Runs one external command so that nothing of it outlives the call: time limit, bounded output, no process left.
+
+A converter is a stranger's program. It may hang, ignore SIGTERM, or leave children behind that still write.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from time import monotonic, sleep
+
+from aprtui.convert.capture import CapturedStream, StreamCapture
+from aprtui.core.errors import AprtuiError
+
+MARKER = "APRTUI_CONVERSION"
+"""Environment variable that every process of a conversion inherits; names the conversion's own directory."""
+
+_GRACE_SECONDS = 2.0
+_PROCESSES = Path("/proc")
+_SWEEPS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class CommandResult:
+    """What became of a command.
+
+    Attributes:
+        arguments: Program and arguments.
+        exit_code: As the system gave it; the negative number of the signal that ended it.
+        seconds: Wall time.
+        timed_out: It was ended at its time limit.
+        stdout: Standard output.
+        stderr: Standard error.
+    """
+
+    arguments: tuple[str, ...]
+    exit_code: int
+    seconds: float
+    timed_out: bool
+    stdout: CapturedStream
+    stderr: CapturedStream
+
+    @property
+    def ending(self) -> str:
+        """How it ended, in words: exit code or signal, with the line that tells why."""
+        if self.exit_code < 0:
+            how = f"was ended by {_signal_name(-self.exit_code)}"
+        else:
+            how = f"ended with exit code {self.exit_code}"
+        line = self.stderr.error_line or self.stdout.error_line
+        return f"{how}: {line}" if line else how
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a command runs.
+
+    Attributes:
+        directory: Holds all the others, and marks the command's processes.
+        run: Working directory.
+        temporary: TMPDIR.
+    """
+
+    directory: Path
+    run: Path
+    temporary: Path
+
+
+def run_command(arguments: Sequence[str], place: Place, *, time_limit: float, log: str = "") -> CommandResult:
+    """Run a command to its end, or end it.
+
+    No shell is involved and standard input is closed. The command runs in a session of its own. When it has ended,
+    by itself, at its time limit or by an exception in this thread, whatever is left of its process group is killed,
+    and on Linux every process that inherited `MARKER` too.
+
+    Args:
+        arguments: Program and arguments.
+        place: Existing directories.
+        time_limit: Seconds until SIGTERM; SIGKILL follows two seconds later.
+        log: Added to the names of the files that the output is kept in.
+
+    Raises:
+        AprtuiError: The program cannot be started.
+    """
+    begun = monotonic()
+    process = _start(arguments, place)
+    assert process.stdout is not None
+    assert process.stderr is not None
+    captures = (StreamCapture(process.stdout), StreamCapture(process.stderr))
+    timed_out = False
+    try:
+        process.wait(time_limit)
+    except subprocess.TimeoutExpired:
+        timed_out = True
+    finally:
+        _end(process, place.directory)
+    seconds = monotonic() - begun
+    stdout, stderr = (
+        capture.finish(place.directory / f"{name}{log}.txt")
+        for capture, name in zip(captures, ("stdout", "stderr"), strict=True)
+    )
+    return CommandResult(tuple(arguments), process.returncode, seconds, timed_out, stdout, stderr)
+
+
+def end_marked_processes(directory: Path) -> None:
+    """Kill every process of this user that runs for a conversion's directory, whatever session it moved to.
+
+    Does nothing where the system does not show the environment of processes as files (anything but Linux).
+    """
+    marker = f"{MARKER}={directory}".encode()
+    for _ in range(_SWEEPS):
+        found = [process for process in _visible_processes() if marker in _environment(process)]
+        for process in found:
+            with suppress(ProcessLookupError, PermissionError):
+                os.kill(process, signal.SIGKILL)
+        if not found:
+            return
+        sleep(0.01)
+
+
+def _start(arguments: Sequence[str], place: Place) -> subprocess.Popen[bytes]:
+    temporary = str(place.temporary)
+    own = {"TMPDIR": temporary, "TMP": temporary, "TEMP": temporary, MARKER: str(place.directory)}
+    try:
+        return subprocess.Popen(  # noqa: S603  (the user's own converter; no shell)
+            list(arguments),
+            cwd=place.run,
+            env=os.environ | own,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            bufsize=0,
+            start_new_session=True,
+        )
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        raise AprtuiError(f"this program cannot be started: {reason}", file=arguments[0]) from None
+
+
+def _end(process: subprocess.Popen[bytes], directory: Path) -> None:
+    try:
+        if process.poll() is None:
+            _signal_group(process, signal.SIGTERM)
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(_GRACE_SECONDS)
+    finally:
+        _signal_group(process, signal.SIGKILL)
+        end_marked_processes(directory)
+        process.wait()
+
+
+def _signal_group(process: subprocess.Popen[bytes], number: signal.Signals) -> None:
+    # The leader of a session is the leader of a group of the same number, which lives as long as any member.
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, number)
+
+
+def _visible_processes() -> list[int]:
+    if not _PROCESSES.is_dir():
+        return []
+    own = os.getpid()
+    return [int(entry.name) for entry in _PROCESSES.iterdir() if entry.name.isdigit() and int(entry.name) != own]
+
+
+def _environment(process: int) -> list[bytes]:
+    try:
+        return (_PROCESSES / str(process) / "environ").read_bytes().split(b"\0")
+    except OSError:
+        return []
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"

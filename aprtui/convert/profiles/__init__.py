@@ -1,0 +1,1 @@
+"""Profiles: what is particular to each converter that is not our own."""
