@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -11,8 +10,8 @@ from numpy.typing import NDArray
 
 from aprtui.core.dtypes import DType
 from aprtui.formats.chunk import Chunk
-from aprtui.formats.views import View, decoded
-from aprtui.formats.views.base import Indices, float_chunk
+from aprtui.formats.views import decoded
+from aprtui.formats.views.base import Indices, OneBelow, float_chunk
 
 Floats = NDArray[np.float32]
 Raw = NDArray[np.uint8]
@@ -25,19 +24,7 @@ BlockEdit = Callable[[Raw, Indices], Raw]
 
 
 @dataclass(frozen=True, eq=False)
-class _Edited(View):
-    of: View
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Shape of the view below."""
-        return self.of.shape
-
-    @property
-    def base(self) -> View:
-        """The view below."""
-        return self.of
-
+class _Edited(OneBelow):
     @property
     def rule(self) -> str:
         """A damage."""
@@ -47,10 +34,6 @@ class _Edited(View):
     def moves_bytes_only(self) -> bool:
         """Values change."""
         return False
-
-    @abstractmethod
-    def gather(self, rows: Indices) -> Chunk:
-        """Rows of the view below, changed."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,11 +68,6 @@ class BlocksEdited(_Edited):
     """
 
     change: BlockEdit
-
-    @property
-    def dtype(self) -> DType:
-        """Encoding of the view below."""
-        return self.of.dtype
 
     def gather(self, rows: Indices) -> Chunk:
         """Rows of the view below with changed bytes."""

@@ -14,7 +14,7 @@ from aprtui.formats.chunk import Chunk
 from aprtui.formats.codecs import ENCODABLE, decode_chunk, encode
 from aprtui.formats.container import Format
 from aprtui.formats.views import View, decoded
-from aprtui.formats.views.base import Indices, float_chunk
+from aprtui.formats.views.base import Indices, OneBelow, float_chunk
 from aprtui.formats.views.shape import Reshaped
 
 _SUPER_BLOCK = 256
@@ -84,22 +84,12 @@ def positive_blocks_clipped(draft: Draft) -> None:
 
 
 @dataclass(frozen=True, eq=False)
-class _PaddedReadFlat(View):
+class _PaddedReadFlat(OneBelow):
     """Rows padded with zeros to super-blocks, then read as if there were no padding."""
-
-    of: View
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        return self.of.shape
 
     @property
     def dtype(self) -> DType:
         return DType.F32
-
-    @property
-    def base(self) -> View:
-        return self.of
 
     @property
     def rule(self) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from dataclasses import dataclass
 from math import prod
 
 import numpy as np
@@ -33,14 +34,9 @@ class View(ABC):
         """Encoding of the chunks that `read` returns."""
 
     @property
-    @abstractmethod
-    def base(self) -> View | None:
-        """The view below, None for leaves and for concatenations."""
-
-    @property
     def below(self) -> tuple[View, ...]:
-        """All views directly below."""
-        return (self.base,) if self.base is not None else ()
+        """The views directly below; none for leaves."""
+        return ()
 
     @property
     @abstractmethod
@@ -54,6 +50,11 @@ class View(ABC):
         Args:
             rows: int64 row numbers, each in [0, self.rows).
         """
+
+    def release(self) -> None:
+        """Let the system take back the memory that reads of the files below occupy."""
+        for view in self.below:
+            view.release()
 
     def undo(self, view: View) -> View | None:
         """The inverse operation applied to another view, None where the operation loses something."""
@@ -92,13 +93,65 @@ class View(ABC):
     @property
     def moves_bytes_only(self) -> bool:
         """Whether elements keep their stored bits."""
-        return self.base is None or self.base.moves_bytes_only
+        return True
 
     @property
     def rules(self) -> tuple[str, ...]:
         """The operations from the stored tensor upwards, in words."""
         inner = tuple(dict.fromkeys(rule for view in self.below for rule in view.rules))
         return (*inner, self.rule) if self.rule else inner
+
+
+@dataclass(frozen=True, eq=False)
+class OneBelow(View):
+    """A view over one other: its shape and encoding unless the operation changes them.
+
+    Attributes:
+        of: The view below.
+    """
+
+    of: View
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of the view below."""
+        return self.of.shape
+
+    @property
+    def dtype(self) -> DType:
+        """Encoding of the view below."""
+        return self.of.dtype
+
+    @property
+    def below(self) -> tuple[View, ...]:
+        """The one view below."""
+        return (self.of,)
+
+    @property
+    def moves_bytes_only(self) -> bool:
+        """Elements keep their bits unless they had to be decoded."""
+        return self.of.moves_bytes_only and self.dtype == self.of.dtype
+
+
+class InPlace(OneBelow):
+    """A view whose elements lie where those below lie: spans of any length are read span by span, not by row."""
+
+    @property
+    def granule(self) -> int:
+        """That of the view below."""
+        return self.of.granule
+
+    def read(self, start: int, stop: int) -> Chunk:
+        """The span of the view below, changed."""
+        return self._changed(self.of.read(start, stop))
+
+    def gather(self, rows: Indices) -> Chunk:
+        """The rows of the view below, changed."""
+        return self._changed(self.of.gather(rows))
+
+    @abstractmethod
+    def _changed(self, chunk: Chunk) -> Chunk:
+        """What the operation makes of a chunk."""
 
 
 def decoded(chunk: Chunk, rows: int, columns: int) -> Chunk:
@@ -122,5 +175,4 @@ def float_chunk(values: NDArray[np.float32]) -> Chunk:
 
 def is_plain(dtype: DType) -> bool:
     """Whether every element has bytes of its own."""
-    info = dtype.info
-    return info.family is not Family.BLOCK
+    return dtype.info.family is not Family.BLOCK

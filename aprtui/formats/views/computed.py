@@ -34,11 +34,6 @@ class Computed(View):
         return DType.F32
 
     @property
-    def base(self) -> None:
-        """Nothing is stored."""
-        return
-
-    @property
     def rule(self) -> str:
         """What it is computed from."""
         return self.reason

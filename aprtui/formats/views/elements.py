@@ -10,22 +10,16 @@ from numpy.typing import NDArray
 
 from aprtui.core.dtypes import DType
 from aprtui.formats.chunk import Chunk
-from aprtui.formats.views.base import Indices, View, decoded, float_chunk
+from aprtui.formats.views.base import Indices, InPlace, OneBelow, View, decoded, float_chunk
 
 Floats = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
-class _Elementwise(View):
+class _Elementwise(InPlace):
     """Float32 arithmetic on each element."""
 
-    of: View
     constant: float
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Shape of the view below."""
-        return self.of.shape
 
     @property
     def dtype(self) -> DType:
@@ -33,29 +27,11 @@ class _Elementwise(View):
         return DType.F32
 
     @property
-    def base(self) -> View:
-        """The view below."""
-        return self.of
-
-    @property
-    def granule(self) -> int:
-        """That of the view below."""
-        return self.of.granule
-
-    @property
     def moves_bytes_only(self) -> bool:
         """Values change."""
         return False
 
-    def read(self, start: int, stop: int) -> Chunk:
-        """The span of the view below, computed."""
-        return self._compute(self.of.read(start, stop))
-
-    def gather(self, rows: Indices) -> Chunk:
-        """The rows of the view below, computed."""
-        return self._compute(self.of.gather(rows))
-
-    def _compute(self, chunk: Chunk) -> Chunk:
+    def _changed(self, chunk: Chunk) -> Chunk:
         floats = decoded(chunk, chunk.rows, chunk.columns)
         values = floats.data.view(np.float32).reshape(chunk.rows, chunk.columns)
         with np.errstate(all="ignore"):
@@ -71,9 +47,9 @@ class Added(_Elementwise):
     llama.cpp's converter leaves an F16 source in float16 for this sum and widens the result (conversion/base.py).
     """
 
-    def _compute(self, chunk: Chunk) -> Chunk:
+    def _changed(self, chunk: Chunk) -> Chunk:
         if chunk.dtype is not DType.F16:
-            return super()._compute(chunk)
+            return super()._changed(chunk)
         with np.errstate(all="ignore"):
             sums = chunk.data.view("<f2") + np.float16(self.constant)
         return float_chunk(sums.astype(np.float32).reshape(chunk.rows, chunk.columns))
@@ -108,16 +84,10 @@ class Scaled(_Elementwise):
 
 
 @dataclass(frozen=True)
-class Reinterpreted(View):
+class Reinterpreted(InPlace):
     """The same bits read as another type of the same block geometry (bf16 as f16, Q4_0 as AprQ4)."""
 
-    of: View
     as_dtype: DType
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Shape of the view below."""
-        return self.of.shape
 
     @property
     def dtype(self) -> DType:
@@ -125,29 +95,16 @@ class Reinterpreted(View):
         return self.as_dtype
 
     @property
-    def base(self) -> View:
-        """The view below."""
-        return self.of
-
-    @property
-    def granule(self) -> int:
-        """That of the view below."""
-        return self.of.granule
-
-    @property
     def rule(self) -> str:
         """The type that the bits are read as."""
         return f"{self.of.dtype} bits read as {self.as_dtype}"
 
-    def read(self, start: int, stop: int) -> Chunk:
-        """The span of the view below under the other type."""
-        return self._relabel(self.of.read(start, stop))
+    @property
+    def moves_bytes_only(self) -> bool:
+        """The bits stay, whatever they are read as."""
+        return self.of.moves_bytes_only
 
-    def gather(self, rows: Indices) -> Chunk:
-        """The rows of the view below under the other type."""
-        return self._relabel(self.of.gather(rows))
-
-    def _relabel(self, chunk: Chunk) -> Chunk:
+    def _changed(self, chunk: Chunk) -> Chunk:
         return Chunk(self.as_dtype, chunk.data, chunk.rows, chunk.columns, chunk.row_bytes, chunk.scale)
 
     def undo(self, view: View) -> View:
@@ -156,26 +113,15 @@ class Reinterpreted(View):
 
 
 @dataclass(frozen=True)
-class Shifted(View):
+class Shifted(OneBelow):
     """Elements rolled along the flattened tensor: element i is element i - by of the view below."""
 
-    of: View
     by: int
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Shape of the view below."""
-        return self.of.shape
 
     @property
     def dtype(self) -> DType:
         """Encoding of the view below where whole blocks move, else float32."""
         return self.of.dtype if self.by % self.of.dtype.info.block == 0 else DType.F32
-
-    @property
-    def base(self) -> View:
-        """The view below."""
-        return self.of
 
     @property
     def granule(self) -> int:
@@ -186,11 +132,6 @@ class Shifted(View):
     def rule(self) -> str:
         """The distance."""
         return f"shifted by {self.by} elements"
-
-    @property
-    def moves_bytes_only(self) -> bool:
-        """Elements keep their bits where whole blocks move."""
-        return self.of.moves_bytes_only and self.dtype == self.of.dtype
 
     def read(self, start: int, stop: int) -> Chunk:
         """The span, joined from at most two spans below."""

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from aprtui.core.dtypes import DType
 from aprtui.formats.chunk import Chunk
 from aprtui.formats.codecs.block_layout import LAYOUTS, get_codes, put_codes
-from aprtui.formats.views.base import Indices, View
+from aprtui.formats.views.base import InPlace, View
 
 
 class Packing(StrEnum):
@@ -62,46 +62,17 @@ def repack(dtype: DType, raw: NDArray[np.uint8], packing: Packing) -> NDArray[np
 
 
 @dataclass(frozen=True)
-class Reblocked(View):
+class Reblocked(InPlace):
     """The tensor below with the bits of each block or element in another order."""
 
-    of: View
     packing: Packing
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Shape of the view below."""
-        return self.of.shape
-
-    @property
-    def dtype(self) -> DType:
-        """Encoding of the view below."""
-        return self.of.dtype
-
-    @property
-    def base(self) -> View:
-        """The view below."""
-        return self.of
 
     @property
     def rule(self) -> str:
         """What is misplaced."""
         return self.packing.value
 
-    @property
-    def granule(self) -> int:
-        """That of the view below."""
-        return self.of.granule
-
-    def read(self, start: int, stop: int) -> Chunk:
-        """The span of the view below, repacked."""
-        return self._repack(self.of.read(start, stop))
-
-    def gather(self, rows: Indices) -> Chunk:
-        """The rows of the view below, repacked."""
-        return self._repack(self.of.gather(rows))
-
-    def _repack(self, chunk: Chunk) -> Chunk:
+    def _changed(self, chunk: Chunk) -> Chunk:
         data = repack(chunk.dtype, chunk.data, self.packing)
         return Chunk(chunk.dtype, data, chunk.rows, chunk.columns, chunk.row_bytes, chunk.scale)
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from aprtui.core.dtypes import DType
 from aprtui.formats.chunk import Chunk
-from aprtui.formats.views.base import Indices, View, decoded
+from aprtui.formats.views.base import Indices, OneBelow, View, decoded
 
 
 def rotary_order(heads: int, head_dim: int, *, rotary_dim: int | None = None) -> Indices:
@@ -32,17 +32,11 @@ def rotary_order(heads: int, head_dim: int, *, rotary_dim: int | None = None) ->
 
 
 @dataclass(frozen=True, eq=False)
-class RowsPermuted(View):
+class RowsPermuted(OneBelow):
     """Rows in another order: row r is row `order[r]` of the view below. A vector counts as one column."""
 
-    of: View
     order: Indices
     reason: str
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Shape of the view below."""
-        return self.of.shape
 
     @property
     def dtype(self) -> DType:
@@ -50,19 +44,9 @@ class RowsPermuted(View):
         return self.of.dtype if self._by_row else DType.F32 if self.of.dtype.info.block > 1 else self.of.dtype
 
     @property
-    def base(self) -> View:
-        """The view below."""
-        return self.of
-
-    @property
     def rule(self) -> str:
         """Why the rows move."""
         return self.reason
-
-    @property
-    def moves_bytes_only(self) -> bool:
-        """Rows keep their bits unless a vector of blocks had to be decoded."""
-        return self.of.moves_bytes_only and self.dtype == self.of.dtype
 
     @property
     def _by_row(self) -> bool:
@@ -85,10 +69,9 @@ class RowsPermuted(View):
 
 
 @dataclass(frozen=True)
-class Sliced(View):
+class Sliced(OneBelow):
     """Rows [start, stop) of the first dimension."""
 
-    of: View
     start: int
     stop: int
 
@@ -103,19 +86,9 @@ class Sliced(View):
         return DType.F32 if len(self.of.shape) == 1 and self.of.dtype.info.block > 1 else self.of.dtype
 
     @property
-    def base(self) -> View:
-        """The view below."""
-        return self.of
-
-    @property
     def rule(self) -> str:
         """The range."""
         return f"rows {self.start}:{self.stop}"
-
-    @property
-    def moves_bytes_only(self) -> bool:
-        """Rows keep their bits unless a vector of blocks had to be decoded."""
-        return self.of.moves_bytes_only and self.dtype == self.of.dtype
 
     def gather(self, rows: Indices) -> Chunk:
         """Rows of the view below, moved by the start."""
@@ -148,11 +121,6 @@ class Concatenated(View):
         first = self.parts[0].dtype
         same = all(part.dtype == first for part in self.parts) and not first.info.flat
         return first if same and (len(self.shape) > 1 or first.info.block == 1) else DType.F32
-
-    @property
-    def base(self) -> None:
-        """Several views lie below."""
-        return
 
     @property
     def below(self) -> tuple[View, ...]:

@@ -8,16 +8,14 @@ import numpy as np
 
 from aprtui.core.dtypes import DType
 from aprtui.formats.chunk import Chunk
-from aprtui.formats.views.base import Indices, View, decoded, is_plain
+from aprtui.formats.views.base import Indices, InPlace, OneBelow, View, decoded, is_plain
 
 _PANEL_ELEMENTS = 1 << 20
 
 
 @dataclass(frozen=True)
-class Transposed(View):
+class Transposed(OneBelow):
     """A matrix with rows and columns exchanged."""
-
-    of: View
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -30,19 +28,9 @@ class Transposed(View):
         return self.of.dtype if is_plain(self.of.dtype) else DType.F32
 
     @property
-    def base(self) -> View:
-        """The view below."""
-        return self.of
-
-    @property
     def rule(self) -> str:
         """The operation."""
         return "transposed"
-
-    @property
-    def moves_bytes_only(self) -> bool:
-        """Elements keep their bits unless blocks had to be decoded."""
-        return self.of.moves_bytes_only and is_plain(self.of.dtype)
 
     def gather(self, rows: Indices) -> Chunk:
         """Columns of the view below, read panel by panel so that memory stays bounded."""
@@ -66,10 +54,9 @@ class Transposed(View):
 
 
 @dataclass(frozen=True)
-class Reshaped(View):
+class Reshaped(OneBelow):
     """The same elements in another shape."""
 
-    of: View
     new_shape: tuple[int, ...]
 
     @property
@@ -84,19 +71,9 @@ class Reshaped(View):
         return self.of.dtype if keeps else DType.F32
 
     @property
-    def base(self) -> View:
-        """The view below."""
-        return self.of
-
-    @property
     def rule(self) -> str:
         """The new shape."""
         return f"reshaped to {list(self.new_shape)}"
-
-    @property
-    def moves_bytes_only(self) -> bool:
-        """Elements keep their bits unless blocks had to be decoded."""
-        return self.of.moves_bytes_only and self.dtype == self.of.dtype
 
     def gather(self, rows: Indices) -> Chunk:
         """Rows of the new shape, cut from the rows below that cover them."""
@@ -122,45 +99,19 @@ class Reshaped(View):
 
 
 @dataclass(frozen=True)
-class Aliased(View):
+class Aliased(InPlace):
     """Another tensor's elements under this name, as a tied head uses the embedding."""
 
-    of: View
     reason: str
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Shape of the view below."""
-        return self.of.shape
-
-    @property
-    def dtype(self) -> DType:
-        """Encoding of the view below."""
-        return self.of.dtype
-
-    @property
-    def base(self) -> View:
-        """The view below."""
-        return self.of
 
     @property
     def rule(self) -> str:
         """Why the name stands for another tensor."""
         return self.reason
 
-    @property
-    def granule(self) -> int:
-        """That of the view below."""
-        return self.of.granule
-
-    def read(self, start: int, stop: int) -> Chunk:
-        """The span of the view below."""
-        return self.of.read(start, stop)
-
-    def gather(self, rows: Indices) -> Chunk:
-        """The rows of the view below."""
-        return self.of.gather(rows)
-
     def undo(self, view: View) -> View:
         """An alias changes nothing."""
         return view
+
+    def _changed(self, chunk: Chunk) -> Chunk:
+        return chunk

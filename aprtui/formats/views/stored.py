@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from aprtui.core.dtypes import DType
 from aprtui.core.errors import FormatError
-from aprtui.formats.bytes import tensor_bytes
+from aprtui.formats.bytes import release_pages, tensor_bytes
 from aprtui.formats.chunk import Chunk
 from aprtui.formats.container import StoredTensor
 from aprtui.formats.views.base import Indices, View, decoded
@@ -30,11 +30,6 @@ class Stored(View):
     def dtype(self) -> DType:
         """Stored type."""
         return self.tensor.dtype
-
-    @property
-    def base(self) -> None:
-        """A stored tensor rests on nothing."""
-        return
 
     @property
     def rule(self) -> str:
@@ -64,6 +59,10 @@ class Stored(View):
             return Chunk(self.dtype, data, last - first, self.columns, self.row_bytes, scale)
         data = body[start // info.block * info.nbytes : -(-stop // info.block) * info.nbytes]
         return Chunk(self.dtype, data, 1, stop - start, data.size, scale)
+
+    def release(self) -> None:
+        """Let the system take back the mapped pages of the tensor."""
+        release_pages(self.tensor)
 
     def gather(self, rows: Indices) -> Chunk:
         """Rows by number; copied, decoded first where rows do not start a block of their own."""
