@@ -41,27 +41,27 @@ def _bar(title: str) -> Iterator[Progress]:
     )
     with RichProgress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task(title, total=None)
-        notice = _notice_unless_started(lambda: bar.update(task, description=f"{title}: compiling kernels, only this once"))
+        start = _SlowStart(lambda: bar.update(task, description=f"{title}: compiling kernels, only this once"))
 
         def report(done: int, total: int, _name: str) -> None:
-            notice.cancel()
+            start.heard(done)
             bar.update(task, completed=done, total=total, description=title)
 
         try:
             yield report
         finally:
-            notice.cancel()
+            start.stop()
 
 
 @contextmanager
 def _lines(title: str) -> Iterator[Progress]:
     """A line every few seconds; nothing for work that ends sooner."""
     started = last = monotonic()
-    notice = _notice_unless_started(lambda: print(f"{title}: {_COMPILING}", file=sys.stderr, flush=True))
+    start = _SlowStart(lambda: print(f"{title}: {_COMPILING}", file=sys.stderr, flush=True))
 
     def report(done: int, total: int, _name: str) -> None:
         nonlocal last
-        notice.cancel()
+        start.heard(done)
         now = monotonic()
         if now - last < _SECONDS_BETWEEN_LINES:
             return
@@ -76,12 +76,29 @@ def _lines(title: str) -> Iterator[Progress]:
     try:
         yield report
     finally:
-        notice.cancel()
+        start.stop()
 
 
-def _notice_unless_started(show: Callable[[], None]) -> Timer:
-    """Shows a notice where the first tensor takes long."""
-    timer = Timer(_SECONDS_UNTIL_NOTICE, show)
-    timer.daemon = True
-    timer.start()
-    return timer
+class _SlowStart:
+    """Shows a notice where the first part of a comparison takes long.
+
+    Args:
+        show: Called from a thread of its own.
+    """
+
+    def __init__(self, show: Callable[[], None]) -> None:
+        self._show = show
+        self._timer: Timer | None = None
+
+    def heard(self, done: int) -> None:
+        """A report came; the first of a comparison says that nothing is done yet."""
+        self.stop()
+        if done == 0:
+            self._timer = Timer(_SECONDS_UNTIL_NOTICE, self._show)
+            self._timer.daemon = True
+            self._timer.start()
+
+    def stop(self) -> None:
+        """No notice any more."""
+        if self._timer is not None:
+            self._timer.cancel()

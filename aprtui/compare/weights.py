@@ -18,7 +18,6 @@ from aprtui.core.outcomes import Level, Outcome
 from aprtui.core.results import TensorResult
 from aprtui.core.statistics import StatisticsRecord
 from aprtui.core.tolerance import Rule, Tolerance, generated_tolerance, judge, tolerance_for
-from aprtui.formats.bytes import release_pages
 from aprtui.formats.chunk import Chunk
 from aprtui.formats.codecs import decode_chunk
 from aprtui.formats.layout.plan import LayoutPlan, TensorPair
@@ -50,7 +49,7 @@ def compare_weights(plan: LayoutPlan, *, jobs: int = 1, progress: Progress | Non
     Args:
         plan: The pairs.
         jobs: Threads; results do not depend on it.
-        progress: Told after each segment of a tensor: bytes so far, bytes in all, name.
+        progress: Told at the start and after each segment of a tensor: bytes so far, bytes in all, name.
     """
     pairs = [pair for pair in plan.pairs if reason_not_compared(pair) is None]
     imatrix = plan.conversion.importance_matrix
@@ -66,6 +65,8 @@ def compare_weights(plan: LayoutPlan, *, jobs: int = 1, progress: Progress | Non
                 progress(round(done), total, pair.name)
         return partial
 
+    if progress:
+        progress(0, total, "")
     with ThreadPoolExecutor(jobs) as pool:
         waiting = [
             (pair, [pool.submit(one, pair, segment) for segment in segments(pair.source, Stored(pair.target))])
@@ -129,8 +130,8 @@ def measure_segment(pair: TensorPair, segment: Span, *, importance_matrix: bool)
         if certifier is not None:
             values = np.asarray(decode_chunk(a), np.float32).reshape(b.rows, b.columns)
             certifier.update(values, b)
-    for leaf in (*stored_below(source), target):
-        release_pages(leaf.tensor)
+    source.release()
+    target.release()
     return Partial(accumulator, certifier)
 
 

@@ -16,7 +16,7 @@ from aprtui.formats.apr.index import TensorIndex, read_index
 from aprtui.formats.bytes import FileBytes
 
 FOOTER_BYTES = 4
-_PIECE = 1 << 20
+_PIECE = 1 << 24
 
 
 def check_footer(path: Path) -> Finding | None:
@@ -34,6 +34,7 @@ def check_footer(path: Path) -> Finding | None:
     computed = 0
     for start in range(0, at, _PIECE):
         computed = zlib.crc32(file.take(start, min(_PIECE, at - start), "file"), computed)
+        file.release(start, _PIECE)
     stored = file.u32(at, "footer")
     if stored == computed:
         return None
