@@ -35,6 +35,8 @@ def command(model: str, output: Path | None) -> int:
     """Write a playbook for MODEL: a file or directory, or a repository (org/name) on this machine.
 
     A file that is already there is never overwritten.
+
+    Exit codes: 0 written, 2 the file exists, 3 the model is not here or cannot be read, or the file not be written.
     """
     path, repository = find(model)
     opened = open_model(path)

@@ -25,7 +25,10 @@ _VALUE_WIDTH = 100
 @click.argument("path", type=click.Path(path_type=Path))
 @options.output_format
 def command(path: Path, output_format: str) -> int:
-    """Show what a model file or directory is, what it holds and what it lacks."""
+    """Show what a model file or directory is, what it holds and what it lacks.
+
+    Exit codes: 0 shown, whatever was found in it, 3 it cannot be read.
+    """
     model = open_model(path)
     if output_format == "json":
         show(json.dumps(model_to_json(model), indent=2, default=str))

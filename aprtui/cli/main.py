@@ -16,31 +16,36 @@ from aprtui.core.outcomes import ExitCode
 from aprtui.core.safe_text import safe_text
 
 _COMMANDS = {
-    "convert": "aprtui.cli.convert",
-    "demo": "aprtui.cli.demo",
-    "diff": "aprtui.cli.diff",
-    "init": "aprtui.cli.init",
-    "inspect": "aprtui.cli.inspect",
-    "models": "aprtui.cli.models",
-    "playbooks": "aprtui.cli.playbooks",
-    "run": "aprtui.cli.run",
-    "selftest": "aprtui.cli.selftest",
+    "convert": "Convert a model to SafeTensors, GGUF or APR.",
+    "demo": "Qualify good and broken conversions of the shipped model.",
+    "diff": "Compare two models and say whether they are equivalent.",
+    "init": "Write a playbook for a model.",
+    "inspect": "Show what a model is, what it holds and what it lacks.",
+    "models": "List the models on this machine.",
+    "playbooks": "List playbooks and what is wrong with them.",
+    "run": "Run the conversion pairs of a playbook and write evidence.",
+    "selftest": "Show that every fault of the catalogue is found.",
 }
+"""Each command is `command` in the module of its name; the summaries stand here so that `--help` imports none."""
 
 
 class LazyGroup(click.Group):
-    """Imports a command's module only when that command is used, so that `--help` starts at once."""
+    """Imports a command's module only when that command is used."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Names of all commands."""
         return sorted(_COMMANDS)
 
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The list of commands with their summaries."""
+        with formatter.section("Commands"):
+            formatter.write_dl(sorted(_COMMANDS.items()))
+
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """The command of this name."""
-        module = _COMMANDS.get(cmd_name)
-        if module is None:
+        if cmd_name not in _COMMANDS:
             return None
-        command = importlib.import_module(module).command
+        command = importlib.import_module(f"aprtui.cli.{cmd_name}").command
         assert isinstance(command, click.Command)
         return command
 
