@@ -21,8 +21,6 @@ from aprtui.core.errors import AprtuiError, FormatError
 from aprtui.formats.container import StoredTensor
 
 _U8, _U16, _U32, _U64 = Struct("<B"), Struct("<H"), Struct("<I"), Struct("<Q")
-_I8, _I16, _I32, _I64 = Struct("<b"), Struct("<h"), Struct("<i"), Struct("<q")
-_F32, _F64 = Struct("<f"), Struct("<d")
 
 # Each map holds a file descriptor, of which a process may have as few as 256.
 _OPEN_MAPS = 128
@@ -92,38 +90,9 @@ class FileBytes:
         """Unsigned 64 bits at an offset."""
         return self._integer(_U64, at, what)
 
-    def i8(self, at: int, what: str) -> int:
-        """Signed 8 bits at an offset."""
-        return self._integer(_I8, at, what)
-
-    def i16(self, at: int, what: str) -> int:
-        """Signed 16 bits at an offset."""
-        return self._integer(_I16, at, what)
-
-    def i32(self, at: int, what: str) -> int:
-        """Signed 32 bits at an offset."""
-        return self._integer(_I32, at, what)
-
-    def i64(self, at: int, what: str) -> int:
-        """Signed 64 bits at an offset."""
-        return self._integer(_I64, at, what)
-
-    def f32(self, at: int, what: str) -> float:
-        """IEEE single at an offset."""
-        return self._float(_F32, at, what)
-
-    def f64(self, at: int, what: str) -> float:
-        """IEEE double at an offset."""
-        return self._float(_F64, at, what)
-
     def _integer(self, form: Struct, at: int, what: str) -> int:
         self.check(at, form.size, what)
         number: int = form.unpack_from(self._view, at)[0]
-        return number
-
-    def _float(self, form: Struct, at: int, what: str) -> float:
-        self.check(at, form.size, what)
-        number: float = form.unpack_from(self._view, at)[0]
         return number
 
 

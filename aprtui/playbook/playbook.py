@@ -41,11 +41,6 @@ class Complaint:
     kind: ComplaintKind = ComplaintKind.UNREAD
     file: Path | None = None
 
-    @property
-    def is_unread(self) -> bool:
-        """Whether the key was only passed over."""
-        return not self.message
-
 
 @dataclass(frozen=True, slots=True)
 class Playbook:

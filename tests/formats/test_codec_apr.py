@@ -15,12 +15,17 @@ from aprtui.formats.codecs.apr import (
     decode_apr_q4,
     decode_apr_q8,
     encode_apr_q4,
-    encode_apr_q8,
 )
 from aprtui.formats.views import Stored
 
 MODELS = ["qwen2-tiny", "llama-tiny256"]
 VERSIONS = ["0.72.3", "0.2.11"]
+
+
+def encode_apr_q8(values: np.ndarray) -> tuple[np.float32, np.ndarray]:
+    """Scale and codes of a whole tensor."""
+    scale = apr_q8_scale(np.abs(values).max(initial=0))
+    return scale, apr_q8_codes(values, scale)
 
 
 def pairs(version: str, model: str, outtype: str):

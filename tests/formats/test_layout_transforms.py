@@ -13,15 +13,9 @@ from step_oracle import apply_step, apply_steps
 from aprtui.formats.layout.geometry import Geometry
 from aprtui.formats.layout.rules import RULES
 from aprtui.formats.layout.steps import (
-    AddConstant,
     PermuteRotaryRows,
     RegroupQkv,
-    SliceRows,
     Stack,
-    Step,
-    Transpose,
-    Values,
-    inverted,
 )
 from aprtui.formats.layout.transforms import LayoutRules, Product, hf_to_gguf
 from aprtui.formats.names import canonical_names, gguf_name, known_architectures
@@ -198,13 +192,6 @@ def test_row_orders_and_their_inverses(step: PermuteRotaryRows | RegroupQkv, sha
 def test_rows_that_do_not_divide_into_heads_are_refused(step: PermuteRotaryRows | RegroupQkv) -> None:
     with pytest.raises(ValueError, match="120 rows do not divide"):
         step.order(120)
-
-
-def test_inverse_of_steps() -> None:
-    forth: tuple[Step, ...] = (Transpose(), PermuteRotaryRows(4), AddConstant(1.0))
-    assert inverted(forth) == (AddConstant(-1.0), PermuteRotaryRows(4, undo=True), Transpose())
-    for lossy in (Stack(), SliceRows(0, 4), Values((1.0,))):
-        assert inverted((Transpose(), lossy)) is None
 
 
 def rules(architecture: str, **other: object) -> LayoutRules:

@@ -40,12 +40,12 @@ def test_numbers_as_text_are_read_and_keys_that_nothing_reads_are_named_with_the
     playbook = load(tmp_path, GOOD)
     assert playbook.seed == 7
     assert playbook.model.formats == (FormatLetter.SAFETENSORS, FormatLetter.GGUF)
-    unread = {complaint.key: complaint.line for complaint in playbook.complaints if complaint.is_unread}
+    unread = {complaint.key: complaint.line for complaint in playbook.complaints if not complaint.message}
     assert unread == {"test_matrix.unknown": 8, "extra": 10}
 
 
 def test_a_stop_policy_is_overruled_with_a_notice(tmp_path):
-    (notice,) = [complaint for complaint in load(tmp_path, GOOD).complaints if not complaint.is_unread]
+    (notice,) = [complaint for complaint in load(tmp_path, GOOD).complaints if complaint.message]
     assert (notice.line, notice.key) == (9, "failure_policy")
 
 

@@ -69,12 +69,6 @@ def apr_q8_codes(values: NDArray[np.float32], scale: np.float32) -> NDArray[np.i
     return _rounded(values, np.asarray(scale, np.float32), -127, 127).astype(np.int8)
 
 
-def encode_apr_q8(values: NDArray[np.float32]) -> tuple[np.float32, NDArray[np.int8]]:
-    """Scale and codes of a whole tensor of finite values; codes are int8, shape kept."""
-    scale = apr_q8_scale(np.abs(values).max(initial=0))
-    return scale, apr_q8_codes(values, scale)
-
-
 def decode_apr_q8(codes: NDArray[np.int8], scale: np.float32) -> NDArray[np.float32]:
     """Values scale * code, float32, shape kept."""
     return codes.astype(np.float32) * np.float32(scale)

@@ -181,14 +181,3 @@ class Values:
 
 
 Step = PermuteRotaryRows | RegroupQkv | AddConstant | Transpose | Stack | TakeMatrix | SliceRows | Values
-
-
-def inverted(steps: tuple[Step, ...]) -> tuple[Step, ...] | None:
-    """The steps that lead back, or None where one of them has no inverse of its own."""
-    back: list[Step] = []
-    for step in reversed(steps):
-        inverse = step.inverse
-        if inverse is None:
-            return None
-        back.append(inverse)
-    return tuple(back)

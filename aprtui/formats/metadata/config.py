@@ -30,8 +30,6 @@ class ModelConfig:
         origin: Raw name by canonical key, for stated keys.
         problems: Values that are not what their key needs; they count as absent.
         row_orders: Whose row order the tensors follow, told by format and names; both where a file mixes them.
-        tensor_facts: Canonical keys that tensors speak for: "lm_head" where a head with data of its own is stored,
-            "rope_freqs" and "rope_factors" where GGUF keeps rope scaling as tensors.
     """
 
     format: Format
@@ -42,7 +40,6 @@ class ModelConfig:
     origin: Mapping[str, str] = field(default_factory=dict)
     problems: tuple[Finding, ...] = ()
     row_orders: frozenset[RowOrder] = frozenset()
-    tensor_facts: frozenset[str] = frozenset()
 
     @property
     def is_missing(self) -> bool:

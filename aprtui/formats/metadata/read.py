@@ -35,7 +35,6 @@ def read_config(container: Container) -> ModelConfig:
         origin=draft.origin,
         problems=tuple(draft.problems),
         row_orders=frozenset(row_order(container, name) for name in _names_in_layers(container)),
-        tensor_facts=facts,
     )
 
 
@@ -45,6 +44,7 @@ def _names_in_layers(container: Container) -> list[str]:
 
 
 def _tensor_facts(container: Container) -> frozenset[str]:
+    """What tensors say about the configuration: a head of its own, rope scaling kept as tensors."""
     facts = set()
     for tensor in container.tensors:
         if tensor.name in _HEADS and not tensor.is_placeholder:
