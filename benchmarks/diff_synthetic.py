@@ -1,20 +1,21 @@
 """Peak memory and rate of `aprtui diff` on a synthetic 0.5B pair, beside what a user would write and plain reading.
 
-    python benchmarks/diff_synthetic.py [folder]
+    python benchmarks/diff_synthetic.py --folder output/synthetic
 
 Makes a model with the geometry of Qwen2.5-Coder-0.5B (494 M parameters) and GGUFs of it with the built-in converter
-(about 5 GB in the folder, output/synthetic by default; kept for the next run), then runs each command as a process of
+(about 5 GB in the folder, kept for the next run), then runs each command as a process of
 its own and prints Markdown. A GB is 10^9 bytes of stored tensors, both sides. Peak memory is the process's own
 (`ru_maxrss`), mapped file pages included.
 
-Figures are medians of three runs after one that fills caches, of one run for numpy. "plain read" reads both files in 8 MiB pieces; "numpy" is the script that an engineer would write instead: the gguf
-package and safetensors, whole tensors in float32, seven metrics, no layout rule and no certificate.
+Figures are medians of three runs after one that fills caches, of one run for numpy. "plain read" reads both files in
+8 MiB pieces; "numpy" is the script that an engineer would write instead: the gguf package and whole tensors in float32,
+seven metrics, no layout rule and no certificate.
 """
 
 from __future__ import annotations
 
+import argparse
 import os
-import resource
 import subprocess
 import sys
 import time
@@ -32,8 +33,8 @@ import gguf, numpy as np
 from pathlib import Path
 from aprtui.formats.model import open_model
 source = open_model(Path(sys.argv[1]))
+names = gguf.get_tensor_name_map(gguf.MODEL_ARCH.QWEN2, 24)
 for tensor in gguf.GGUFReader(sys.argv[2]).tensors:
-    names = gguf.get_tensor_name_map(gguf.MODEL_ARCH.QWEN2, 24)
     stored = next(t for n, t in source.tensors.items() if names.get_name(n, ('.weight', '.bias')) == tensor.name)
     raw = np.fromfile(stored.file, np.uint16, stored.nbytes // 2, offset=stored.offset)
     a = (raw.astype(np.uint32) << 16).view(np.float32)
@@ -67,18 +68,13 @@ def measure(command: list[str], repeats: int = REPEATS) -> Measured:
     for repeat in range(repeats + 1):
         started = time.perf_counter()
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        _, status, usage = _wait(process)
+        _, status, usage = os.wait4(process.pid, 0)
         if status:
             raise SystemExit(f"{' '.join(command)[:200]} ended with {status}")
         if repeat:
             seconds.append(time.perf_counter() - started)
             peak = max(peak, usage.ru_maxrss / 1024)
     return Measured(median(seconds), peak)
-
-
-def _wait(process: subprocess.Popen[bytes]) -> tuple[int, int, resource.struct_rusage]:
-
-    return os.wait4(process.pid, 0)
 
 
 def prepare(folder: Path) -> tuple[Path, dict[str, Path]]:
@@ -98,7 +94,9 @@ def prepare(folder: Path) -> tuple[Path, dict[str, Path]]:
 
 def main() -> None:
     """Print the table."""
-    folder = Path(sys.argv[1]) if len(sys.argv) > 1 else Path("output/synthetic")
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--folder", type=Path, default=Path("output/synthetic"), help="where the models are kept")
+    folder: Path = parser.parse_args().folder
     folder.mkdir(parents=True, exist_ok=True)
     model, products = prepare(folder)
     source = model / "model.safetensors"
