@@ -1,4 +1,4 @@
-"""Writes the JSON schema of playbooks from the table of keys: for readers in docs, for editors beside the playbooks."""
+"""Writes the JSON schema of playbooks from the table of keys, for editors."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from aprtui.playbook.complaints import section_in
 from aprtui.playbook.keys import PlaybookKeys, Section, Use
 
 ROOT = Path(__file__).parents[1]
-FILES = (ROOT / "docs" / "playbook.schema.json", ROOT / "playbooks" / "playbook.schema.json")
+FILE = ROOT / "playbooks" / "playbook.schema.json"
 
 _OF_APR_QA = {"description": "A key of apr-qa that has no meaning for aprtui."}
 
@@ -58,5 +58,4 @@ def text() -> str:
 
 
 if __name__ == "__main__":
-    for file in FILES:
-        file.write_text(text(), encoding="utf-8")
+    FILE.write_text(text(), encoding="utf-8")
