@@ -52,7 +52,7 @@ def compare_models(source: Model, target: Model, scope: Scope, progress: Progres
         source: A, the reference.
         target: B, the product.
         scope: What to cover.
-        progress: Told about every finished tensor.
+        progress: Told while weights are read: bytes so far, bytes in all, name of a tensor.
     """
     started = monotonic()
     reference = scope.reference or source
