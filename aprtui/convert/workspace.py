@@ -11,6 +11,7 @@ from typing import Any
 
 from aprtui.convert.converter import ConverterIdentity
 from aprtui.convert.process import CommandResult, Place, end_marked_processes
+from aprtui.core.safe_text import safe_text
 
 _RECORD = "record.json"
 _SHOWN = 3
@@ -64,7 +65,7 @@ class Workspace:
         """Names of the files that were left in the working directory, a few of them."""
         run = self.place.run
         names = sorted(str(path.relative_to(run)) for path in run.rglob("*") if path.is_file())
-        return ", ".join(names[:_SHOWN]) + (", …" if len(names) > _SHOWN else "")
+        return safe_text(", ".join(names[:_SHOWN]) + (", …" if len(names) > _SHOWN else ""))
 
     def close(self, identity: ConverterIdentity, results: Sequence[CommandResult]) -> None:
         """Write the record and remove everything but the output."""

@@ -4,12 +4,15 @@ import json
 
 import pytest
 from fixture_files import FIXTURES
+from hub_cache import fresh_home
+from stand_in_apr import install_apr
 
 from aprtui.cli import main
 from aprtui.formats.container import Format
 from aprtui.formats.model import open_model
 
 HF = FIXTURES / "qwen2-tiny/hf"
+LLAMA = FIXTURES / "llama-tiny256/hf"
 
 
 def run(capsys, *arguments: object) -> tuple[int, str, str]:
@@ -85,3 +88,42 @@ def test_a_type_that_the_format_lacks(capsys, tmp_path):
     code, _, err = run(capsys, "convert", HF, tmp_path / "hf", "--outtype", "q8_0")
     assert code == 3 and "SafeTensors cannot store Q8_0" in err
     assert not (tmp_path / "hf").exists()
+
+
+@pytest.fixture
+def apr(monkeypatch, tmp_path):
+    fresh_home(monkeypatch, tmp_path)
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+    return lambda version: install_apr(tmp_path / "bin", version)
+
+
+@pytest.mark.parametrize(("name", "recorded"), [("m.apr", "s-import.apr"), ("m.gguf", "sg.gguf")])
+def test_another_converter_writes_the_destination_and_nothing_beside_it(apr, capsys, tmp_path, name, recorded):
+    apr("0.72.3")
+    target = tmp_path / "new" / name
+    code, out, err = run(capsys, "convert", LLAMA, target, "--converter", "apr")
+    assert (code, err) == (0, "") and out.startswith(f"{target}: ")
+    assert target.read_bytes() == (FIXTURES / "apr/0.72.3/llama-tiny256" / recorded).read_bytes()
+    assert list(target.parent.iterdir()) == [target]
+
+
+def test_another_converter_writes_a_directory(apr, capsys, tmp_path):
+    apr("0.72.3")
+    source = FIXTURES / "apr/0.72.3/llama-tiny256/s-import.apr"
+    assert run(capsys, "convert", source, tmp_path / "new/hf", "--converter", "apr")[0] == 0
+    assert sorted(path.name for path in (tmp_path / "new/hf").iterdir()) == ["config.json", "model.safetensors"]
+
+
+def test_another_converter_that_refuses_leaves_nothing(apr, capsys, tmp_path):
+    apr("0.2.11")
+    source = FIXTURES / "llama-tiny256/gguf/bf16.gguf"
+    code, _, err = run(capsys, "convert", source, tmp_path / "new/m.apr", "--converter", "apr")
+    assert code == 3 and "apr ended with exit code 5: error: Validation failed" in err
+    assert len(err.splitlines()) == 1 and list((tmp_path / "new").iterdir()) == []
+
+
+def test_a_converter_that_is_missing_or_unknown(apr, capsys, tmp_path):
+    code, _, err = run(capsys, "convert", LLAMA, tmp_path / "new/m.apr", "--converter", "apr")
+    assert code == 3 and "apr is not on PATH" in err
+    code, _, err = run(capsys, "convert", LLAMA, tmp_path / "new/m.apr", "--converter", "nobody")
+    assert code == 2 and "there is no converter 'nobody'; name one of apr, builtin, llama.cpp" in err

@@ -39,16 +39,15 @@ class UserCommandProfile:
     ) -> None:
         self.name = name
         self._arguments = tuple(arguments)
+        named = [Path(argument) for argument in self._arguments[1:]]
+        self._files = [Path(arguments[0]), *(path for path in named if path.is_absolute() and path.is_file())]
         self._pairs = pairs
         self.parallel_safe = parallel_safe
         self.time_limit = time_limit
 
     def identity(self) -> ConverterIdentity:
-        """The program and every file that an argument names by itself, such as a script."""
-        program = Path(self._arguments[0])
-        named = [Path(argument) for argument in self._arguments[1:]]
-        digest = files_digest([program, *(path for path in named if path.is_absolute() and path.is_file())])
-        return ConverterIdentity(self.name, program, "unknown", digest)
+        """The program and every file that an argument names by itself with its whole path, such as a script."""
+        return ConverterIdentity(self.name, self._files[0], "unknown", files_digest(self._files))
 
     def not_offered(self, source: Format, target: Format, asked_for: OutputTypes) -> str | None:
         """See `Profile.not_offered`."""
