@@ -145,8 +145,10 @@ def weights_sentence(weights: WeightsClass, tensors: tuple[TensorResult, ...]) -
         return f"weights identical, every value of all {count} tensors equal"
     if weights is WeightsClass.EQUAL_AFTER_LAYOUT:
         moved = sum(1 for tensor in tensors if tensor.layout)
-        how = f"{moved} of {count} tensors stored in another layout" if moved else f"all {count} tensors in other types"
-        return f"weights equal after layout, {how}"
+        retyped = sum(1 for tensor in tensors if tensor.source_dtype != tensor.target_dtype)
+        how = [f"{moved} of {count} tensors stored in another layout"] if moved else []
+        how += [f"{retyped} of {count} tensors in another type"] if retyped else []
+        return f"weights equal after layout, {', '.join(how)}"
     lossy = sum(1 for tensor in tensors if tensor.record.differing)
     if weights is WeightsClass.ROUNDING_ONLY:
         return f"weights differ by rounding only, in {lossy} of {count} tensors"
