@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from fixture_files import FIXTURES
 from gguf import GGUFReader, GGUFValueType, GGUFWriter
 
@@ -119,7 +120,6 @@ def test_powers_of_another_library_are_no_fault(tmp_path, steps, passes):
 
 
 def test_llama3_factors_stay_near_those_of_torch():
-    torch = pytest.importorskip("torch")
     for theta, dim in ((1e4, 80), (1e4, 96), (5e5, 128), (1e6, 256)):
         frequencies = 1.0 / (theta ** (torch.arange(0, dim, 2, dtype=torch.float32) / dim))
         waves = 2 * torch.pi / frequencies

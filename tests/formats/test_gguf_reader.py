@@ -19,7 +19,6 @@ GOOD = sorted(path.relative_to(FIXTURES).as_posix() for path in FIXTURES.glob("*
 BY_APR = sorted(path.relative_to(FIXTURES).as_posix() for path in FIXTURES.glob("apr/**/*.gguf"))
 PLACEHOLDER = [name for name in BY_APR if name.endswith(("sg.gguf", "ag.gguf")) and "llama" not in name]
 PADDED = [name for name in BY_APR if name.endswith("q4k-export.gguf")]
-VOCABULARIES = FIXTURES / "ggml-vocab"
 
 
 def _plain(value):
@@ -147,20 +146,6 @@ def test_a_large_vocabulary_costs_nothing_until_asked(tmp_path):
     assert tokens[0] == "token0"
     assert tokens[-1] == f"token{count - 1}"
     assert list(tokens) == [f"token{number}" for number in range(count)]
-
-
-@pytest.mark.parametrize("name", ["qwen2", "llama-spm", "llama-bpe", "gpt-2", "phi-3", "bert-bge"])
-def test_vocabularies_of_real_models(name):
-    path = VOCABULARIES / f"ggml-vocab-{name}.gguf"
-    if not path.exists():
-        pytest.skip("vocabularies of real models are too large to be kept with the tests")
-    container = read_gguf(path)
-    assert container.tensors == ()
-    assert container.findings == ()
-    fields = gguf.GGUFReader(path).fields
-    for entry in ("tokenizer.ggml.tokens", "tokenizer.ggml.merges", "tokenizer.ggml.token_type"):
-        if entry in fields:
-            assert _plain(container.metadata[entry]) == fields[entry].contents()
 
 
 def test_text_that_is_not_utf8_is_kept(tmp_path):

@@ -1,6 +1,7 @@
 """Defaults of transformers' configuration classes, from transformers itself."""
 
 import pytest
+import transformers
 from model_files import hugging_face
 
 from aprtui.formats.metadata import read_config
@@ -10,8 +11,6 @@ from aprtui.formats.metadata.architectures import (
     is_gguf_architecture,
     model_type_of_gguf,
 )
-
-transformers = pytest.importorskip("transformers")
 
 ARCHITECTURES = [
     *("cohere", "falcon", "gemma", "gemma2", "gemma3_text", "gpt2", "gpt_bigcode", "gpt_neox", "granite", "llama"),

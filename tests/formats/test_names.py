@@ -2,11 +2,11 @@
 
 import json
 import struct
-import sys
 from pathlib import Path
 
 import pytest
 from fixture_files import FIXTURES
+from generate_name_templates import generate
 from gguf import GGUFReader
 from hypothesis import given
 from hypothesis import strategies as st
@@ -87,12 +87,6 @@ def test_checkpoint_names_are_canonical_already(model_type: str) -> None:
 
 
 def test_templates_are_what_transformers_saves() -> None:
-    pytest.importorskip("transformers")
-    sys.path.insert(0, str(Path(__file__).parents[2] / "scripts"))
-    try:
-        from generate_name_templates import generate
-    finally:
-        sys.path.pop(0)
     assert generate() == {name: [list(variant) for variant in variants(name)] for name in known_architectures()}
 
 

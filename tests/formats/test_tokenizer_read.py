@@ -4,9 +4,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tokenizers
 from fixture_files import FIXTURES
 from gguf.vocab import SpecialVocab
 from model_files import container, hugging_face, with_metadata
+from transformers.utils.sentencepiece_model_pb2_new import ModelProto
 
 from aprtui.core.errors import FormatError
 from aprtui.formats.tokenizer import TokenizerModel, TokenType, read_tokenizer
@@ -139,8 +141,7 @@ def test_no_tokenizer_and_a_stub(tmp_path):
 
 
 def sentencepiece_model(pieces):
-    proto = pytest.importorskip("transformers.utils.sentencepiece_model_pb2_new")
-    model = proto.ModelProto()
+    model = ModelProto()
     for text, score, kind in pieces:
         model.pieces.add(piece=text, score=score, type=kind)
     model.trainer_spec.model_type = 2
@@ -249,7 +250,6 @@ def test_a_tokenizer_json_in_latin_1_is_a_problem(tmp_path):
 
 
 def test_the_fixture_is_what_the_tokenizers_package_reads():
-    tokenizers = pytest.importorskip("tokenizers")
     path = Path(FIXTURES / "qwen2-tiny/hf/tokenizer.json")
     oracle = tokenizers.Tokenizer.from_str(path.read_text(encoding="utf-8")).get_vocab(with_added_tokens=True)
     found = read_tokenizer(container(FIXTURES / "qwen2-tiny/hf"))
