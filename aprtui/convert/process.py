@@ -8,8 +8,9 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-from collections.abc import Sequence
-from contextlib import suppress
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic, sleep
@@ -20,6 +21,7 @@ from aprtui.core.errors import AprtuiError
 MARKER = "APRTUI_CONVERSION"
 """Environment variable that every process of a conversion inherits; names the conversion's own directory."""
 
+_ENDING = tuple(signal.Signals[name] for name in ("SIGTERM", "SIGHUP") if name in signal.Signals.__members__)
 _GRACE_SECONDS = 2.0
 _PROCESSES = Path("/proc")
 _SWEEPS = 20
@@ -75,8 +77,8 @@ def run_command(arguments: Sequence[str], place: Place, *, time_limit: float, lo
     """Run a command to its end, or end it.
 
     No shell is involved and standard input is closed. The command runs in a session of its own. When it has ended,
-    by itself, at its time limit or by an exception in this thread, whatever is left of its process group is killed,
-    and on Linux every process that inherited `MARKER` too.
+    by itself, at its time limit, by an exception in this thread or by SIGTERM of this process, whatever is left of its
+    process group is killed, and on Linux every process that inherited `MARKER` too.
 
     Args:
         arguments: Program and arguments.
@@ -85,20 +87,24 @@ def run_command(arguments: Sequence[str], place: Place, *, time_limit: float, lo
         log: Added to the names of the files that the output is kept in.
 
     Raises:
-        AprtuiError: The program cannot be started.
+        AprtuiError: The program cannot be started, or the system has no process groups.
     """
     begun = monotonic()
-    process = _start(arguments, place)
-    assert process.stdout is not None
-    assert process.stderr is not None
-    captures = (StreamCapture(process.stdout), StreamCapture(process.stderr))
     timed_out = False
     try:
-        process.wait(time_limit)
-    except subprocess.TimeoutExpired:
-        timed_out = True
+        with _termination_as_exception():
+            process = _start(arguments, place)
+            assert process.stdout is not None
+            assert process.stderr is not None
+            captures = (StreamCapture(process.stdout), StreamCapture(process.stderr))
+            try:
+                process.wait(time_limit)
+            except subprocess.TimeoutExpired:
+                timed_out = True
+            finally:
+                _end(process)
     finally:
-        _end(process, place.directory)
+        end_marked_processes(place.directory)
     seconds = monotonic() - begun
     stdout, stderr = (
         capture.finish(place.directory / f"{name}{log}.txt")
@@ -123,7 +129,30 @@ def end_marked_processes(directory: Path) -> None:
         sleep(0.01)
 
 
+@contextmanager
+def _termination_as_exception() -> Iterator[None]:
+    """Let SIGTERM and SIGHUP of this process end the command first, where nobody else handles them.
+
+    The command's own session gets neither of them, so without this it would run on alone.
+    """
+
+    def leave(number: int, _frame: object) -> None:
+        raise SystemExit(128 + number)
+
+    on_main_thread = threading.current_thread() is threading.main_thread()
+    unhandled = [number for number in _ENDING if on_main_thread and signal.getsignal(number) is signal.SIG_DFL]
+    for number in unhandled:
+        signal.signal(number, leave)
+    try:
+        yield
+    finally:
+        for number in unhandled:
+            signal.signal(number, signal.SIG_DFL)
+
+
 def _start(arguments: Sequence[str], place: Place) -> subprocess.Popen[bytes]:
+    if os.name != "posix":
+        raise AprtuiError("converters other than builtin need process groups, which this system does not have")
     temporary = str(place.temporary)
     own = {"TMPDIR": temporary, "TMP": temporary, "TEMP": temporary, MARKER: str(place.directory)}
     try:
@@ -142,7 +171,7 @@ def _start(arguments: Sequence[str], place: Place) -> subprocess.Popen[bytes]:
         raise AprtuiError(f"this program cannot be started: {reason}", file=arguments[0]) from None
 
 
-def _end(process: subprocess.Popen[bytes], directory: Path) -> None:
+def _end(process: subprocess.Popen[bytes]) -> None:
     try:
         if process.poll() is None:
             _signal_group(process, signal.SIGTERM)
@@ -150,7 +179,6 @@ def _end(process: subprocess.Popen[bytes], directory: Path) -> None:
                 process.wait(_GRACE_SECONDS)
     finally:
         _signal_group(process, signal.SIGKILL)
-        end_marked_processes(directory)
         process.wait()
 
 

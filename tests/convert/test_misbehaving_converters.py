@@ -254,8 +254,8 @@ def test_an_interruption_ends_it(source, tmp_path):
     assert left_over(tmp_path) == []
 
 
-@NEEDS_PROC
-def test_what_a_killed_caller_left_can_be_ended(source, tmp_path):
+def caller_of_a_hanging_converter(source, tmp_path):
+    """A process that waits for a converter, which has started."""
     script = tmp_path / "converter.py"
     script.write_text('import time\nopen("started", "w").close()\ntime.sleep(60)\n')
     destination = tmp_path / "product"
@@ -278,10 +278,27 @@ def test_what_a_killed_caller_left_can_be_ended(source, tmp_path):
     deadline = time.monotonic() + 20
     while not started.exists() and time.monotonic() < deadline:
         time.sleep(0.02)
+    assert started.exists()
+    return caller
+
+
+@NEEDS_PROC
+def test_what_a_killed_caller_left_can_be_ended(source, tmp_path):
+    caller = caller_of_a_hanging_converter(source, tmp_path)
     caller.kill()
     caller.wait()
     assert len(left_over(tmp_path)) == 1
-    end_conversion(destination)
+    end_conversion(tmp_path / "product")
+    assert left_over(tmp_path) == []
+
+
+@NEEDS_PROC
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+def test_a_caller_that_is_asked_to_end_takes_the_converter_along(source, tmp_path, number):
+    caller = caller_of_a_hanging_converter(source, tmp_path)
+    caller.send_signal(number)
+    code = caller.wait(10)
+    assert code == (-number if number == signal.SIGINT else 128 + number)
     assert left_over(tmp_path) == []
 
 
