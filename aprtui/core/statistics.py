@@ -71,7 +71,7 @@ class StatisticsRecord:
         sum_squared_error: Sum of e².
         sum_squared_a: Sum of a².
         sum_a_error: Sum of a·e.
-        max_ulp: Largest |e| in ULP of b's type.
+        max_ulp: Largest |e| in ULP of b's type; `inf` where one side is infinite or NaN and the other is not.
         nan_a, nan_b, inf_a, inf_b: Non-finite elements of each side.
         overflowed: Finite a, infinite b.
         flushed: a does not round to zero in b's type, b is zero.

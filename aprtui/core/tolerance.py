@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from math import isfinite
 
 from aprtui.core.dtypes import DType, Family
 from aprtui.core.outcomes import Outcome
@@ -109,7 +110,7 @@ def holds_exactly(source: DType, target: DType) -> bool:
 
 
 def tolerance_for(source: DType, target: DType) -> Tolerance:
-    """The rule for a tensor converted from one stored type to another (DESIGN: what follows from the conversion)."""
+    """The rule for a tensor converted from one stored type to another (docs/comparison.md, "Tolerances")."""
     conversion = f"{source} to {target}"
     if holds_exactly(source, target):
         return Tolerance(Rule.BIT_EXACT, target, 0.0, f"{conversion} loses nothing")
@@ -165,17 +166,13 @@ def _judge_exact(record: StatisticsRecord) -> Judgement:
 
 
 def _judge_rounding(record: StatisticsRecord, tolerance: Tolerance) -> Judgement:
-    mismatched = record.nan_a != record.nan_b or record.overflowed > 0
-    passed = record.max_ulp <= tolerance.limit and not mismatched
+    passed = record.max_ulp <= tolerance.limit
     sentence = f"largest difference {record.max_ulp:.4g} ULP of {tolerance.dtype}, {tolerance.limit:g} allowed"
     named = {"overflowed": record.overflowed, "flushed to zero": record.flushed, "truncated": record.truncated}
     if not passed:
         extra = ", ".join(f"{count} {what}" for what, count in named.items() if count)
         sentence += f" ({extra})" if extra else ""
-    margin = record.max_ulp - tolerance.limit
-    if mismatched:
-        margin = max(margin, float(record.overflowed + abs(record.nan_a - record.nan_b)))
-    return Judgement(_verdict(passed), margin, "ULP", record.max_ulp, sentence)
+    return Judgement(_verdict(passed), record.max_ulp - tolerance.limit, "ULP", record.max_ulp, sentence)
 
 
 def _judge_certificate(record: StatisticsRecord) -> Judgement:
@@ -199,6 +196,6 @@ def _judge_certificate(record: StatisticsRecord) -> Judgement:
 
 def _judge_band(record: StatisticsRecord, tolerance: Tolerance) -> Judgement:
     nrmse = record.nmse**0.5
-    passed = nrmse <= tolerance.limit and record.nan_a == record.nan_b and not record.overflowed
+    passed = nrmse <= tolerance.limit and isfinite(record.max_ulp)
     sentence = f"bounded, not certified: NRMSE {nrmse:.3g}, {tolerance.limit:g} allowed"
     return Judgement(_verdict(passed), nrmse - tolerance.limit, "NRMSE", nrmse, sentence)

@@ -19,6 +19,7 @@ from aprtui.compare.kernels import AccumulatorKind, merge, new_accumulator
 from aprtui.compare.kernels.state import finish
 from aprtui.core.dtypes import DType
 from aprtui.core.errors import AprtuiError
+from aprtui.core.tolerance import judge, tolerance_for
 from aprtui.formats.chunk import Chunk
 
 SPECIAL = np.float32([0.0, -0.0, np.nan, np.inf, -np.inf, 1e-45, -1e-40, 6e-8, 2.9e-8, 65519.0, 65520.0, 3.4e38, 1.0])
@@ -178,6 +179,18 @@ def test_spans_merge_to_the_same_bits_in_any_order_of_work():
         serial.update(float_chunk(DType.F32, x[slice(*cut)]), float_chunk(DType.F32, y[slice(*cut)]), cut[0])
     assert serial.record() == merged
     assert_same(merged, measure(AccumulatorKind.REFERENCE, float_chunk(DType.F32, x), float_chunk(DType.F32, y)))
+
+
+@pytest.mark.parametrize("values", [(np.nan, 1.0), (1.0, np.nan), (np.inf, 1.0), (np.inf, np.nan), (np.inf, -np.inf)])
+def test_a_nan_or_infinity_that_moved_is_no_rounding(values):
+    # The same numbers of NaN and infinities on both sides: only their places tell.
+    source, target = float_chunk(DType.F32, values), float_chunk(DType.F16, values[::-1])
+    record = assert_kernels_agree(source, target)
+    assert record.max_ulp == np.inf
+    assert not judge(record, tolerance_for(DType.F32, DType.F16)).passed
+    assert judge(
+        assert_kernels_agree(source, float_chunk(DType.F16, values)), tolerance_for(DType.F32, DType.F16)
+    ).passed
 
 
 def test_long_sums_keep_float64_accuracy():

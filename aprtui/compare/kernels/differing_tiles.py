@@ -73,7 +73,9 @@ def _set_aside_non_finite(  # noqa: PLR0917 - numba has no keyword-only paramete
         counts[at.INF_B] += np.isinf(b)
         counts[at.OVERFLOWED] += np.isfinite(a) and np.isinf(b)
         if np.isnan(a) or np.isnan(b):
-            counts[at.DIFFERING] += np.isnan(a) != np.isnan(b)
+            if np.isnan(a) != np.isnan(b):
+                counts[at.DIFFERING] += 1
+                sums[at.MAX_ULP] = np.inf
         elif a != b:
             counts[at.DIFFERING] += 1
             if sums[at.MAX_ABS] < np.inf:

@@ -78,6 +78,8 @@ def _statistics(x: Float64s, y: Float64s, error: Float64s, first_element: int, f
     sums[at.SQUARED_A] = (x * x).sum()
     sums[at.A_ERROR] = (x * error).sum()
     _add_rounding(state, x, y, error, form)
+    if np.any(nan_x != nan_y):
+        sums[at.MAX_ULP] = np.inf
     return state
 
 
