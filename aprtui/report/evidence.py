@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+from aprtui.core.errors import AprtuiError
 from aprtui.core.outcomes import Outcome
 
 
@@ -121,9 +122,21 @@ def _as_text(value: object) -> str:
 
 
 def write_evidence(path: Path, entries: Iterable[EvidenceEntry]) -> None:
-    """Write evidence.json whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    text = json.dumps([entry.to_json() for entry in entries], indent=2)
-    with tempfile.NamedTemporaryFile("w", dir=path.parent, suffix=".part", delete=False, encoding="utf-8") as part:
-        part.write(text + "\n")
-    Path(part.name).replace(path)
+    """Write evidence.json whole or not at all.
+
+    Raises:
+        AprtuiError: It cannot be written, as on a full disk.
+    """
+    text = json.dumps([entry.to_json() for entry in entries], indent=2, allow_nan=False)
+    part: Path | None = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile("w", dir=path.parent, suffix=".part", delete=False, encoding="utf-8") as file:
+            part = Path(file.name)
+            file.write(text + "\n")
+        part.replace(path)
+    except OSError as error:
+        if part is not None:
+            part.unlink(missing_ok=True)
+        problem = f"the evidence cannot be written: {error.strerror}"
+        raise AprtuiError(problem, file=path, todo="name another directory with --output-dir") from None

@@ -24,6 +24,16 @@ def test_good_conversions_pass_and_broken_ones_are_found(capsys, tmp_path):
     assert [entry["outcome"] for entry in entries] == ["Corroborated"] * 6
 
 
+def test_evidence_that_cannot_be_written_is_one_line(capsys, tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(SystemExit) as stopped:
+        main(["demo", "--headless", "--output-dir", str(tmp_path / "file")])
+    assert stopped.value.code == 3
+    captured = capsys.readouterr()
+    assert captured.err.splitlines()[-1].endswith("Not a directory; name another directory with --output-dir")
+    assert "Traceback" not in captured.err
+
+
 def test_a_fault_that_is_not_found_fails_the_demo(capsys, tmp_path, monkeypatch):
     # Types are judged only where an output type was asked for: under the type that it has, Q4_K is found good.
     harmless = FAULTS["structure.silent_q4_k"]
