@@ -110,8 +110,7 @@ def _formula(
     blocks = len(source)
     out, flags = np.zeros((3, blocks)), np.zeros((5, blocks), np.bool_)
     number = _NUMBERS[kind.layout.dtype]
-    runs, bits = source.reshape(blocks, 2, RUN), source.view(np.int32)
-    formula_blocks(number, source, runs, bits, raw, HALF, facts_of(kind, False), _work(kind), out, flags)
+    formula_blocks(number, source, raw, HALF, facts_of(kind, False), _work(kind), out, flags)
     plain = ClauseMeasures(
         codes=~(out[0] <= 0),
         scales=~flags[1],
