@@ -145,6 +145,17 @@ def _sums(lanes: int, norm: int) -> Any:
     return typed
 
 
+def _larger(lanes: int) -> Any:
+    def typed(_context: object, x: Any, limit: Any) -> tuple[Any, Generate]:
+        def generate(context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any) -> Any:
+            sizes = _absolute(builder, _load(context, builder, signature.args[0], arguments[0], lanes), lanes)
+            return _count(builder, builder.fcmp_ordered(">", sizes, splat(builder, arguments[1], lanes)), lanes)
+
+        return types.int64(x, types.float32), generate
+
+    return typed
+
+
 Extremes = Callable[[Floats], tuple[float, float, bool]]
 Cells = Callable[[Floats, Floats, Floats], tuple[int, int]]
 Sums = Callable[[Floats, Floats, float, float], tuple[float, ...]]
@@ -176,3 +187,9 @@ absolute_16 = cast(Sums, intrinsic(_sums(16, 1)))
 
 weighted_32 = cast(Sums, intrinsic(_sums(32, 2)))
 """Sums of e², |x| e², |x| and x² over 32 elements."""
+
+larger_16 = cast(Callable[[Floats, float], int], intrinsic(_larger(16)))
+"""How many of 16 elements have a magnitude above a limit."""
+
+larger_32 = cast(Callable[[Floats, float], int], intrinsic(_larger(32)))
+"""The same of 32 elements."""
