@@ -18,7 +18,7 @@ _HALF = np.float32(0.5)
 
 @inlined
 def set_fit(fit: Floats, step: np.float32, offset: np.float32, largest_level: np.float32) -> None:
-    """Fill what `elements.outside_even` needs of a step and an offset: 1 / step, offset, allowance."""
+    """Fill what `vectors.cells_32` needs of a step and an offset: 1 / step, offset, allowance."""
     inverse = _F(1) / step
     fit[0], fit[1] = inverse, offset
     fit[2] = LEVEL_ALLOWANCE * largest_level + OFFSET_ALLOWANCE * abs(offset * inverse)
@@ -109,9 +109,8 @@ def formula_blocks(  # noqa: PLR0917
         if not symmetric:
             offset = -half[np.uint16(block[2]) | np.uint16(np.uint16(block[3]) << np.uint16(8))]
         low, high, finite = extremes_32(x)
-        finite = finite and abs(step) < np.inf and abs(offset) < np.inf
-        flags[0, i] = finite
-        if not finite:
+        flags[0, i] = finite and abs(step) < np.inf and abs(offset) < np.inf
+        if not flags[0, i]:
             continue
         formula = formula_step(np.float64(low), np.float64(high), np.float64(step), facts)
         ulp, cut = against_formula(np.float64(step), formula)

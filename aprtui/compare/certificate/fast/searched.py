@@ -47,10 +47,7 @@ def sub_block_errors(x: Floats, level: Floats, step: np.float32, offset: np.floa
     unit = abs(np.float64(step)) if live else 1.0
     elements = len(x)
     if norm == 0:
-        if elements == 32:
-            total = squares_32(x, level, inverse, offset)[0]
-        else:
-            total = squares_16(x, level, inverse, offset)[0]
+        total = squares_32(x, level, inverse, offset)[0] if elements == 32 else squares_16(x, level, inverse, offset)[0]
         rms = unit * math.sqrt(total / elements)
         return rms, rms
     if norm == 1:

@@ -3,27 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, cast
+from typing import cast
 
 import numpy as np
 from llvmlite import ir
 from numba import types
+from numba.core.base import BaseContext
+from numba.core.typing import Signature
 from numba.extending import intrinsic
 
 from aprtui.compare.certificate.fast import decode
 from aprtui.compare.certificate.fast.compiled import Bytes, Doubles, Floats, inlined
-from aprtui.compare.certificate.fast.vectors import constant, pointer, splat
+from aprtui.compare.certificate.fast.vectors import Typed, Typing, Values, constant, pointer, splat
 
 _I8, _I32, _F32 = ir.IntType(8), ir.IntType(32), ir.FloatType()
 _CODES = ir.VectorType(_I8, 32)
 _HALVES = list(range(32))
 _PAIRS = [j // 2 + 16 * (j % 2) for j in range(32)]
 
-Unpack = Callable[[ir.IRBuilder, Any], Any]
+Unpack = Callable[[ir.IRBuilder, ir.Value], ir.Value]
 """Makes the vector of 32 codes from the address of a block."""
 
 
-def _bytes_at(builder: ir.IRBuilder, data: Any, at: int, kind: Any) -> Any:
+def _bytes_at(builder: ir.IRBuilder, data: ir.Value, at: int, kind: ir.Type) -> ir.Value:
     place = builder.gep(data, [ir.Constant(_I32, at)])
     return builder.load(builder.bitcast(place, kind.as_pointer()), align=1)
 
@@ -31,7 +33,7 @@ def _bytes_at(builder: ir.IRBuilder, data: Any, at: int, kind: Any) -> Any:
 def _nibbles(at: int, order: list[int], fifth_at: int | None = None) -> Unpack:
     """Low and high nibbles of 16 bytes in an order; with one bit more from 4 other bytes."""
 
-    def unpack(builder: ir.IRBuilder, data: Any) -> Any:
+    def unpack(builder: ir.IRBuilder, data: ir.Value) -> ir.Value:
         packed = _bytes_at(builder, data, at, ir.VectorType(_I8, 16))
         low = builder.and_(packed, constant(_I8, 15, 16))
         high = builder.lshr(packed, constant(_I8, 4, 16))
@@ -47,15 +49,15 @@ def _nibbles(at: int, order: list[int], fifth_at: int | None = None) -> Unpack:
 def _whole_bytes(at: int) -> Unpack:
     """Signed bytes, counted from the lowest, as `decode.q8_0` gives them."""
 
-    def unpack(builder: ir.IRBuilder, data: Any) -> Any:
+    def unpack(builder: ir.IRBuilder, data: ir.Value) -> ir.Value:
         return builder.xor(_bytes_at(builder, data, at, _CODES), constant(_I8, -128, 32))
 
     return unpack
 
 
-def _levels(unpack: Unpack) -> Any:
-    def typed(_context: object, raw: Any, bias: Any, level: Any) -> tuple[Any, Any]:
-        def generate(context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any) -> Any:
+def _levels(unpack: Unpack) -> Typing:
+    def typed(_context: object, raw: types.Type, bias: types.Type, level: types.Type) -> Typed:
+        def generate(context: BaseContext, builder: ir.IRBuilder, signature: Signature, arguments: Values) -> ir.Value:
             codes = unpack(builder, pointer(context, builder, signature.args[0], arguments[0]))
             wide = builder.zext(codes, ir.VectorType(_I32, 32))
             values = builder.sitofp(wide, ir.VectorType(_F32, 32))
@@ -69,7 +71,7 @@ def _levels(unpack: Unpack) -> Any:
     return typed
 
 
-Levels = Callable[[Bytes, float, Floats], None]
+Levels = Callable[[Bytes, np.float32, Floats], None]
 
 _q8_0 = cast(Levels, intrinsic(_levels(_whole_bytes(2))))
 _q4_0 = cast(Levels, intrinsic(_levels(_nibbles(2, _HALVES))))

@@ -8,10 +8,13 @@ comparisons give masks, and masks are counted by their bits. LLVM lowers the vec
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, cast
+from typing import cast
 
+import numpy as np
 from llvmlite import ir
 from numba import types
+from numba.core.base import BaseContext
+from numba.core.typing import Signature
 from numba.extending import intrinsic
 
 from aprtui.compare.certificate.fast.compiled import Floats
@@ -19,41 +22,45 @@ from aprtui.compare.certificate.fast.compiled import Floats
 _F32, _F64, _I1, _I32 = ir.FloatType(), ir.DoubleType(), ir.IntType(1), ir.IntType(32)
 _MAGNITUDE, _INFINITY = 0x7FFFFFFF, 0x7F800000
 
-Generate = Callable[[Any, ir.IRBuilder, Any, Any], Any]
+Values = tuple[ir.Value, ...]
+Typed = tuple[Signature, Callable[[BaseContext, ir.IRBuilder, Signature, Values], ir.Value]]
+Typing = Callable[..., Typed]
 
 
-def pointer(context: Any, builder: ir.IRBuilder, array: Any, value: Any) -> Any:
+def pointer(context: BaseContext, builder: ir.IRBuilder, array: types.Array, value: ir.Value) -> ir.Value:
     """Address of an array's first element."""
     return context.make_array(array)(context, builder, value).data
 
 
-def _load(context: Any, builder: ir.IRBuilder, array: Any, value: Any, lanes: int) -> Any:
+def _load(context: BaseContext, builder: ir.IRBuilder, array: types.Array, value: ir.Value, lanes: int) -> ir.Value:
     """The first float32 elements of an array as a vector."""
     data = pointer(context, builder, array, value)
     return builder.load(builder.bitcast(data, ir.VectorType(_F32, lanes).as_pointer()), align=4)
 
 
-def splat(builder: ir.IRBuilder, value: Any, lanes: int) -> Any:
+def splat(builder: ir.IRBuilder, value: ir.Value, lanes: int) -> ir.Value:
     """A number in every lane."""
     vector = ir.VectorType(value.type, lanes)
     one = builder.insert_element(ir.Constant(vector, ir.Undefined), value, ir.Constant(_I32, 0))
     return builder.shuffle_vector(one, one, ir.Constant(ir.VectorType(_I32, lanes), [0] * lanes))
 
 
-def constant(scalar: Any, value: float, lanes: int) -> Any:
+def constant(scalar: ir.Type, value: float, lanes: int) -> ir.Value:
     """A constant in every lane."""
     return ir.Constant(ir.VectorType(scalar, lanes), [value] * lanes)
 
 
-def _mask(builder: ir.IRBuilder, flags: Any, lanes: int) -> Any:
+def _mask(builder: ir.IRBuilder, flags: ir.Value, lanes: int) -> ir.Value:
     return builder.bitcast(flags, ir.IntType(lanes))
 
 
-def _count(builder: ir.IRBuilder, flags: Any, lanes: int) -> Any:
+def _count(builder: ir.IRBuilder, flags: ir.Value, lanes: int) -> ir.Value:
     return builder.zext(builder.ctpop(_mask(builder, flags, lanes)), ir.IntType(64))
 
 
-def _folded(builder: ir.IRBuilder, vector: Any, lanes: int, join: Callable[[Any, Any], Any]) -> Any:
+def _folded(
+    builder: ir.IRBuilder, vector: ir.Value, lanes: int, join: Callable[[ir.Value, ir.Value], ir.Value]
+) -> ir.Value:
     """One number from all lanes: halves are joined until one lane is left."""
     while lanes > 1:
         lanes //= 2
@@ -64,27 +71,27 @@ def _folded(builder: ir.IRBuilder, vector: Any, lanes: int, join: Callable[[Any,
     return builder.extract_element(vector, ir.Constant(_I32, 0))
 
 
-def _magnitude(builder: ir.IRBuilder, vector: Any, lanes: int) -> Any:
+def _magnitude(builder: ir.IRBuilder, vector: ir.Value, lanes: int) -> ir.Value:
     bits = builder.bitcast(vector, ir.VectorType(_I32, lanes))
     return builder.and_(bits, constant(_I32, _MAGNITUDE, lanes))
 
 
-def _absolute(builder: ir.IRBuilder, vector: Any, lanes: int) -> Any:
+def _absolute(builder: ir.IRBuilder, vector: ir.Value, lanes: int) -> ir.Value:
     return builder.bitcast(_magnitude(builder, vector, lanes), ir.VectorType(_F32, lanes))
 
 
-def _extremes(lanes: int) -> Any:
-    def typed(_context: object, x: Any) -> tuple[Any, Generate]:
-        def generate(context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any) -> Any:
+def _extremes(lanes: int) -> Typing:
+    def typed(_context: object, x: types.Type) -> Typed:
+        def generate(context: BaseContext, builder: ir.IRBuilder, signature: Signature, arguments: Values) -> ir.Value:
             v = _load(context, builder, signature.args[0], arguments[0], lanes)
             bits = _magnitude(builder, v, lanes)
             finite = builder.icmp_unsigned("<", bits, constant(_I32, _INFINITY, lanes))
             every = builder.icmp_unsigned("==", _mask(builder, finite, lanes), ir.Constant(ir.IntType(lanes), -1))
 
-            def smaller(a: Any, b: Any) -> Any:
+            def smaller(a: ir.Value, b: ir.Value) -> ir.Value:
                 return builder.select(builder.fcmp_ordered("<", a, b), a, b)
 
-            def larger(a: Any, b: Any) -> Any:
+            def larger(a: ir.Value, b: ir.Value) -> ir.Value:
                 return builder.select(builder.fcmp_ordered(">", a, b), a, b)
 
             low, high = _folded(builder, v, lanes, smaller), _folded(builder, v, lanes, larger)
@@ -95,9 +102,9 @@ def _extremes(lanes: int) -> Any:
     return typed
 
 
-def _cells(lanes: int) -> Any:
-    def typed(_context: object, x: Any, level: Any, fit: Any) -> tuple[Any, Generate]:
-        def generate(context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any) -> Any:
+def _cells(lanes: int) -> Typing:
+    def typed(_context: object, x: types.Type, level: types.Type, fit: types.Type) -> Typed:
+        def generate(context: BaseContext, builder: ir.IRBuilder, signature: Signature, arguments: Values) -> ir.Value:
             v = _load(context, builder, signature.args[0], arguments[0], lanes)
             levels = _load(context, builder, signature.args[1], arguments[1], lanes)
             numbers = pointer(context, builder, signature.args[2], arguments[2])
@@ -118,11 +125,11 @@ def _cells(lanes: int) -> Any:
     return typed
 
 
-def _sums(lanes: int, norm: int) -> Any:
+def _sums(lanes: int, norm: int) -> Typing:
     """Sums in float64 of e², weight * e² (Q2_K: |x| |e|), |x|, and x² (Q2_K: |e|); of e² alone where norm is 0."""
 
-    def typed(_context: object, x: Any, level: Any, inverse: Any, offset: Any) -> tuple[Any, Generate]:
-        def generate(context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any) -> Any:
+    def typed(_context: object, x: types.Type, level: types.Type, inverse: types.Type, offset: types.Type) -> Typed:
+        def generate(context: BaseContext, builder: ir.IRBuilder, signature: Signature, arguments: Values) -> ir.Value:
             v = _load(context, builder, signature.args[0], arguments[0], lanes)
             levels = _load(context, builder, signature.args[1], arguments[1], lanes)
             wide = ir.VectorType(_F64, lanes)
@@ -145,9 +152,9 @@ def _sums(lanes: int, norm: int) -> Any:
     return typed
 
 
-def _larger(lanes: int) -> Any:
-    def typed(_context: object, x: Any, limit: Any) -> tuple[Any, Generate]:
-        def generate(context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any) -> Any:
+def _larger(lanes: int) -> Typing:
+    def typed(_context: object, x: types.Type, limit: types.Type) -> Typed:
+        def generate(context: BaseContext, builder: ir.IRBuilder, signature: Signature, arguments: Values) -> ir.Value:
             sizes = _absolute(builder, _load(context, builder, signature.args[0], arguments[0], lanes), lanes)
             return _count(builder, builder.fcmp_ordered(">", sizes, splat(builder, arguments[1], lanes)), lanes)
 
@@ -156,9 +163,9 @@ def _larger(lanes: int) -> Any:
     return typed
 
 
-Extremes = Callable[[Floats], tuple[float, float, bool]]
+Extremes = Callable[[Floats], tuple[np.float32, np.float32, bool]]
 Cells = Callable[[Floats, Floats, Floats], tuple[int, int]]
-Sums = Callable[[Floats, Floats, float, float], tuple[float, ...]]
+Sums = Callable[[Floats, Floats, np.float32, np.float32], tuple[float, ...]]
 
 extremes_16 = cast(Extremes, intrinsic(_extremes(16)))
 """Smallest and largest of float32 [16], and whether all are finite (if not, the extremes mean nothing)."""
@@ -188,8 +195,8 @@ absolute_16 = cast(Sums, intrinsic(_sums(16, 1)))
 weighted_32 = cast(Sums, intrinsic(_sums(32, 2)))
 """Sums of e², |x| e², |x| and x² over 32 elements."""
 
-larger_16 = cast(Callable[[Floats, float], int], intrinsic(_larger(16)))
+larger_16 = cast(Callable[[Floats, np.float32], int], intrinsic(_larger(16)))
 """How many of 16 elements have a magnitude above a limit."""
 
-larger_32 = cast(Callable[[Floats, float], int], intrinsic(_larger(32)))
+larger_32 = cast(Callable[[Floats, np.float32], int], intrinsic(_larger(32)))
 """The same of 32 elements."""
