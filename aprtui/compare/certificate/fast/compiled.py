@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 
 Bytes = NDArray[np.uint8]
 Flags = NDArray[np.bool_]
-Ints = NDArray[np.int32]
 Floats = NDArray[np.float32]
 Doubles = NDArray[np.float64]
 Work = tuple[Bytes, Floats, Floats, Floats, Floats]
@@ -40,16 +39,6 @@ def compiled(function: Function) -> Function:
 def inlined(function: Function) -> Function:
     """Compile as `compiled`, into every caller: a call with arrays costs more than these functions do."""
     return cast(Function, numba.njit(**OPTIONS, forceinline=True)(function))
-
-
-def compiled_sums(function: Function) -> Function:
-    """Compile sums in any order: of float64 terms, far more exact than any bound they are held against."""
-    return cast(Function, numba.njit(**OPTIONS, forceinline=True, fastmath={"reassoc", "nsz"})(function))
-
-
-def compiled_extremes(function: Function) -> Function:
-    """Compile comparisons of values that are known to be finite."""
-    return cast(Function, numba.njit(**OPTIONS, forceinline=True, fastmath={"nnan", "nsz"})(function))
 
 
 def _power_below(_typing_context: object, _value: object) -> tuple[object, object]:

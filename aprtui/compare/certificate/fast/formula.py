@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from aprtui.compare.certificate.codes import LEVEL_ALLOWANCE, OFFSET_ALLOWANCE
-from aprtui.compare.certificate.fast.compiled import Bytes, Doubles, Flags, Floats, Ints, Work, compiled, inlined
-from aprtui.compare.certificate.fast.decode import decode_codes
-from aprtui.compare.certificate.fast.elements import RUN, all_finite, extremes, outside_even, worst_even
+from aprtui.compare.certificate.fast.compiled import Bytes, Doubles, Flags, Floats, Work, compiled, inlined
+from aprtui.compare.certificate.fast.elements import worst_even
 from aprtui.compare.certificate.fast.scalars import SMALLEST_SCALE, against_formula, formula_step
+from aprtui.compare.certificate.fast.vector_levels import formula_levels
+from aprtui.compare.certificate.fast.vectors import cells_32, extremes_32
 from aprtui.compare.certificate.formula_scale import ULP_SLACK
 
 _F = np.float32
@@ -17,7 +18,7 @@ _HALF = np.float32(0.5)
 
 @inlined
 def set_fit(fit: Floats, step: np.float32, offset: np.float32, largest_level: np.float32) -> None:
-    """Fill what `elements.outside_even` needs of a step and an offset: 1 / step, offset, allowance."""
+    """Fill what `vectors.cells_32` needs of a step and an offset: 1 / step, offset, allowance."""
     inverse = _F(1) / step
     fit[0], fit[1] = inverse, offset
     fit[2] = LEVEL_ALLOWANCE * largest_level + OFFSET_ALLOWANCE * abs(offset * inverse)
@@ -33,7 +34,6 @@ def set_levels(fit: Floats, facts: Doubles) -> None:
 @inlined
 def _codes(  # noqa: PLR0917
     x: Floats,
-    runs: Floats,
     work: Work,
     step: np.float32,
     offset: np.float32,
@@ -45,7 +45,6 @@ def _codes(  # noqa: PLR0917
 
     Args:
         x: float32 [32].
-        runs: float32 [2, 16]; the same memory.
         work: Scratch with the levels of the codes.
         step: Stored step.
         offset: Stored offset.
@@ -58,33 +57,28 @@ def _codes(  # noqa: PLR0917
         and the formula's does.
     """
     _, level, _, _, fit = work
-    levels, largest_level = level.reshape(2, RUN), _F(facts[3])
+    largest_level = _F(facts[3])
     set_fit(fit, step, offset, largest_level)
-    outside, clipped = outside_even(runs[0], levels[0], fit)
-    outside_high, clipped_high = outside_even(runs[1], levels[1], fit)
-    clipped_all = int(clipped) + int(clipped_high)
-    if outside + outside_high == 0:
-        return True, 0.0, clipped_all, False
+    outside, clipped = cells_32(x, level, fit)
+    if outside == 0:
+        return True, 0.0, clipped, False
     if formula == 0:
-        return True, 0.0, clipped_all, True
+        return True, 0.0, clipped, True
     set_fit(fit, formula, formula_offset, largest_level)
     if not abs(fit[0]) < np.inf:
-        return False, 0.0, clipped_all, False
-    outside, _ = outside_even(runs[0], levels[0], fit)
-    outside_high, _ = outside_even(runs[1], levels[1], fit)
-    if outside + outside_high == 0:
-        return True, 0.0, clipped_all, True
+        return False, 0.0, clipped, False
+    outside, _ = cells_32(x, level, fit)
+    if outside == 0:
+        return True, 0.0, clipped, True
     under_formula = worst_even(x, level, fit)
     set_fit(fit, step, offset, largest_level)
-    return True, np.float64(min(under_formula, worst_even(x, level, fit))), clipped_all, False
+    return True, np.float64(min(under_formula, worst_even(x, level, fit))), clipped, False
 
 
 @compiled
 def formula_blocks(  # noqa: PLR0917
     kind: int,
     source: Floats,
-    runs: Floats,
-    bits: Ints,
     raw: Bytes,
     half: Floats,
     facts: Doubles,
@@ -97,8 +91,6 @@ def formula_blocks(  # noqa: PLR0917
     Args:
         kind: Number of the type.
         source: float32 [n, 32].
-        runs: float32 [n, 2, 16]; the same memory.
-        bits: int32 [n, 32]; the same memory.
         raw: uint8 [n, nbytes].
         half: float32 [65536]; value of each f16.
         facts: float64; see `measure.facts_of`.
@@ -107,8 +99,8 @@ def formula_blocks(  # noqa: PLR0917
         flags: bool [5, n], written: decided, the scale is rounded, the scale is cut, clause c is violated,
             codes need another scale than the stored one.
     """
-    symmetric, bias = facts[1] != 0, _F(facts[8])
-    code, level, _, _, fit = work
+    symmetric = facts[1] != 0
+    _, level, _, _, fit = work
     set_levels(fit, facts)
     for i in range(len(source)):
         x, block = source[i], raw[i]
@@ -116,11 +108,10 @@ def formula_blocks(  # noqa: PLR0917
         offset = _F(0)
         if not symmetric:
             offset = -half[np.uint16(block[2]) | np.uint16(np.uint16(block[3]) << np.uint16(8))]
-        finite = abs(step) < np.inf and abs(offset) < np.inf and all_finite(bits[i])
-        flags[0, i] = finite
-        if not finite:
+        low, high, finite = extremes_32(x)
+        flags[0, i] = finite and abs(step) < np.inf and abs(offset) < np.inf
+        if not flags[0, i]:
             continue
-        low, high = extremes(x)
         formula = formula_step(np.float64(low), np.float64(high), np.float64(step), facts)
         ulp, cut = against_formula(np.float64(step), formula)
         if not symmetric:
@@ -132,9 +123,7 @@ def formula_blocks(  # noqa: PLR0917
         flags[4, i] = False
         out[0, i] = 0.0
         if step != 0:
-            decode_codes(kind, block, code)
-            for j in range(len(code)):  # a length known beforehand would be unrolled, not made vector code
-                level[j] = _F(code[j]) - bias
+            formula_levels(kind, block, facts, level)
             formula_offset = _F(0) if symmetric else -low
-            decided, steps, clipped, other = _codes(x, runs[i], work, step, offset, _F(formula), formula_offset, facts)
+            decided, steps, clipped, other = _codes(x, work, step, offset, _F(formula), formula_offset, facts)
             flags[0, i], flags[4, i], out[0, i], out[2, i] = decided, other, steps, clipped

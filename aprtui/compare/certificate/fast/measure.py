@@ -110,8 +110,7 @@ def _formula(
     blocks = len(source)
     out, flags = np.zeros((3, blocks)), np.zeros((5, blocks), np.bool_)
     number = _NUMBERS[kind.layout.dtype]
-    runs, bits = source.reshape(blocks, 2, RUN), source.view(np.int32)
-    formula_blocks(number, source, runs, bits, raw, HALF, facts_of(kind, False), _work(kind), out, flags)
+    formula_blocks(number, source, raw, HALF, facts_of(kind, False), _work(kind), out, flags)
     plain = ClauseMeasures(
         codes=~(out[0] <= 0),
         scales=~flags[1],
@@ -139,9 +138,9 @@ def _searched(
     out, flags = np.zeros((6, blocks)), np.zeros((2, blocks), np.bool_)
     number, facts = _NUMBERS[kind.layout.dtype], facts_of(kind, weights)
     parts = source.reshape(blocks, kind.layout.sub_blocks, kind.layout.sub_block)
-    runs, bits = parts.reshape(*parts.shape[:2], kind.layout.sub_block // RUN, RUN), source.view(np.int32)
+    runs = parts.reshape(*parts.shape[:2], kind.layout.sub_block // RUN, RUN)
     bounds_work = np.empty((7, kind.layout.sub_blocks))
-    searched_blocks(number, parts, runs, bits, raw, HALF, _table(kind), facts, _work(kind), bounds_work, out, flags)
+    searched_blocks(number, parts, runs, raw, HALF, _table(kind), facts, _work(kind), bounds_work, out, flags)
     decided = flags[1] if kind.formula else flags[0] & flags[1] if weights else flags[0]
     steps, other = out[0], np.zeros(blocks, np.bool_)
     open_codes = np.flatnonzero(decided & ~(steps <= 0))

@@ -7,22 +7,23 @@ import math
 import numpy as np
 
 from aprtui.compare.certificate.codes import WEIGHT_FLOOR
-from aprtui.compare.certificate.fast.compiled import Bytes, Doubles, Flags, Floats, Ints, Work, compiled, inlined
+from aprtui.compare.certificate.fast.compiled import Bytes, Doubles, Flags, Floats, Work, compiled, inlined
 from aprtui.compare.certificate.fast.decode import decode_codes, decode_sub_scales
-from aprtui.compare.certificate.fast.elements import (
-    all_finite,
-    count_larger,
-    extremes,
-    outside_even,
-    outside_uneven,
-    sum_squares,
-    sums_absolute,
-    sums_weighted,
-    worst_even,
-    worst_uneven,
-)
+from aprtui.compare.certificate.fast.elements import outside_uneven, worst_even, worst_uneven
 from aprtui.compare.certificate.fast.formula import set_fit, set_levels
 from aprtui.compare.certificate.fast.scalars import bounds
+from aprtui.compare.certificate.fast.vectors import (
+    absolute_16,
+    cells_16,
+    cells_32,
+    extremes_16,
+    extremes_32,
+    larger_16,
+    larger_32,
+    squares_16,
+    squares_32,
+    weighted_32,
+)
 
 NEAR_BOUND = 1 - 1e-9
 """Ratios above this are left to the reference: sums in another order must not decide."""
@@ -39,19 +40,20 @@ def sub_block_errors(x: Floats, level: Floats, step: np.float32, offset: np.floa
         level: float32; zeros where the step is zero.
         step: The stored step; 0 measures x + offset itself.
         offset: The stored offset.
-        norm: Value of `Norm`.
+        norm: Value of `Norm`; of the types that are weighted, Q2_K has 16 elements, Q4_K and Q5_K have 32.
     """
     live = step != 0
     inverse = _F(1) / step if live else _F(1)
     unit = abs(np.float64(step)) if live else 1.0
     elements = len(x)
     if norm == 0:
-        rms = unit * math.sqrt(sum_squares(x, level, inverse, offset) / elements)
+        total = squares_32(x, level, inverse, offset)[0] if elements == 32 else squares_16(x, level, inverse, offset)[0]
+        rms = unit * math.sqrt(total / elements)
         return rms, rms
     if norm == 1:
-        a, b, c, d = sums_absolute(x, level, inverse, offset)
+        a, b, c, d = absolute_16(x, level, inverse, offset)
     else:
-        a, b, c, d = sums_weighted(x, level, inverse, offset)
+        a, b, c, d = weighted_32(x, level, inverse, offset)
     rms = unit * math.sqrt(a / elements)
     if norm == 1:
         return unit * (b + WEIGHT_FLOOR * d) / (c + elements * WEIGHT_FLOOR), rms
@@ -75,7 +77,8 @@ def plain_step(x: Floats, low: float, high: float, s: int, sub: Doubles, facts: 
     error = half_gap * plain
     if cut > 0:
         edge = highest + half_gap
-        clipped = float(count_larger(x, _F(edge * plain)))
+        limit = _F(edge * plain)
+        clipped = float(larger_32(x, limit)) if len(x) == 32 else float(larger_16(x, limit))
         share = clipped / len(x) - (1 / len(x) if edge < steps else 0.0)
         error = math.sqrt(error**2 + max(share, 0.0) * cut**2)
     sub[0, s], sub[1, s], sub[2, s], sub[3, s] = plain, 0.0, error, plain
@@ -99,23 +102,19 @@ def _half_at(block: Bytes, at: int, half: Floats) -> np.float32:
 
 
 @inlined
-def _outside(runs: Floats, code: Bytes, level: Floats, fit: Floats, table: Floats) -> tuple[np.int32, np.int32]:
-    """Elements outside of their code's cell, and beyond the last level, of one sub-block.
+def _outside(runs: Floats, code: Bytes, fit: Floats, table: Floats) -> tuple[int, int]:
+    """Elements outside of their code's cell, and beyond the last level, of one sub-block with uneven levels.
 
     Args:
         runs: float32 [sub_block / 16, 16].
         code: uint8; the codes in the same shape.
-        level: float32; their levels in the same shape.
-        fit: See `elements.outside_even`.
-        table: float32 [3, codes] where levels are uneven, else with no columns.
+        fit: See `vectors.cells_16`.
+        table: float32 [3, codes].
     """
-    outside, clipped = np.int32(0), np.int32(0)
+    outside, clipped = 0, 0
     for r in range(len(runs)):
-        if table.shape[1]:
-            o, c = outside_uneven(runs[r], code[r], fit, table[1], table[2])
-        else:
-            o, c = outside_even(runs[r], level[r], fit)
-        outside, clipped = np.int32(outside + o), np.int32(clipped + c)
+        o, c = outside_uneven(runs[r], code[r], fit, table[1], table[2])
+        outside, clipped = outside + int(o), clipped + int(c)
     return outside, clipped
 
 
@@ -124,6 +123,8 @@ def _sub_blocks(  # noqa: PLR0917
     source: Floats, runs: Floats, work: Work, table: Floats, facts: Doubles, sub: Doubles, errors: Doubles
 ) -> tuple[float, int]:
     """Fill bounds and errors of each sub-block; returns steps of the worst element and clipped elements.
+
+    The steps are negative where an element is an inf or a NaN, which leaves the block unmeasured.
 
     Args:
         source: float32 [sub_blocks, sub_block].
@@ -135,16 +136,22 @@ def _sub_blocks(  # noqa: PLR0917
         errors: float64 [2, sub_blocks], written: in the encoder's norm, RMS.
     """
     code, level, steps, offsets, fit = work
-    code_runs, level_runs = code.reshape(runs.shape), level.reshape(runs.shape)
+    code_runs = code.reshape(runs.shape)
     codes, levels = code.reshape(source.shape), level.reshape(source.shape)
+    long = source.shape[1] == 32
     uneven, norm, largest_level = table.shape[1] > 0, int(facts[11]), _F(facts[3])
     worst, clipped = 0.0, 0
     for s in range(len(source)):
         x, step, offset = source[s], steps[s], offsets[s]
-        low, high = extremes(x)
+        low, high, finite = extremes_32(x) if long else extremes_16(x)
+        if not finite:
+            return -1.0, 0
         if step != 0:
             set_fit(fit, step, offset, largest_level)
-            outside, beyond = _outside(runs[s], code_runs[s], level_runs[s], fit, table)
+            if uneven:
+                outside, beyond = _outside(runs[s], code_runs[s], fit, table)
+            else:
+                outside, beyond = cells_32(x, levels[s], fit) if long else cells_16(x, levels[s], fit)
             clipped += int(beyond)
             if outside:
                 w = worst_uneven(x, codes[s], fit, table[1], table[2]) if uneven else worst_even(x, levels[s], fit)
@@ -175,7 +182,6 @@ def searched_blocks(  # noqa: PLR0917
     kind: int,
     source: Floats,
     runs: Floats,
-    bits: Ints,
     raw: Bytes,
     half: Floats,
     table: Floats,
@@ -191,7 +197,6 @@ def searched_blocks(  # noqa: PLR0917
         kind: Number of the type.
         source: float32 [n, sub_blocks, sub_block].
         runs: float32 [n, sub_blocks, sub_block / 16, 16]; the same memory.
-        bits: int32 [n, block]; the same memory.
         raw: uint8 [n, nbytes].
         half: float32 [65536]; value of each f16.
         table: float32 [3, codes]; levels, lower and upper edges of their cells; [3, 0] where levels are even.
@@ -203,7 +208,7 @@ def searched_blocks(  # noqa: PLR0917
         flags: bool [2, n], written: the bounds without, and with an importance matrix surely hold.
     """
     symmetric, count = facts[1] != 0, int(facts[12])
-    size = bits.shape[1]
+    size = source.shape[1] * source.shape[2]
     code, level, steps, offsets, fit = work
     sub, errors = bounds_work[:5], bounds_work[5:]
     set_levels(fit, facts)
@@ -214,7 +219,7 @@ def searched_blocks(  # noqa: PLR0917
         if not symmetric:
             offset = _half_at(block, int(facts[14]), half) * _F(facts[15])
         flags[0, i], flags[1, i] = False, False
-        if not (abs(scale) < np.inf and abs(offset) < np.inf and all_finite(bits[i])):
+        if not (abs(scale) < np.inf and abs(offset) < np.inf):
             continue
         decode_codes(kind, block, code)
         decode_sub_scales(kind, block, steps, offsets)
@@ -222,5 +227,7 @@ def searched_blocks(  # noqa: PLR0917
         for s in range(count):
             steps[s], offsets[s] = scale * steps[s], offset * offsets[s]
         worst, clipped = _sub_blocks(source[i], runs[i], work, table, facts, sub, errors)
+        if worst < 0:
+            continue
         out[0, i], out[1, i] = worst, clipped
         _judge(i, sub, errors, abs(np.float64(scale)), abs(np.float64(offset)), facts, out, flags)
