@@ -5,6 +5,7 @@ There is no gate without a row. Ids are apr-qa's; what a gate means here that up
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -82,3 +83,6 @@ CONVERSION_PAIRS: tuple[Gate, ...] = tuple(
     _pair(source, target) for source, target in ((_S, _G), (_S, _A), (_G, _S), (_A, _S), (_A, _G), (_G, _A))
 )
 """The six pairs."""
+
+GATES: Mapping[str, Gate] = {gate.gate_id: gate for gate in CONVERSION_PAIRS}
+"""Every gate by its id."""

@@ -1,167 +1,211 @@
-"""A playbook run: convert, compare, judge, one evidence entry per gate.
+"""The engine: runs a plan with workers, writes the journal alone, and leaves evidence whatever happens.
 
-Every gate runs whatever became of the others. Each model is opened and digested once.
+Every gate runs whatever became of the others. What is known of a run stands in its folder.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+import shutil
+from contextlib import suppress
 from pathlib import Path
 from time import monotonic
 
-from aprtui.compare.comparison import Scope, compare_models
-from aprtui.compare.unreadable import unreadable_target
-from aprtui.compare.weights import Progress
 from aprtui.convert import Converter
-from aprtui.core.errors import AprtuiError, UsageError
-from aprtui.core.gates import CONVERSION_PAIRS, FORMAT_NAMES, FormatLetter, Gate
-from aprtui.core.outcomes import Outcome
-from aprtui.core.results import Comparison
-from aprtui.engine.conversions import FORMATS, Conversion, Conversions
-from aprtui.engine.entry import EntryWriter
-from aprtui.formats.digest import file_digest
-from aprtui.formats.model import Model, open_model
-from aprtui.formats.output_types import OutputTypes, parse_output_type
-from aprtui.models import ResolvedModel
-from aprtui.playbook import Playbook
-from aprtui.playbook.keys import DEFAULT
-from aprtui.playbook.playbook import LOSSLESS
-from aprtui.report.evidence import EvidenceEntry
+from aprtui.core.errors import AprtuiError
+from aprtui.core.events import (
+    Heartbeat,
+    ModelOpened,
+    RunFinished,
+    RunInterrupted,
+    RunResumed,
+    RunStarted,
+    WorkerDied,
+)
+from aprtui.core.outcomes import ExitCode, Outcome
+from aprtui.engine.entry import evidence_entries
+from aprtui.engine.interrupts import Interrupts, caught_interrupts
+from aprtui.engine.jobs import Digests, GateCheck, Measured, NoProduct, Product, check_conversion
+from aprtui.engine.journal_writer import JournalWriter
+from aprtui.engine.marked import end_marked_processes, mark_of
+from aprtui.engine.plan import Standing, what_stands
+from aprtui.engine.schedule import MODEL
+from aprtui.engine.stderr_log import StderrLog
+from aprtui.engine.steps import Listener, Steps
+from aprtui.engine.worker import Begun, Done, Failed, Interrupted, Progress
+from aprtui.engine.workers import Death, Said, Workers, share
+from aprtui.report.evidence import write_evidence
+from aprtui.store.plan import RunPlan
+from aprtui.store.process import this_process
+from aprtui.store.run_folder import RunFolder
+from aprtui.store.summary import run_exit_code
 
-GateStarted = Callable[[Gate], Progress | None]
+SECONDS_BETWEEN_HEARTBEATS = 5.0
 
-_LETTERS = {name: letter for letter, name in FORMATS.items()}
 _NO_CONVERTER = "no converter: apr is not configured; name one with --converter (builtin converts all formats)"
 
 
-class Run:
-    """One run of one playbook.
+def run_plan(
+    plan: RunPlan,
+    folder: RunFolder,
+    converter: Converter | None,
+    listener: Listener,
+    *,
+    check: GateCheck = check_conversion,
+) -> ExitCode:
+    """Run a plan; where the folder holds the beginning of this run, go on with it.
 
     Args:
-        playbook: What to run.
-        model: The model that its conversions start from, as it was found.
-        converter: The converter under test; None skips every conversion.
-        scratch: An existing directory for products.
-        jobs: Threads per comparison.
+        plan: What to do.
+        folder: The run folder; made where it is not there.
+        converter: The converter under test; None skips every gate.
+        listener: Told about gates as they begin and end.
+        check: How gates are checked.
 
     Raises:
-        UsageError: The playbook asks for an output type that does not exist.
+        UsageError: Another engine is working on this run.
+        AprtuiError: The run folder cannot be written.
     """
-
-    def __init__(
-        self, playbook: Playbook, model: ResolvedModel, converter: Converter | None, scratch: Path, *, jobs: int = 1
-    ) -> None:
-        self.playbook = playbook
-        self.model = model.path
-        self._conversions = None if converter is None else Conversions(converter, scratch)
-        self._entries = EntryWriter(playbook, model, converter)
-        self._jobs = jobs
-        self._opened: dict[Path, Model] = {}
-        self._digests: dict[Path, Mapping[str, str]] = {}
-        self._outtypes = {gate.gate_id: outtype(playbook, gate) for gate in CONVERSION_PAIRS}
-
-    def gates(self) -> tuple[Gate, ...]:
-        """The pairs between the formats that the playbook names."""
-        formats = set(self.playbook.model.formats)
-        return tuple(gate for gate in CONVERSION_PAIRS if {gate.source, gate.target} <= formats)
-
-    def results(self, started: GateStarted) -> Iterator[EvidenceEntry]:
-        """Run the gates one after another.
-
-        Args:
-            started: Called before each gate; may return a progress callback for it.
-        """
-        for gate in self.gates():
-            progress = started(gate)
-            begun = monotonic()
-            try:
-                yield self._gate(gate, progress)
-            except AprtuiError as error:
-                yield self._entries.plain(gate, Outcome.CRASHED, error.message, begun=begun)
-            except Exception as error:
-                reason = f"aprtui failed: {type(error).__name__}: {error}"
-                yield self._entries.plain(gate, Outcome.CRASHED, reason, begun=begun)
-
-    def _gate(self, gate: Gate, progress: Progress | None) -> EvidenceEntry:
-        begun = monotonic()
-        if self._conversions is None:
-            return self._entries.plain(gate, Outcome.SKIPPED, _NO_CONVERTER, begun=begun)
-        root, asked_for = _LETTERS[self._open(self.model).format], self._outtypes[gate.gate_id]
-        if gate.source is root:
-            source, made = self.model, self._conversions.of_root(self.model, gate.target, asked_for)
-        else:
-            first_hop = self._outtypes[f"F-CONV-{root}-{gate.source}"]
-            before = self._conversions.of_root(self.model, gate.source, first_hop)
-            if before.product is None:
-                reason = f"no {FORMAT_NAMES[gate.source]} source: its conversion failed: {before.failure}"
-                return self._entries.plain(gate, Outcome.SKIPPED, reason, begun=begun, made=before)
-            source, made = before.product, self._conversions.of_product(before, gate.target, asked_for)
-        try:
-            return self._judged(gate, source, made, begun=begun, progress=progress)
-        finally:
-            self._conversions.discard(made)
-
-    def _judged(
-        self, gate: Gate, source: Path, made: Conversion, *, begun: float, progress: Progress | None
-    ) -> EvidenceEntry:
-        digests = {"source_files": self._digest(source)}
-        if made.product is None:
-            reason = f"the conversion failed: {made.failure}"
-            return self._entries.plain(gate, Outcome.FALSIFIED, reason, begun=begun, made=made, digests=digests)
-        comparison = self._compare(gate, source, made.product, progress)
-        digests["target_files"] = self._digest(made.product)
-        return self._entries.compared(gate, comparison, begun=begun, made=made, digests=digests)
-
-    def _compare(self, gate: Gate, source: Path, product: Path, progress: Progress | None) -> Comparison:
-        opened = self._open(source)
-        try:
-            target = self._open(product)
-        except AprtuiError as error:
-            return unreadable_target(opened, product, error)
-        settings = self.playbook.settings
-        scope = Scope(
-            levels=settings.levels or gate.levels,
-            tensor_globs=settings.tensors,
-            asked_for=self._outtypes[gate.gate_id],
-            jobs=self._jobs,
-            reference=self._open(self.model),
-        )
-        return compare_models(opened, target, scope, progress)
-
-    def _open(self, path: Path) -> Model:
-        if path not in self._opened:
-            self._opened[path] = open_model(path)
-        return self._opened[path]
-
-    def _digest(self, path: Path) -> Mapping[str, str]:
-        """Digest by file: of a model its files and companions, of anything else every file."""
-        if path not in self._digests:
-            if path in self._opened:
-                container = self._opened[path].container
-                files = [*container.files, *container.companions.values()]
-            else:
-                files = [path] if path.is_file() else sorted(file for file in path.rglob("*") if file.is_file())
-            self._digests[path] = {str(file): file_digest(file) for file in dict.fromkeys(files)}
-        return self._digests[path]
-
-
-def outtype(playbook: Playbook, gate: Gate) -> OutputTypes:
-    """The output type that a playbook asks of a pair's conversion.
-
-    A type for all pairs that SafeTensors cannot hold leaves pairs to SafeTensors lossless.
-
-    Raises:
-        UsageError: There is no such type, or it is asked of a pair to SafeTensors by name.
-    """
-    text, by_name = playbook.outtype(gate.gate_id)
-    file, place = playbook.place("aprtui", "outtype", gate.gate_id if by_name else DEFAULT)
     try:
-        asked_for = parse_output_type(text)
-    except UsageError as error:
-        raise UsageError(error.problem, file=file, place=place, todo=error.todo) from None
-    if gate.target is not FormatLetter.SAFETENSORS or not asked_for.needs_blocks:
-        return asked_for
-    if by_name:
-        todo = "use lossless, f32, f16 or bf16"
-        raise UsageError(f"SafeTensors cannot hold {asked_for.text}", file=file, place=place, todo=todo)
-    return parse_output_type(LOSSLESS)
+        folder.path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise AprtuiError(f"the run folder cannot be made: {error.strerror}", file=folder.path) from None
+    journal = JournalWriter(folder)
+    try:
+        is_resumed = journal.record.last is not None
+        standing = what_stands(folder.plan(), plan, journal.record) if is_resumed else Standing()
+        folder.write_plan(plan)
+        engine = this_process()
+        folder.write_engine(engine)
+        end_marked_processes(mark_of(plan.run_id))
+        journal.write(RunStarted(engine.host, engine.pid, is_resumed))
+        with caught_interrupts() as interrupts:
+            steps = Steps(plan, converter, journal, listener, check)
+            return _Attempt(folder, steps, standing, interrupts).run()
+    finally:
+        journal.close()
+
+
+class _Attempt:
+    """One engine's work on a run, from its start to its end.
+
+    Args:
+        folder: The run folder.
+        steps: What there is to do.
+        standing: What may be taken over from before.
+        interrupts: Signals.
+    """
+
+    def __init__(self, folder: RunFolder, steps: Steps, standing: Standing, interrupts: Interrupts) -> None:
+        self._folder, self._steps, self._standing, self._interrupts = folder, steps, standing, interrupts
+        self._plan, self._journal = steps.plan, steps.journal
+        limits = self._plan.limits
+        self._log = StderrLog(folder.stderr)
+        self._workers = Workers(self._plan.run_id, share(limits.jobs).workers, limits.gate_seconds, self._log.write)
+        self._last_beat = monotonic()
+        self._run_ends = None if limits.run_seconds is None else monotonic() + limits.run_seconds
+        self._interruption: str | None = None
+
+    def run(self) -> ExitCode:
+        """Work until every gate has a verdict, or somebody interrupts."""
+        try:
+            self._work()
+        except BaseException as error:
+            with suppress(AprtuiError):
+                self._journal.write(RunInterrupted(f"the engine failed: {type(error).__name__}: {error}"))
+            raise
+        finally:
+            self._workers.end()
+            self._log.close()
+            self._write_evidence()
+        if self._interruption is not None:
+            self._journal.write(RunInterrupted(self._interruption), to_disk=True)
+            return ExitCode.INTERRUPTED
+        shutil.rmtree(self._plan.scratch, ignore_errors=True)
+        code = run_exit_code(self._plan, self._journal.record.verdicts().values())
+        self._journal.write(RunFinished(int(code)), to_disk=True)
+        return code
+
+    def _work(self) -> None:
+        if self._plan.converter is None:
+            self._steps.finish_all(Outcome.SKIPPED, _NO_CONVERTER)
+            return
+        while True:
+            while self._workers.has_room and (begun := self._steps.next_job()) is not None:
+                step, job = begun
+                self._steps.begun(step, self._workers.begin(step, job))
+            if not self._workers.busy:
+                return
+            for happened in self._workers.events(self._patience(), self._interrupts):
+                self._died(happened) if isinstance(happened, Death) else self._heard(happened)
+            if self._interrupts.received is not None:
+                self._interruption = f"it was interrupted by {self._interrupts.received}"
+            if self._interruption is not None:
+                return
+            self._beat()
+            if self._run_ends is not None and monotonic() >= self._run_ends:
+                self._workers.end()
+                reason = f"the run's time limit of {self._plan.limits.run_seconds:g} s was reached"
+                self._steps.finish_all(Outcome.TIMEOUT, reason)
+                return
+
+    def _heard(self, said: Said) -> None:
+        worker, step, message = said.worker, said.step, said.message
+        if isinstance(message, Begun):
+            worker.has_begun()
+        elif isinstance(message, Progress):
+            self._steps.listener.progress(step, message.done, message.total)
+        elif isinstance(message, Interrupted):
+            self._interruption = "a worker was interrupted"
+        elif isinstance(message, Done | Failed):
+            worker.step = None
+            self._ended(step, message, worker.seconds)
+        else:
+            self._journal.write(message)
+
+    def _ended(self, step: str, message: Done | Failed, seconds: float) -> None:
+        if isinstance(message, Failed):
+            self._steps.broke(step, Outcome.CRASHED, message.reason, seconds)
+        elif step == MODEL:
+            self._model_read(message.result)
+        elif isinstance(message.result, Product | NoProduct):
+            self._steps.converted(step, message.result)
+        else:
+            assert isinstance(message.result, Measured)
+            self._steps.measured(step, message.result, seconds)
+        if not isinstance(message, Failed) and step != MODEL:
+            write_evidence(self._folder.evidence, evidence_entries(self._plan, self._journal.record))
+
+    def _died(self, death: Death) -> None:
+        self._journal.write(WorkerDied(death.worker, death.pid, death.step, death.reason, death.last_lines))
+        outcome = Outcome.TIMEOUT if death.timed_out else Outcome.CRASHED
+        reason = death.reason if death.timed_out else f"the worker died: {death.reason}"
+        self._steps.broke(death.step, outcome, reason, death.seconds, "\n".join(death.last_lines) or None)
+
+    def _model_read(self, files: Digests) -> None:
+        """Verdicts and products from before stand only if they are about this very model."""
+        before, standing = self._journal.record.model_files, self._standing
+        if before is not None and before != files:
+            standing = Standing(reason="the model changed")
+        self._journal.write(ModelOpened(files))
+        if before is not None:
+            self._journal.write(RunResumed(standing.gates, standing.reason))
+        self._steps.model_read(standing)
+
+    def _patience(self) -> float:
+        """Seconds until there is something to do even if nothing happens."""
+        now = monotonic()
+        until_beat = self._last_beat + SECONDS_BETWEEN_HEARTBEATS - now
+        return until_beat if self._run_ends is None else min(until_beat, self._run_ends - now)
+
+    def _beat(self) -> None:
+        now = monotonic()
+        if now - self._last_beat >= SECONDS_BETWEEN_HEARTBEATS:
+            self._last_beat = now
+            self._journal.write(Heartbeat(tuple(worker.step for worker in self._workers.busy if worker.step)))
+
+    def _write_evidence(self) -> None:
+        """In the run folder, and where the user looks for it; nothing where there is no verdict."""
+        entries = evidence_entries(self._plan, self._journal.record)
+        if entries:
+            for path in (self._folder.evidence, Path(self._plan.evidence)):
+                write_evidence(path, entries)

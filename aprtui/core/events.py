@@ -1,0 +1,308 @@
+"""What happens in a run, as a closed set of facts: the lines of its journal.
+
+The engine writes them, everything else reads them: a run's verdicts and its evidence follow from them alone.
+They hold scalars and texts, never arrays of weights.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from aprtui.core.findings import LevelResult
+from aprtui.core.json_values import from_json, to_json
+from aprtui.core.outcomes import Outcome
+from aprtui.core.results import TensorResult
+
+JOURNAL_VERSION = 1
+"""Version of the lines; a reader passes over lines of a version that it does not know."""
+
+
+@dataclass(frozen=True, slots=True)
+class ConverterFacts:
+    """A converter as it was when it was used.
+
+    Attributes:
+        name: As on the command line.
+        path: The program.
+        version: As it says itself.
+        digest: Of its files.
+    """
+
+    name: str
+    path: str
+    version: str
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunStarted:
+    """An engine began, or went on with a run that had ended early.
+
+    Attributes:
+        host: Machine.
+        pid: The engine's process.
+        resumed: Whether the run had begun before.
+    """
+
+    host: str
+    pid: int
+    resumed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ModelOpened:
+    """The run's model was read.
+
+    Attributes:
+        files: Digest by file.
+    """
+
+    files: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class RunResumed:
+    """What was taken over from before; everything else runs again.
+
+    Attributes:
+        gates: Ids of the gates whose results stand.
+        reason: Why nothing could be taken over; empty where something could.
+    """
+
+    gates: tuple[str, ...]
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ConversionStarted:
+    """A converter was started.
+
+    Attributes:
+        conversion: Id in the plan.
+        worker: Number of the worker.
+    """
+
+    conversion: str
+    worker: int
+
+
+@dataclass(frozen=True, slots=True)
+class ConversionFinished:
+    """A product is there.
+
+    Attributes:
+        conversion: Id in the plan.
+        product: What to open.
+        files: Digest by file of the product.
+        commands: Command lines that lead from the run's model to the product.
+        converter: Who made it.
+        seconds: Wall time.
+    """
+
+    conversion: str
+    product: str
+    files: Mapping[str, str]
+    commands: tuple[str, ...]
+    converter: ConverterFacts
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class ConversionFailed:
+    """There is no product.
+
+    Attributes:
+        conversion: Id in the plan.
+        outcome: Falsified where the converter failed, Crashed or Timeout where the worker did not live to tell.
+        reason: One sentence.
+        commands: As in `ConversionFinished`.
+        seconds: Wall time.
+        stderr: Last lines of a worker that died.
+    """
+
+    conversion: str
+    outcome: Outcome
+    reason: str
+    commands: tuple[str, ...] = ()
+    seconds: float = 0.0
+    stderr: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class GateStarted:
+    """A gate began to measure; what was measured for it before is void.
+
+    Attributes:
+        gate: Id.
+        worker: Number of the worker.
+    """
+
+    gate: str
+    worker: int
+
+
+@dataclass(frozen=True, slots=True)
+class TensorFinished:
+    """One tensor of a gate: the statistics record, the tolerance, the judgement.
+
+    Attributes:
+        gate: Id.
+        tensor: The result.
+    """
+
+    gate: str
+    tensor: TensorResult
+
+
+@dataclass(frozen=True, slots=True)
+class LevelFinished:
+    """One level of a gate.
+
+    Attributes:
+        gate: Id.
+        level: The result with its findings.
+    """
+
+    gate: str
+    level: LevelResult
+
+
+@dataclass(frozen=True, slots=True)
+class GateFinished:
+    """A gate's verdict.
+
+    Attributes:
+        gate: Id.
+        outcome: What became of it.
+        reason: One sentence.
+        entry_id: Of its evidence entry.
+        duration_ms: Wall time of the gate and of the conversion that it tests.
+        output: The report as text.
+        details: What the evidence says beside levels and tensors: digests, commands, what was not checked.
+        stderr: Last lines that a worker wrote before it died.
+    """
+
+    gate: str
+    outcome: Outcome
+    reason: str
+    entry_id: str
+    duration_ms: int
+    output: str = ""
+    details: Mapping[str, Any] = field(default_factory=dict)
+    stderr: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerDied:
+    """A worker ended although it had something to do.
+
+    Attributes:
+        worker: Its number.
+        pid: Its process.
+        step: What it was doing: the id of a gate or a conversion.
+        reason: Signal, exit code or time limit, as one sentence.
+        last_lines: What it wrote last to standard error.
+    """
+
+    worker: int
+    pid: int
+    step: str
+    reason: str
+    last_lines: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Heartbeat:
+    """The engine lives; every five seconds.
+
+    Attributes:
+        running: Ids of what workers are doing.
+    """
+
+    running: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RunFinished:
+    """Every gate has its verdict.
+
+    Attributes:
+        exit_code: Of the run.
+    """
+
+    exit_code: int
+
+
+@dataclass(frozen=True, slots=True)
+class RunInterrupted:
+    """The run ended early and can be resumed.
+
+    Attributes:
+        reason: Who or what ended it.
+    """
+
+    reason: str
+
+
+Event = (
+    RunStarted
+    | ModelOpened
+    | RunResumed
+    | ConversionStarted
+    | ConversionFinished
+    | ConversionFailed
+    | GateStarted
+    | TensorFinished
+    | LevelFinished
+    | GateFinished
+    | WorkerDied
+    | Heartbeat
+    | RunFinished
+    | RunInterrupted
+)
+
+_KINDS: Mapping[str, type[Event]] = {kind.__name__: kind for kind in Event.__args__}
+
+
+@dataclass(frozen=True, slots=True)
+class JournalLine:
+    """One line of a journal.
+
+    Attributes:
+        run: Id of the run.
+        number: Position in the run's journal, from 0 without gaps.
+        time: When it happened.
+        event: What happened.
+    """
+
+    run: str
+    number: int
+    time: datetime
+    event: Event
+
+    def to_bytes(self) -> bytes:
+        """The line with its end."""
+        head = {"v": JOURNAL_VERSION, "run": self.run, "seq": self.number, "time": self.time.isoformat()}
+        line = head | {"kind": type(self.event).__name__} | to_json(self.event)
+        return json.dumps(line, separators=(",", ":"), allow_nan=False).encode() + b"\n"
+
+    @classmethod
+    def from_bytes(cls, line: bytes) -> JournalLine:
+        """Read a line.
+
+        Raises:
+            ValueError: It is torn or damaged, or from a version that is not known here.
+        """
+        try:
+            value = json.loads(line)
+            if value.get("v") != JOURNAL_VERSION:
+                raise ValueError(f"version {value.get('v')} of the journal is not known")
+            event = from_json(_KINDS[value["kind"]], value)
+            run, number = from_json(str, value["run"]), from_json(int, value["seq"])
+            return cls(run, number, datetime.fromisoformat(value["time"]), event)
+        except (AttributeError, KeyError, TypeError, RecursionError) as error:
+            raise ValueError(f"no line of a journal: {error}") from None

@@ -1,0 +1,64 @@
+"""Reading a journal: whole or as it grows, whatever a crash or a full disk left at its end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from aprtui.core.events import JournalLine
+
+_PIECE = 1 << 20
+_LONGEST_LINE = 1 << 26
+
+
+class JournalReader:
+    """Reads the lines that were added since the last time.
+
+    A line without its end is left for the next time; a line that is damaged, of another run or of an unknown version
+    is passed over and counted.
+
+    Args:
+        path: journal.jsonl; may not exist yet.
+        run: Id of the run.
+    """
+
+    def __init__(self, path: Path, run: str) -> None:
+        self._path = path
+        self._run = run
+        self._position = 0
+        self.passed_over = 0
+
+    def new_lines(self) -> Iterator[JournalLine]:
+        """Every whole line that was not read before."""
+        rest = b""
+        for piece in self._pieces():
+            *lines, rest = (rest + piece).split(b"\n")
+            for line in lines:
+                self._position += len(line) + 1
+                parsed = self._parsed(line)
+                if parsed is not None:
+                    yield parsed
+            if len(rest) > _LONGEST_LINE:
+                self._position += len(rest)
+                self.passed_over += 1
+                rest = b""
+
+    def _pieces(self) -> Iterator[bytes]:
+        try:
+            file = self._path.open("rb")
+        except FileNotFoundError:
+            return
+        with file:
+            file.seek(self._position)
+            while piece := file.read(_PIECE):
+                yield piece
+
+    def _parsed(self, line: bytes) -> JournalLine | None:
+        try:
+            parsed = JournalLine.from_bytes(line)
+        except ValueError:
+            parsed = None
+        if parsed is None or parsed.run != self._run:
+            self.passed_over += 1
+            return None
+        return parsed

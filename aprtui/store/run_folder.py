@@ -1,0 +1,104 @@
+"""The folder of one run: which files it holds, and what state the run is in.
+
+plan.json       what the run is going to do
+journal.jsonl   what happened, one event a line
+pid.json        the engine that works on it, or worked on it last
+stderr.log      what workers wrote to standard output and standard error
+evidence.json   the verdicts
+products/       conversions, unless the run was told another place
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import TypeVar
+
+from aprtui.core.errors import AprtuiError
+from aprtui.core.json_values import from_json, to_json
+from aprtui.store.atomic import write_json
+from aprtui.store.journal import JournalReader
+from aprtui.store.plan import RunPlan
+from aprtui.store.process import ProcessIdentity
+
+T = TypeVar("T")
+
+
+class RunState(StrEnum):
+    """What became of a run."""
+
+    RUNNING = "running"
+    ELSEWHERE = "on another host"
+    FINISHED = "finished"
+    INTERRUPTED = "interrupted"
+    DIED = "died"
+
+
+@dataclass(frozen=True, slots=True)
+class RunFolder:
+    """A run's folder.
+
+    Attributes:
+        path: The folder.
+    """
+
+    path: Path
+
+    @property
+    def journal(self) -> Path:
+        """The events."""
+        return self.path / "journal.jsonl"
+
+    @property
+    def stderr(self) -> Path:
+        """What workers wrote."""
+        return self.path / "stderr.log"
+
+    @property
+    def evidence(self) -> Path:
+        """The verdicts."""
+        return self.path / "evidence.json"
+
+    @property
+    def exists(self) -> bool:
+        """Whether there is a run in it."""
+        return (self.path / "plan.json").is_file()
+
+    def plan(self) -> RunPlan:
+        """The plan.
+
+        Raises:
+            AprtuiError: It is not there or cannot be understood.
+        """
+        return self._read("plan.json", RunPlan)
+
+    def write_plan(self, plan: RunPlan) -> None:
+        """Write the plan."""
+        write_json(self.path / "plan.json", to_json(plan))
+
+    def engine(self) -> ProcessIdentity:
+        """The engine that works on the run, or worked on it last.
+
+        Raises:
+            AprtuiError: As for the plan.
+        """
+        return self._read("pid.json", ProcessIdentity)
+
+    def write_engine(self, engine: ProcessIdentity) -> None:
+        """Write which engine works on the run."""
+        write_json(self.path / "pid.json", to_json(engine))
+
+    def reader(self) -> JournalReader:
+        """A reader of the journal, at its beginning."""
+        return JournalReader(self.journal, self.path.name)
+
+    def _read(self, name: str, kind: type[T]) -> T:
+        path = self.path / name
+        try:
+            return from_json(kind, json.loads(path.read_bytes()))
+        except OSError as error:
+            raise AprtuiError(f"no run: {error.strerror}", file=path) from None
+        except (ValueError, RecursionError) as error:
+            raise AprtuiError(f"cannot be understood: {error}", file=path) from None
