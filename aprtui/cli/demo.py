@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from aprtui.cli.comparison_text import level_lines
-from aprtui.cli.run import entry_line, run_playbook
+from aprtui.cli.run import run_places, run_playbook
 from aprtui.compare.comparison import Scope, compare_models
 from aprtui.convert.builtin import BuiltinConverter
 from aprtui.core.outcomes import ExitCode, Outcome
@@ -23,7 +23,7 @@ from aprtui.formats.output_types import parse_output_type
 from aprtui.models import Wanted, resolve_model
 from aprtui.paths import playbooks_folder
 from aprtui.playbook import load_playbook
-from aprtui.report.evidence import write_evidence
+from aprtui.store.plan import Limits
 
 BROKEN_BY = ("weights.transposed_square", "structure.silent_q4_k", "tokenizer.pre_tokenizer_lost")
 """One fault for each question that a failed qualification leaves open: transposed? quantisation? tokenizer?"""
@@ -36,7 +36,7 @@ BROKEN_BY = ("weights.transposed_square", "structure.silent_q4_k", "tokenizer.pr
     type=click.Path(path_type=Path),
     default=Path("output"),
     show_default=True,
-    help="Directory for evidence.json.",
+    help="Directory for evidence.json and the run folder.",
 )
 def command(*, headless: bool, output_dir: Path) -> int:
     """Qualify conversions of the shipped model, then break one on purpose and show that it is found.
@@ -46,14 +46,10 @@ def command(*, headless: bool, output_dir: Path) -> int:
     del headless
     playbook = load_playbook(playbooks_folder() / "demo.playbook.yaml")
     click.echo("1. the shipped model, converted between all three formats by the built-in converter\n")
-    entries = []
     resolved = resolve_model(Wanted(playbook.model.hf_repo, named=MODEL))
-    for entry in run_playbook(playbook, resolved, "builtin", min(8, os.cpu_count() or 1)):
-        entries.append(entry)
-        click.echo(entry_line(entry))
-    evidence = output_dir / playbook.name / "evidence.json"
-    write_evidence(evidence, entries)
-    click.echo(f"evidence: {evidence}\n")
+    limits = Limits(min(8, os.cpu_count() or 1))
+    entries = run_playbook(playbook, resolved, "builtin", run_places(playbook, output_dir), limits).entries
+    click.echo()
     good = bool(entries) and all(entry.outcome is Outcome.CORROBORATED for entry in entries)
     click.echo("2. the same model as GGUF, broken on purpose\n")
     with tempfile.TemporaryDirectory(prefix="aprtui-") as scratch:

@@ -16,6 +16,7 @@ from aprtui.core.outcomes import ExitCode
 from aprtui.core.safe_text import safe_text
 
 _COMMANDS = {
+    "attach": "Show what happens in a run until it ends.",
     "convert": "Convert a model to SafeTensors, GGUF or APR.",
     "demo": "Qualify good and broken conversions of the shipped model.",
     "diff": "Compare two models and say whether they are equivalent.",
@@ -23,8 +24,11 @@ _COMMANDS = {
     "inspect": "Show what a model is, what it holds and what it lacks.",
     "models": "List the models on this machine.",
     "playbooks": "List playbooks and what is wrong with them.",
+    "ps": "List the runs that are going on.",
     "run": "Run the conversion pairs of a playbook and write evidence.",
     "selftest": "Show that every fault of the catalogue is found.",
+    "show": "Show the verdicts of a run.",
+    "stop": "Stop a run; what it measured is kept.",
 }
 """Each command is `command` in the module of its name; the summaries stand here so that `--help` imports none."""
 

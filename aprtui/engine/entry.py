@@ -55,6 +55,7 @@ def _details(plan: RunPlan, planned: PlannedGate) -> dict[str, Any]:
         "severity": gate.severity.value,
         "pass_rule": gate.pass_rule,
         "playbook": {"name": playbook.name, "version": playbook.version, "path": playbook.path},
+        "model": asdict(plan.model),
         "command": _command(plan),
         "run": plan.run_id,
         **({} if plan.converter is None else {"converter": asdict(plan.converter)}),
@@ -62,7 +63,7 @@ def _details(plan: RunPlan, planned: PlannedGate) -> dict[str, Any]:
 
 
 def _command(plan: RunPlan) -> str:
-    command = ["aprtui", "run", plan.playbook.path, "--model", plan.model]
+    command = ["aprtui", "run", plan.playbook.path, "--model", plan.model.path]
     if plan.converter is not None:
         command += ["--converter", plan.converter.name]
     return shlex.join(command)

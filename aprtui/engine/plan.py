@@ -17,9 +17,11 @@ from aprtui.core.outcomes import Outcome
 from aprtui.engine.jobs import FORMATS
 from aprtui.formats.huggingface import find_model_files
 from aprtui.formats.output_types import OutputTypes, parse_output_type
+from aprtui.models import ResolvedModel
 from aprtui.playbook import Playbook
+from aprtui.playbook.keys import DEFAULT
 from aprtui.playbook.playbook import LOSSLESS
-from aprtui.store.plan import Limits, PlannedConversion, PlannedGate, PlaybookFacts, RunPlan
+from aprtui.store.plan import Limits, ModelFacts, PlannedConversion, PlannedGate, PlaybookFacts, RunPlan
 from aprtui.store.summary import RunRecord
 
 RULES_VERSION = "1"
@@ -55,14 +57,23 @@ def gates_of(playbook: Playbook) -> tuple[Gate, ...]:
     return tuple(gate for gate in CONVERSION_PAIRS if {gate.source, gate.target} <= formats)
 
 
-def make_plan(playbook: Playbook, model: Path, converter: Converter | None, places: Places, limits: Limits) -> RunPlan:
+def make_plan(
+    playbook: Playbook, model: ResolvedModel, converter: Converter | None, places: Places, limits: Limits
+) -> RunPlan:
     """The plan of a run.
+
+    Args:
+        playbook: What to run.
+        model: The model that its conversions start from, as it was found.
+        converter: The converter under test, if there is one.
+        places: Where things go.
+        limits: What the run may use.
 
     Raises:
         UsageError: The playbook asks for an output type that does not exist.
     """
     asked_for = {gate.gate_id: outtype(playbook, gate).text for gate in CONVERSION_PAIRS}
-    root = _root_letter(model)
+    root = _root_letter(model.path)
     conversions: dict[str, PlannedConversion] = {}
     gates = tuple(_planned(gate, root, asked_for, playbook, conversions) for gate in gates_of(playbook))
     run_id = places.folder.name
@@ -77,7 +88,7 @@ def make_plan(playbook: Playbook, model: Path, converter: Converter | None, plac
             seed=playbook.seed,
             allow_skip=tuple(playbook.settings.allow_skip),
         ),
-        model=str(model.absolute()),
+        model=ModelFacts(str(model.path.absolute()), model.how, model.commit),
         converter=None if converter is None else converter_facts(converter),
         gates=gates,
         conversions=tuple(conversions.values()),
@@ -128,17 +139,20 @@ def outtype(playbook: Playbook, gate: Gate) -> OutputTypes:
     A type for all pairs that SafeTensors cannot hold leaves pairs to SafeTensors lossless.
 
     Raises:
-        UsageError: There is no such type.
+        UsageError: There is no such type, or it is asked of a pair to SafeTensors by name.
     """
     text, by_name = playbook.outtype(gate.gate_id)
+    file, place = playbook.place("aprtui", "outtype", gate.gate_id if by_name else DEFAULT)
     try:
         asked_for = parse_output_type(text)
     except UsageError as error:
-        file, place = playbook.place("aprtui", "outtype", gate.gate_id)
         raise UsageError(error.problem, file=file, place=place, todo=error.todo) from None
-    if gate.target is FormatLetter.SAFETENSORS and asked_for.needs_blocks and not by_name:
-        return parse_output_type(LOSSLESS)
-    return asked_for
+    if gate.target is not FormatLetter.SAFETENSORS or not asked_for.needs_blocks:
+        return asked_for
+    if by_name:
+        todo = "use lossless, f32, f16 or bf16"
+        raise UsageError(f"SafeTensors cannot hold {asked_for.text}", file=file, place=place, todo=todo)
+    return parse_output_type(LOSSLESS)
 
 
 def converter_facts(converter: Converter) -> ConverterFacts:
@@ -172,7 +186,7 @@ def what_stands(before: RunPlan, now: RunPlan, record: RunRecord) -> Standing:
         return Standing(reason="the converter changed")
     if len(versions) > 1:
         return Standing(reason="aprtui changed")
-    if before.model != now.model:
+    if before.model.path != now.model.path:
         return Standing(reason="the model is another one")
     conversions = _unchanged_chains(before.conversions, now.conversions)
     verdicts = {gate for gate, verdict in record.verdicts().items() if verdict.outcome not in _WITHOUT_VERDICT}

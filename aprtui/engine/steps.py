@@ -66,7 +66,7 @@ class Steps:
         self._schedule = Schedule(plan)
         self._kept: dict[str, ConversionFinished] = {}
         self._commands: dict[str, tuple[str, ...]] = {}
-        self._model = Path(plan.model)
+        self._model = Path(plan.model.path)
 
     def next_job(self) -> tuple[str, Job] | None:
         """The next step that can begin, as a job."""

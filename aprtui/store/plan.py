@@ -79,6 +79,21 @@ class PlaybookFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class ModelFacts:
+    """The run's model, as it was found.
+
+    Attributes:
+        path: What to open.
+        how: Which rule found it.
+        commit: Of its repository, where that is known.
+    """
+
+    path: str
+    how: str
+    commit: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Limits:
     """What a run may use; verdicts do not depend on it.
 
@@ -100,7 +115,7 @@ class RunPlan:
     Attributes:
         run_id: Time and random digits.
         playbook: The playbook.
-        model: Path of the model.
+        model: The model.
         converter: The converter; None skips every gate.
         gates: In order.
         conversions: In an order in which each can be made.
@@ -113,7 +128,7 @@ class RunPlan:
 
     run_id: str
     playbook: PlaybookFacts
-    model: str
+    model: ModelFacts
     converter: ConverterFacts | None
     gates: tuple[PlannedGate, ...]
     conversions: tuple[PlannedConversion, ...]

@@ -1,0 +1,78 @@
+"""Events of a journal as lines for a terminal or a log."""
+
+from __future__ import annotations
+
+from aprtui.cli.comparison_text import outcome_word
+from aprtui.core.events import (
+    ConversionFailed,
+    ConversionFinished,
+    ConversionStarted,
+    Event,
+    GateFinished,
+    GateStarted,
+    Heartbeat,
+    JournalLine,
+    LevelFinished,
+    ModelOpened,
+    RunFinished,
+    RunInterrupted,
+    RunResumed,
+    RunStarted,
+    TensorFinished,
+    WorkerDied,
+)
+from aprtui.core.safe_text import safe_text
+
+
+def journal_line_text(line: JournalLine) -> str:
+    """One event with its local time."""
+    return f"{line.time.astimezone():%H:%M:%S}  {_text(line.event)}"
+
+
+def _text(event: Event) -> str:
+    if isinstance(event, GateStarted | GateFinished | TensorFinished | LevelFinished):
+        return _gate_text(event)
+    if isinstance(event, ConversionStarted | ConversionFinished | ConversionFailed):
+        return _conversion_text(event)
+    if isinstance(event, ModelOpened):
+        return f"model read, {len(event.files)} files"
+    if isinstance(event, WorkerDied):
+        last = f": {safe_text(event.last_lines[-1])}" if event.last_lines else ""
+        return f"worker {event.worker} ended at {safe_text(event.step)}: {safe_text(event.reason)}{last}"
+    if isinstance(event, Heartbeat):
+        return f"running: {safe_text(', '.join(event.running)) or 'nothing'}"
+    return _run_text(event)
+
+
+def _run_text(event: RunStarted | RunResumed | RunFinished | RunInterrupted) -> str:
+    if isinstance(event, RunStarted):
+        return f"{'resumed' if event.resumed else 'started'} on {safe_text(event.host)}, process {event.pid}"
+    if isinstance(event, RunResumed):
+        why = f" ({safe_text(event.reason)})" if event.reason else ""
+        return f"taken over: {safe_text(', '.join(event.gates)) or 'nothing'}{why}"
+    if isinstance(event, RunFinished):
+        return f"finished with exit code {event.exit_code}"
+    return f"interrupted: {safe_text(event.reason)}"
+
+
+def _conversion_text(event: ConversionStarted | ConversionFinished | ConversionFailed) -> str:
+    name = safe_text(event.conversion)
+    if isinstance(event, ConversionStarted):
+        return f"conversion {name} started"
+    if isinstance(event, ConversionFinished):
+        return f"conversion {name} finished after {event.seconds:.1f} s"
+    return f"conversion {name}: {outcome_word(event.outcome)}  {safe_text(event.reason)}"
+
+
+def _gate_text(event: GateStarted | GateFinished | TensorFinished | LevelFinished) -> str:
+    gate = safe_text(event.gate)
+    if isinstance(event, GateStarted):
+        return f"{gate} started"
+    if isinstance(event, GateFinished):
+        return f"{outcome_word(event.outcome)}  {gate}  {safe_text(event.reason, 300)}"
+    if isinstance(event, LevelFinished):
+        level = event.level
+        failed = f", {len(level.failures)} failed" if level.failures else ""
+        return f"{outcome_word(level.outcome)}  {gate}  {level.level.value}: {level.checked} checked{failed}"
+    judgement = event.tensor.judgement
+    return f"{outcome_word(judgement.outcome)}  {gate}  {safe_text(event.tensor.name)}: {safe_text(judgement.sentence)}"

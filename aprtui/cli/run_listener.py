@@ -1,0 +1,64 @@
+"""Shows a run while it goes on: a progress bar for one gate at a time, a line for each verdict."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from types import TracebackType
+
+from aprtui.cli.comparison_text import outcome_word
+from aprtui.cli.output import show
+from aprtui.cli.progress import progress_reporter
+from aprtui.compare.weights import Progress
+from aprtui.core.safe_text import safe_text
+from aprtui.report.evidence import EvidenceEntry
+
+
+class ShowingListener:
+    """Prints verdicts as they come.
+
+    Attributes:
+        entries: Those that came.
+    """
+
+    def __init__(self) -> None:
+        self.entries: list[EvidenceEntry] = []
+        self._bars = ExitStack()
+        self._shown: str | None = None
+        self._report: Progress | None = None
+
+    def __enter__(self) -> ShowingListener:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._hide()
+
+    def started(self, gate: str) -> None:
+        """A gate is being measured; it has the bar until it ends, unless another one has it."""
+        if self._shown is None:
+            self._shown, self._report = gate, self._bars.enter_context(progress_reporter(gate))
+
+    def progress(self, gate: str, done: int, total: int) -> None:
+        """Bytes of a gate so far, and in all."""
+        if self._shown is None:
+            self.started(gate)
+        if gate == self._shown and self._report is not None:
+            self._report(done, total, gate)
+
+    def finished(self, entry: EvidenceEntry) -> None:
+        """A gate has its verdict."""
+        if entry.gate_id == self._shown:
+            self._hide()
+        self.entries.append(entry)
+        show(entry_line(entry))
+
+    def _hide(self) -> None:
+        self._bars.close()
+        self._shown = self._report = None
+
+
+def entry_line(entry: EvidenceEntry) -> str:
+    """One gate as a line."""
+    seconds = entry.duration_ms / 1000
+    return f"{outcome_word(entry.outcome)}  {entry.gate_id:<12} {seconds:6.1f} s  {safe_text(entry.reason, 300)}"

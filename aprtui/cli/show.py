@@ -1,0 +1,63 @@
+"""`aprtui show RUN`: verdicts from the journal alone; models need not be there any more."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import click
+
+from aprtui.cli.comparison_text import level_lines, outcome_word
+from aprtui.cli.output import show
+from aprtui.core.outcomes import Outcome
+from aprtui.core.safe_text import safe_text
+from aprtui.store.plan import RunPlan
+from aprtui.store.register import find_run
+from aprtui.store.run_folder import RunFolder, RunState
+from aprtui.store.summary import GateRecord, RunRecord, exit_code_of, read_record, state_of
+
+
+@click.command(name="show")
+@click.argument("run")
+def command(run: str) -> int:
+    """Show what RUN, the id or the folder of a run, has come to.
+
+    Exit codes: the run's own; 130 interrupted, 3 still running or its engine died.
+    """
+    folder = find_run(run)
+    reader = folder.reader()
+    record = read_record(reader.new_lines())
+    show("\n".join(run_lines(folder, folder.plan(), record)))
+    if reader.passed_over:
+        click.echo(f"{reader.passed_over} damaged or unknown lines were passed over", err=True)
+    return int(exit_code_of(record))
+
+
+def run_lines(folder: RunFolder, plan: RunPlan, record: RunRecord) -> Iterator[str]:
+    """The run, then its gates with the levels that failed."""
+    state = state_of(folder, record)
+    yield f"{plan.run_id}  {state}  {safe_text(plan.playbook.name)}"
+    yield f"model      {safe_text(plan.model.path)}"
+    converter = plan.converter
+    yield f"converter  {'none' if converter is None else safe_text(f'{converter.name} {converter.version}')}"
+    yield f"folder     {safe_text(folder.path)}"
+    if record.end is None and state is RunState.DIED:
+        yield f"its engine died; `aprtui run --resume {plan.run_id}` goes on"
+    yield ""
+    for gate in plan.gates:
+        yield from gate_lines(gate.gate_id, record.gates.get(gate.gate_id))
+
+
+def gate_lines(gate: str, record: GateRecord | None) -> Iterator[str]:
+    """One gate; its findings where it is falsified."""
+    if record is None or record.finished is None:
+        yield f"{'…' if record else '-':<4}  {gate:<12} {'being measured' if record else 'no verdict'}"
+        return
+    finished, _ = record.finished
+    line = f"{outcome_word(finished.outcome)}  {gate:<12} {finished.duration_ms / 1000:6.1f} s"
+    yield f"{line}  {safe_text(finished.reason, 300)}"
+    for level in record.levels:
+        if level.outcome is Outcome.FALSIFIED:
+            for text in level_lines(level):
+                yield f"      {text}"
+    for text in (finished.stderr or "").splitlines():
+        yield f"      | {safe_text(text)}"
