@@ -23,6 +23,23 @@ SCENARIO_KEYS = {
 }
 
 
+class Damaging(BuiltinConverter):
+    def convert(self, source, target, destination, asked_for):
+        product = super().convert(source, target, destination, asked_for)
+        if product.suffix == ".gguf":
+            raw = bytearray(product.read_bytes())
+            raw[-4096] ^= 1
+            product.write_bytes(raw)
+        return product
+
+
+class Interrupted(BuiltinConverter):
+    def convert(self, source, target, destination, asked_for):
+        if target == "APR":
+            raise KeyboardInterrupt
+        return super().convert(source, target, destination, asked_for)
+
+
 def run(capsys, *arguments: object) -> tuple[int, str, str]:
     with pytest.raises(SystemExit) as stopped:
         main([str(argument) for argument in arguments])
@@ -80,15 +97,6 @@ def test_a_skip_can_be_accepted_by_name(capsys, tmp_path):
 
 
 def test_a_damaged_product_is_falsified(capsys, tmp_path, monkeypatch):
-    class Damaging(BuiltinConverter):
-        def convert(self, source, target, destination, asked_for):
-            product = super().convert(source, target, destination, asked_for)
-            if product.suffix == ".gguf":
-                raw = bytearray(product.read_bytes())
-                raw[-4096] ^= 1
-                product.write_bytes(raw)
-            return product
-
     monkeypatch.setattr(named, "BuiltinConverter", Damaging)
     code, out, _ = run(capsys, "run", DEMO, "--model", MODEL, "--converter", "builtin", "--output", tmp_path)
     assert code == 1
@@ -96,15 +104,10 @@ def test_a_damaged_product_is_falsified(capsys, tmp_path, monkeypatch):
 
 
 def test_what_was_measured_before_an_interruption_is_kept(capsys, tmp_path, monkeypatch):
-    class Interrupted(BuiltinConverter):
-        def convert(self, source, target, destination, asked_for):
-            if target == "APR":
-                raise KeyboardInterrupt
-            return super().convert(source, target, destination, asked_for)
-
     monkeypatch.setattr(named, "BuiltinConverter", Interrupted)
-    code, _, _ = run(capsys, "run", DEMO, "--model", MODEL, "--converter", "builtin", "--output", tmp_path)
-    assert code == 130
+    arguments = ("--model", MODEL, "--converter", "builtin", "--output", tmp_path, "--jobs", 1)
+    code, _, err = run(capsys, "run", DEMO, *arguments)
+    assert code == 130 and "aprtui run --resume " in err
     assert len(json.loads((tmp_path / "demo/evidence.json").read_text(encoding="utf-8"))) == 1
 
 

@@ -5,20 +5,19 @@ import shutil
 from pathlib import Path
 
 import pytest
+from engine_runs import events_of, run_in
 from fixture_files import FIXTURES
 from safetensors.torch import load_file, save_file
 
 from aprtui.convert.builtin import BuiltinConverter
 from aprtui.convert.builtin.product import write_product
 from aprtui.core.errors import AprtuiError, UsageError
+from aprtui.core.events import ConversionFinished
 from aprtui.core.outcomes import Outcome
-from aprtui.engine import run as engine
-from aprtui.engine.run import Run
 from aprtui.formats.container import Format
 from aprtui.formats.digest import file_digest
 from aprtui.formats.model import open_model
 from aprtui.formats.output_types import parse_output_type
-from aprtui.models import Wanted, resolve_model
 from aprtui.playbook import load_playbook
 
 MODEL = FIXTURES / "qwen2-tiny/hf"
@@ -98,10 +97,7 @@ def with_keys(playbook, keys):
 
 
 def results(playbook, converter, tmp_path, model=MODEL):
-    scratch = tmp_path / "scratch"
-    scratch.mkdir()
-    run = Run(playbook, resolve_model(Wanted("", named=model)), converter, scratch)
-    return {entry.gate_id: entry for entry in run.results(lambda gate: None)}
+    return run_in(tmp_path / "run", playbook, model, converter)[1].entries
 
 
 def outcomes(entries):
@@ -113,8 +109,9 @@ def test_good_conversions_hold(playbook, tmp_path):
     assert list(entries) == GATES
     assert {entry.outcome for entry in entries.values()} == {Outcome.CORROBORATED}
     assert entries["F-CONV-S-A"].reason == "Weights identical, every value of all 26 tensors equal"
-    # Products that no other gate starts from are deleted at once.
-    assert sorted(path.name for path in (tmp_path / "scratch").iterdir()) == ["root-A", "root-G"]
+    # A run that has finished keeps no products.
+    files = sorted(path.name for path in (tmp_path / "run").iterdir())
+    assert files == ["evidence.json", "journal.jsonl", "pid.json", "plan.json", "stderr.log"]
 
 
 @pytest.mark.parametrize("root", ["gguf/bf16.gguf", "hf"])
@@ -267,21 +264,19 @@ def test_the_evidence_says_everything_that_a_verdict_rests_on(playbook, tmp_path
         "digest": identity.digest,
     }
     first, second = json.loads(metadata["conversion_commands"])
-    gguf = tmp_path / "scratch/root-G/model.gguf"
+    gguf = tmp_path / "run/products/S-G/model.gguf"
     assert first == f"aprtui convert {MODEL} {gguf} --outtype lossless"
     assert second.startswith(f"aprtui convert {gguf} ")
-    assert json.loads(metadata["source_files"]) == {str(gguf): file_digest(gguf)}
+    ((name, digest),) = json.loads(metadata["source_files"]).items()
+    assert name == str(gguf) and digest.startswith("xxh3:")
     names = {Path(name).name for name in json.loads(metadata["target_files"])}
     assert {"model.safetensors", "config.json", "tokenizer.json"} <= names
 
 
-def test_every_file_is_digested_once_and_every_model_opened_once(playbook, tmp_path, monkeypatch):
-    digested, opened = [], []
-    monkeypatch.setattr(engine, "file_digest", lambda path: digested.append(path) or file_digest(path))
-    monkeypatch.setattr(engine, "open_model", lambda path: opened.append(path) or open_model(path))
+def test_every_conversion_is_made_once(playbook, tmp_path):
     results(playbook, BuiltinConverter(), tmp_path)
-    assert len(digested) == len(set(digested)) > 10
-    assert len(opened) == len(set(opened)) == 7  # The model and six products.
+    made = [event.conversion for event in events_of(tmp_path / "run") if isinstance(event, ConversionFinished)]
+    assert made == ["S>G", "S>A", "S>G>S", "S>A>S", "S>A>G", "S>G>A"]
 
 
 def test_the_digest_of_the_converter_follows_its_source(monkeypatch, tmp_path):
@@ -312,4 +307,4 @@ def test_a_truncated_checkpoint_becomes_no_product(playbook, tmp_path):
     (tmp_path / "hf/model.safetensors").write_bytes(whole[:-100])
     entries = results(playbook, BuiltinConverter(), tmp_path, tmp_path / "hf")
     assert set(outcomes(entries).values()) <= {"Falsified", "Skipped", "Crashed"}
-    assert not list((tmp_path / "scratch").rglob("*.gguf"))
+    assert not list((tmp_path / "run").rglob("*.gguf"))

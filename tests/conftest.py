@@ -1,0 +1,15 @@
+"""What holds for all tests: no run enters the user's register, slow tests run on demand."""
+
+import pytest
+
+
+@pytest.fixture(autouse=True)
+def own_register(monkeypatch, tmp_path_factory):
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
+
+
+def pytest_collection_modifyitems(config, items):
+    if "slow" not in config.getoption("markexpr"):
+        for item in items:
+            if "slow" in item.keywords:
+                item.add_marker(pytest.mark.skip(reason="slow; run it with -m slow"))

@@ -1,0 +1,227 @@
+"""Kill -9 of the engine or of a worker at any moment: nothing reported is lost, the run goes on, nothing is left."""
+
+import contextlib
+import os
+import random
+import signal
+from pathlib import Path
+
+import pytest
+from engine_runs import (
+    aprtui,
+    events_of,
+    outcomes_in,
+    processes_of,
+    record_of,
+    run_folder_below,
+    run_in,
+    start,
+    verdicts,
+    wait_until,
+    write_playbook,
+)
+from fixture_files import FIXTURES
+
+from aprtui.convert.builtin import BuiltinConverter
+from aprtui.core.errors import UsageError
+from aprtui.core.events import ConversionFinished, RunFinished, RunInterrupted, RunResumed
+from aprtui.core.outcomes import ExitCode
+from aprtui.engine.journal_writer import JournalWriter
+from aprtui.store.run_folder import RunFolder
+
+MODEL = FIXTURES / "qwen2-tiny/hf"
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory):
+    """Verdicts of a run that nobody disturbs, and how many lines its journal has."""
+    folder = tmp_path_factory.mktemp("uninterrupted")
+    code, _ = run_in(folder / "run", write_playbook(folder), MODEL, BuiltinConverter())
+    assert code is ExitCode.PASSED
+    return verdicts(folder / "run"), len(events_of(folder / "run"))
+
+
+def lines(folder):
+    journal = folder / "journal.jsonl"
+    return journal.read_bytes().splitlines(keepends=True) if journal.exists() else []
+
+
+def kill(pid):
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)
+
+
+def killed_at(tmp_path, moment, who):
+    """A run whose engine or worker was killed once the journal had so many lines; what it said until then."""
+    playbook = write_playbook(tmp_path)
+    process = start(tmp_path / "o", playbook.path, "--model", MODEL, "--converter", "builtin", "--jobs", 2)
+    folder = run_folder_below(tmp_path / "o")
+    wait_until(lambda: len(lines(folder)) >= moment or process.poll() is not None)
+    before = [line for line in lines(folder) if line.endswith(b"\n")]
+    if who == "engine":
+        kill(process.pid)
+    else:
+        for pid in processes_of(folder.name):
+            with contextlib.suppress(OSError):
+                if os.getsid(pid) == pid:
+                    kill(pid)
+    process.communicate(timeout=60)
+    wait_until(lambda: processes_of(folder.name) == [])
+    return playbook, folder, before
+
+
+def killed_and_resumed(tmp_path, moment, who, uninterrupted):
+    expected, _ = uninterrupted
+    playbook, folder, before = killed_at(tmp_path, moment, who)
+    assert lines(folder)[: len(before)] == before
+    held = {gate for gate, verdict in verdicts(folder).items() if verdict[0] == "Corroborated"}
+    kept_lines = len(lines(folder))
+    code, told = run_in(folder, playbook, MODEL, BuiltinConverter())
+    assert code is ExitCode.PASSED and verdicts(folder) == expected
+    assert {gate: (entry.outcome.value, entry.reason) for gate, entry in told.entries.items()} == expected
+    assert held.isdisjoint(told.begun)
+    assert outcomes_in(folder / "evidence.json") == expected
+    numbers = [line.number for line in RunFolder(folder).reader().new_lines()]
+    assert numbers == list(range(len(numbers))) and len(numbers) > kept_lines - 1
+    assert processes_of(folder.name) == [] and not (folder / "products").exists()
+
+
+def moments(count, uninterrupted, seed):
+    chance = random.Random(seed)
+    return [(chance.randint(1, uninterrupted[1]), chance.choice(["engine", "worker"])) for _ in range(count)]
+
+
+@pytest.mark.parametrize("number", range(10))
+def test_killed_at_a_random_moment(tmp_path, uninterrupted, number):
+    moment, who = moments(10, uninterrupted, seed=1)[number]
+    killed_and_resumed(tmp_path, moment, who, uninterrupted)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", range(50))
+def test_killed_at_many_random_moments(tmp_path, uninterrupted, number):
+    moment, who = moments(50, uninterrupted, seed=2)[number]
+    killed_and_resumed(tmp_path, moment, who, uninterrupted)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_an_interrupted_run_keeps_what_it_measured(tmp_path, uninterrupted, number):
+    playbook = write_playbook(tmp_path)
+    process = start(tmp_path / "o", playbook.path, "--model", MODEL, "--converter", "builtin")
+    folder = run_folder_below(tmp_path / "o")
+    wait_until(lambda: verdicts(folder))
+    os.kill(process.pid, number)
+    out, _ = process.communicate(timeout=60)
+    if process.returncode == 0:
+        pytest.skip("it had finished before")
+    assert process.returncode == 130 and f"aprtui run --resume {folder.name}" in out, out
+    end = events_of(folder)[-1]
+    assert isinstance(end, RunInterrupted) and end.reason == f"it was interrupted by {number.name}"
+    assert outcomes_in(folder / "evidence.json") == verdicts(folder) == outcomes_in(tmp_path / "o/test/evidence.json")
+    assert processes_of(folder.name) == []
+    code, out, _ = aprtui("run", "--resume", folder, "--jobs", 2)
+    assert code == 0 and out.count("pass  F-CONV-") == 6
+    assert verdicts(folder) == uninterrupted[0] == outcomes_in(tmp_path / "o/test/evidence.json")
+
+
+class Loud(BuiltinConverter):
+    """Another converter by its digest."""
+
+    @property
+    def identity(self):
+        from dataclasses import replace
+
+        return replace(super().identity, digest="xxh3:00")
+
+
+def interrupted_run(tmp_path, until):
+    """A run folder whose journal was cut after the first event that fits."""
+    folder, playbook = tmp_path / "run", write_playbook(tmp_path)
+    run_in(folder, playbook, MODEL, BuiltinConverter())
+    kept = next(number for number, event in enumerate(events_of(folder)) if until(event)) + 1
+    (folder / "journal.jsonl").write_bytes(b"".join(lines(folder)[:kept]))
+    return folder, playbook
+
+
+def two_verdicts(event):
+    return getattr(event, "gate", "") == "F-CONV-S-A" and hasattr(event, "entry_id")
+
+
+def resumed(folder):
+    return next(event for event in events_of(folder) if isinstance(event, RunResumed))
+
+
+def test_verdicts_stand_while_nothing_changed(tmp_path):
+    folder, playbook = interrupted_run(tmp_path, two_verdicts)
+    before = {gate: record.finished[0].entry_id for gate, record in record_of(folder).gates.items()}
+    _, told = run_in(folder, playbook, MODEL, BuiltinConverter())
+    assert resumed(folder).gates == ("F-CONV-S-G", "F-CONV-S-A")
+    assert told.begun == ["F-CONV-G-S", "F-CONV-A-S", "F-CONV-A-G", "F-CONV-G-A"]
+    assert {gate: told.entries[gate].entry_id for gate in before} == before
+
+
+def test_another_converter_makes_everything_new(tmp_path):
+    folder, playbook = interrupted_run(tmp_path, two_verdicts)
+    _, told = run_in(folder, playbook, MODEL, Loud())
+    assert resumed(folder) == RunResumed((), "the converter changed") and len(told.begun) == 6
+
+
+def test_another_model_in_the_same_place_makes_everything_new(tmp_path):
+    model = tmp_path / "hf"
+    model.mkdir()
+    for file in MODEL.iterdir():
+        (model / file.name).write_bytes(file.read_bytes())
+    folder, playbook = tmp_path / "run", write_playbook(tmp_path)
+    run_in(folder, playbook, model, BuiltinConverter())
+    (folder / "journal.jsonl").write_bytes(b"".join(lines(folder)[:-1]))
+    with (model / "tokenizer_config.json").open("a", encoding="utf-8") as file:
+        file.write("\n")
+    _, told = run_in(folder, playbook, model, BuiltinConverter())
+    assert resumed(folder) == RunResumed((), "the model changed") and len(told.begun) == 6
+
+
+def test_another_output_type_makes_its_gates_new(tmp_path):
+    folder, _ = interrupted_run(tmp_path, lambda event: isinstance(event, RunFinished))
+    changed = write_playbook(tmp_path, "aprtui:\n  outtype: {F-CONV-S-G: q8_0}\n")
+    _, told = run_in(folder, changed, MODEL, BuiltinConverter())
+    assert resumed(folder).gates == ("F-CONV-S-A", "F-CONV-A-S", "F-CONV-A-G")
+    assert told.entries["F-CONV-S-G"].to_json()["metadata"]["asked_for"] == "q8_0"
+
+
+def test_a_product_is_kept_only_while_it_is_what_was_made(tmp_path):
+    folder, playbook = tmp_path / "run", write_playbook(tmp_path)
+
+    def conversions():
+        return [event for event in events_of(folder) if isinstance(event, ConversionFinished)]
+
+    process = start(tmp_path / "o", playbook.path, "--model", MODEL, "--converter", "builtin")
+    folder = run_folder_below(tmp_path / "o")
+    wait_until(conversions)
+    kill(process.pid)
+    process.communicate(timeout=60)
+    wait_until(lambda: processes_of(folder.name) == [])
+    first = conversions()[0]
+    product = Path(first.product)
+    if product.exists():
+        product.write_bytes(b"tampered")
+    code, _ = run_in(folder, playbook, MODEL, BuiltinConverter())
+    assert code is ExitCode.PASSED
+    assert [one.files for one in conversions() if one.conversion == first.conversion][-1] == first.files
+
+
+def test_one_engine_at_a_time(tmp_path):
+    folder, playbook = interrupted_run(tmp_path, two_verdicts)
+    other = JournalWriter(RunFolder(folder))
+    with pytest.raises(UsageError, match="another engine is working on this run"):
+        run_in(folder, playbook, MODEL, BuiltinConverter())
+    other.close()
+    assert run_in(folder, playbook, MODEL, BuiltinConverter())[0] is ExitCode.PASSED
+
+
+def test_a_torn_last_line_is_no_obstacle(tmp_path, uninterrupted):
+    folder, playbook = interrupted_run(tmp_path, two_verdicts)
+    whole = (folder / "journal.jsonl").read_bytes()
+    (folder / "journal.jsonl").write_bytes(whole[:-20])
+    run_in(folder, playbook, MODEL, BuiltinConverter())
+    assert resumed(folder).gates == ("F-CONV-S-G",)
+    assert verdicts(folder) == uninterrupted[0]

@@ -1,0 +1,106 @@
+"""Runs of playbooks for tests: in this process, or by a command that a test can kill."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from aprtui.engine.jobs import check_conversion
+from aprtui.engine.marked import mark_of, marked_processes
+from aprtui.engine.plan import Places, make_plan
+from aprtui.engine.run import run_plan
+from aprtui.models import Wanted, resolve_model
+from aprtui.playbook import load_playbook
+from aprtui.store.plan import Limits
+from aprtui.store.run_folder import RunFolder
+from aprtui.store.summary import read_record
+
+ROOT = Path(__file__).parents[1]
+
+
+class Collecting:
+    """Keeps what a run tells."""
+
+    def __init__(self):
+        self.entries = {}
+        self.begun = []
+
+    def started(self, gate):
+        self.begun.append(gate)
+
+    def progress(self, gate, done, total):
+        pass
+
+    def finished(self, entry):
+        self.entries[entry.gate_id] = entry
+
+
+def write_playbook(folder, keys="", name="test"):
+    path = folder / f"{name}.playbook.yaml"
+    path.write_text(
+        f'name: {name}\nversion: "1.0.0"\nmodel:\n  hf_repo: org/qwen2-tiny\ntest_matrix:\n  seed: 7\n{keys}',
+        encoding="utf-8",
+    )
+    return load_playbook(path)
+
+
+def run_in(folder, playbook, model, converter, *, limits=None, check=check_conversion):
+    """Exit code and what was told, of a run in this folder; goes on with what is there."""
+    resolved = resolve_model(Wanted("", named=model))
+    places = Places(folder, folder.parent / "evidence.json")
+    plan = make_plan(playbook, resolved, converter, places, limits or Limits())
+    told = Collecting()
+    return run_plan(plan, RunFolder(folder), converter, told, check=check), told
+
+
+def events_of(folder):
+    return [line.event for line in RunFolder(folder).reader().new_lines()]
+
+
+def record_of(folder):
+    return read_record(RunFolder(folder).reader().new_lines())
+
+
+def verdicts(folder):
+    return {gate: (found.outcome.value, found.reason) for gate, found in record_of(folder).verdicts().items()}
+
+
+def start(output, *arguments):
+    """`aprtui run` as a process of its own session."""
+    command = [sys.executable, "-m", "aprtui", "run", *map(str, arguments), "--output-dir", str(output)]
+    return subprocess.Popen(
+        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
+    )
+
+
+def aprtui(*arguments):
+    """Exit code and both outputs of a command."""
+    command = [sys.executable, "-m", "aprtui", *map(str, arguments)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=120)
+    assert "Traceback" not in done.stderr, done.stderr
+    return done.returncode, done.stdout, done.stderr
+
+
+def wait_until(holds, seconds=30.0):
+    end = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < end, "waited too long"
+        time.sleep(0.02)
+
+
+def run_folder_below(output):
+    """The only run below a directory, once its engine has written who it is."""
+    wait_until(lambda: list(output.glob("*/runs/*/pid.json")))
+    (pid,) = output.glob("*/runs/*/pid.json")
+    return pid.parent
+
+
+def processes_of(run):
+    """Workers, their guards and what they started, except those that ended and wait to be collected."""
+    return [pid for pid in marked_processes(mark_of(run)) if pid != os.getpid()]
+
+
+def outcomes_in(evidence):
+    return {entry["gate_id"]: (entry["outcome"], entry["reason"]) for entry in json.loads(evidence.read_text())}
