@@ -11,7 +11,7 @@ from pathlib import Path
 import aprtui
 from aprtui.convert import Converter
 from aprtui.core.errors import FormatError, UsageError
-from aprtui.core.events import ConverterFacts
+from aprtui.core.events import ConverterFacts, GateFinished
 from aprtui.core.gates import CONVERSION_PAIRS, FormatLetter, Gate
 from aprtui.core.outcomes import Outcome
 from aprtui.engine.jobs import FORMATS
@@ -28,7 +28,6 @@ RULES_VERSION = "1"
 """Version of the tolerances and layout rules; evidence names it."""
 
 _LETTERS = {format_: letter for letter, format_ in FORMATS.items()}
-_WITHOUT_VERDICT = (Outcome.CRASHED, Outcome.TIMEOUT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,7 +178,8 @@ class Standing:
 def what_stands(before: RunPlan, now: RunPlan, record: RunRecord) -> Standing:
     """What may be taken over if the model's files turn out to be unchanged.
 
-    A gate that crashed or ran out of time has no verdict to take over.
+    A gate that crashed or ran out of time has no verdict to take over, nor has one that was skipped unmeasured: what
+    it lacked may be there this time.
     """
     versions = {(plan.aprtui_version, plan.rules_version) for plan in (before, now)}
     if before.converter != now.converter:
@@ -189,10 +189,16 @@ def what_stands(before: RunPlan, now: RunPlan, record: RunRecord) -> Standing:
     if before.model.path != now.model.path:
         return Standing(reason="the model is another one")
     conversions = _unchanged_chains(before.conversions, now.conversions)
-    verdicts = {gate for gate, verdict in record.verdicts().items() if verdict.outcome not in _WITHOUT_VERDICT}
+    verdicts = {gate for gate, verdict in record.verdicts().items() if _stands(verdict, record)}
     same = {gate.gate_id for gate in now.gates if gate in before.gates and conversions.issuperset(gate.needs)}
     gates = tuple(gate.gate_id for gate in now.gates if gate.gate_id in same & verdicts)
     return Standing(gates, tuple(sorted(conversions & record.products.keys())))
+
+
+def _stands(verdict: GateFinished, record: RunRecord) -> bool:
+    if verdict.outcome is Outcome.SKIPPED:
+        return bool(record.gates[verdict.gate].levels)
+    return verdict.outcome in (Outcome.CORROBORATED, Outcome.FALSIFIED)
 
 
 def _unchanged_chains(before: Iterable[PlannedConversion], now: Iterable[PlannedConversion]) -> set[str]:
