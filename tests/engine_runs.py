@@ -97,9 +97,9 @@ def run_folder_below(output):
     return pid.parent
 
 
-def processes_of(run):
+def processes_of(folder):
     """Workers, their guards and what they started, except those that ended and wait to be collected."""
-    return [pid for pid in marked_processes(mark_of(run)) if pid != os.getpid()]
+    return [pid for pid in marked_processes(mark_of(folder)) if pid != os.getpid()]
 
 
 def outcomes_in(evidence):

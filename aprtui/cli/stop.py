@@ -37,7 +37,7 @@ def command(run: str) -> int:
     else:
         click.echo(f"{name} is not running: {state}")
     # An engine that was killed leaves its workers to their guards, and those to this.
-    end_marked_processes(mark_of(name))
+    end_marked_processes(mark_of(folder.path))
     return 0
 
 

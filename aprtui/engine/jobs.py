@@ -15,7 +15,7 @@ from typing import Any, Protocol
 
 from aprtui.compare.comparison import Scope, compare_models
 from aprtui.compare.unreadable import unreadable_target
-from aprtui.convert import Converter, ConverterIdentity
+from aprtui.convert import ConversionTimeoutError, ConversionVoidError, Converter, ConverterIdentity
 from aprtui.core.errors import AprtuiError
 from aprtui.core.events import ConverterFacts, Event, LevelFinished, TensorFinished
 from aprtui.core.gates import FormatLetter
@@ -69,15 +69,18 @@ class Product:
 
 @dataclass(frozen=True, slots=True)
 class NoProduct:
-    """A converter that failed, which is a finding about the converter.
+    """A conversion without a product.
 
     Attributes:
-        reason: Why there is no product.
+        reason: Why there is none.
         seconds: Wall time.
+        outcome: Falsified where the converter failed, Skipped where it has no such conversion, Timeout where it took
+            too long, Crashed where the attempt says nothing about it.
     """
 
     reason: str
-    seconds: float
+    seconds: float = 0.0
+    outcome: Outcome = Outcome.FALSIFIED
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,11 +145,18 @@ class Convert:
         shutil.rmtree(self.directory, ignore_errors=True)
         self.directory.mkdir(parents=True)
         identity = _facts(self.converter.identity)
-        arguments = (self.source, FORMATS[self.target], self.directory, parse_output_type(self.asked_for))
+        asked_for = parse_output_type(self.asked_for)
+        refusal = self.converter.not_offered(self.source, FORMATS[self.target], asked_for)
+        if refusal is not None:
+            return NoProduct(refusal, outcome=Outcome.SKIPPED)
         try:
-            product = self.converter.convert(*arguments)
+            product = self.converter.convert(self.source, FORMATS[self.target], self.directory, asked_for)
         except MemoryError:
             raise
+        except ConversionTimeoutError as error:
+            return NoProduct(error.message, monotonic() - begun, Outcome.TIMEOUT)
+        except ConversionVoidError as error:
+            return NoProduct(error.message, monotonic() - begun, Outcome.CRASHED)
         except AprtuiError as error:
             return NoProduct(error.message, monotonic() - begun)
         except Exception as error:

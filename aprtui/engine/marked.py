@@ -16,8 +16,9 @@ MARK = "APRTUI_WORKER"
 _ROUNDS = 20
 
 
-def mark_of(run: str, worker: int | None = None) -> str:
+def mark_of(run_folder: Path, worker: int | None = None) -> str:
     """The mark of a worker, or the beginning that all marks of a run share."""
+    run = run_folder.resolve()
     return f"{run}/" if worker is None else f"{run}/{worker}/"
 
 

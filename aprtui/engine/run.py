@@ -32,7 +32,7 @@ from aprtui.engine.schedule import MODEL
 from aprtui.engine.stderr_log import StderrLog
 from aprtui.engine.steps import Listener, Steps
 from aprtui.engine.worker import Begun, Done, Failed, Interrupted, Progress
-from aprtui.engine.workers import Death, Said, Workers, share
+from aprtui.engine.workers import Death, Said, Workers
 from aprtui.report.evidence import write_evidence
 from aprtui.store.plan import RunPlan
 from aprtui.store.process import this_process
@@ -76,7 +76,7 @@ def run_plan(
         folder.write_plan(plan)
         engine = this_process()
         folder.write_engine(engine)
-        end_marked_processes(mark_of(plan.run_id))
+        end_marked_processes(mark_of(folder.path))
         journal.write(RunStarted(engine.host, engine.pid, is_resumed))
         with caught_interrupts() as interrupts:
             steps = Steps(plan, converter, journal, listener, check)
@@ -100,7 +100,7 @@ class _Attempt:
         self._plan, self._journal = steps.plan, steps.journal
         limits = self._plan.limits
         self._log = StderrLog(folder.stderr)
-        self._workers = Workers(self._plan.run_id, share(limits.jobs).workers, limits.gate_seconds, self._log.write)
+        self._workers = Workers(folder.path, steps.share.workers, limits.gate_seconds, self._log.write)
         self._last_beat = monotonic()
         self._run_ends = None if limits.run_seconds is None else monotonic() + limits.run_seconds
         self._interruption: str | None = None

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Protocol
 from uuid import uuid4
 
-from aprtui.convert import Converter
+from aprtui.convert import Converter, working_directory
 from aprtui.core.events import (
     ConversionFailed,
     ConversionFinished,
@@ -28,7 +28,12 @@ from aprtui.formats.output_types import parse_output_type
 from aprtui.report.evidence import EvidenceEntry
 from aprtui.store.plan import PlannedConversion, PlannedGate, RunPlan
 
-_WORDS = {Outcome.FALSIFIED: "failed", Outcome.CRASHED: "crashed", Outcome.TIMEOUT: "ran out of time"}
+_WORDS = {
+    Outcome.FALSIFIED: "failed",
+    Outcome.SKIPPED: "is not offered",
+    Outcome.CRASHED: "crashed",
+    Outcome.TIMEOUT: "ran out of time",
+}
 
 
 class Listener(Protocol):
@@ -63,6 +68,7 @@ class Steps:
     ) -> None:
         self.plan, self.journal, self.listener = plan, journal, listener
         self._converter, self._check = converter, check
+        self.share = share(self.plan.limits.jobs, parallel=converter is None or converter.parallel_safe)
         self._schedule = Schedule(plan)
         self._kept: dict[str, ConversionFinished] = {}
         self._commands: dict[str, tuple[str, ...]] = {}
@@ -80,7 +86,7 @@ class Steps:
         gate = self._schedule.gates[step]
         source = self._model if gate.source is None else Path(self._schedule.made[gate.source].product)
         product = Path(self._schedule.made[gate.target].product)
-        threads = share(self.plan.limits.jobs).threads
+        threads = self.share.threads
         return step, CheckGate(gate, self._model, source, product, threads, self._check)
 
     def begun(self, step: str, worker: int) -> None:
@@ -102,7 +108,7 @@ class Steps:
         """A converter ended."""
         commands = self._commands[step]
         if isinstance(result, NoProduct):
-            self._no_product(ConversionFailed(step, Outcome.FALSIFIED, result.reason, commands, result.seconds))
+            self._no_product(ConversionFailed(step, result.outcome, result.reason, commands, result.seconds))
             return
         made = ConversionFinished(
             step, str(result.path), dict(result.files), commands, result.converter, result.seconds
@@ -153,10 +159,16 @@ class Steps:
     def _directory(self, conversion: str) -> Path:
         return Path(self.plan.scratch) / conversion.replace(">", "-")
 
+    def _discard(self, conversion: str) -> None:
+        """Delete a product, and what its converter left beside it."""
+        directory = self._directory(conversion)
+        for path in (directory, working_directory(directory)):
+            shutil.rmtree(path, ignore_errors=True)
+
     def _no_product(self, failed: ConversionFailed) -> None:
         """Every gate that needs the product has its verdict: it was the tested conversion, or it has no source."""
         self.journal.write(failed)
-        shutil.rmtree(self._directory(failed.conversion), ignore_errors=True)
+        self._discard(failed.conversion)
         self._schedule.failed[failed.conversion] = failed
         word = _WORDS[failed.outcome]
         for gate, failure in self._schedule.without_product():
@@ -195,7 +207,7 @@ class Steps:
         self.journal.write(finished, to_disk=True)
         self._schedule.gate_done(gate.gate_id)
         for conversion in self._schedule.unneeded():
-            shutil.rmtree(self._directory(conversion), ignore_errors=True)
+            self._discard(conversion)
         self._show(gate)
 
     def _show(self, gate: PlannedGate) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
+from pathlib import Path
 from time import monotonic
 
 from aprtui.engine.jobs import Job
@@ -74,18 +75,18 @@ class WorkerProcess:
     """One worker.
 
     Args:
-        run: Id of the run.
+        run_folder: The run's folder.
         number: Number of the worker in the run.
         write_stderr: Takes what it writes to standard output and standard error.
     """
 
-    def __init__(self, run: str, number: int, write_stderr: Callable[[bytes], None]) -> None:
+    def __init__(self, run_folder: Path, number: int, write_stderr: Callable[[bytes], None]) -> None:
         self.number = number
         self.step: str | None = None
         self.begun = 0.0
         self._limit: float | None = None
         self._deadline: float | None = None
-        self._mark = mark_of(run, number)
+        self._mark = mark_of(run_folder, number)
         self.connection, theirs = Pipe()
         lifeline, self._lifeline = os.pipe()
         errors, their_errors = os.pipe()

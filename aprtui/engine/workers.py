@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from multiprocessing.connection import wait
+from pathlib import Path
 
 from aprtui.engine.interrupts import Interrupts
 from aprtui.engine.jobs import Job
@@ -27,9 +28,14 @@ class Share:
     threads: int
 
 
-def share(jobs: int) -> Share:
-    """A worker for every two threads, at most four: a conversion keeps one thread busy, a comparison all it has."""
-    workers = max(1, min(jobs // 2, _MOST_WORKERS))
+def share(jobs: int, *, parallel: bool = True) -> Share:
+    """A worker for every two threads, at most four: a conversion keeps one thread busy, a comparison all it has.
+
+    Args:
+        jobs: Threads in all.
+        parallel: Whether two conversions may run at the same time; otherwise one worker has all threads.
+    """
+    workers = max(1, min(jobs // 2, _MOST_WORKERS)) if parallel else 1
     return Share(workers, max(1, jobs // workers))
 
 
@@ -75,14 +81,14 @@ class Workers:
     """The workers of one run.
 
     Args:
-        run: Id of the run.
+        run_folder: The run's folder.
         most: How many at the same time.
         limit: Seconds for each job; None for no limit.
         write_stderr: Takes what they write to standard output and standard error.
     """
 
-    def __init__(self, run: str, most: int, limit: float | None, write_stderr: Callable[[bytes], None]) -> None:
-        self._run = run
+    def __init__(self, run_folder: Path, most: int, limit: float | None, write_stderr: Callable[[bytes], None]) -> None:
+        self._run_folder = run_folder
         self._most = most
         self._limit = limit
         self._write_stderr = write_stderr
@@ -103,7 +109,7 @@ class Workers:
         """Give a job to a worker, a new one where none is idle; its number."""
         worker = next((one for one in self._living if one.step is None), None)
         if worker is None:
-            worker = WorkerProcess(self._run, self._started, self._write_stderr)
+            worker = WorkerProcess(self._run_folder, self._started, self._write_stderr)
             self._started += 1
             self._living.append(worker)
         worker.tell(step, job, self._limit)

@@ -35,12 +35,12 @@ def running(tmp_path):
     path = write_playbook(tmp_path).path
     process = start(tmp_path / "o", path, "--model", MODEL, "--converter", "builtin", "--jobs", 1)
     folder = run_folder_below(tmp_path / "o")
-    wait_until(lambda: processes_of(folder.name))
-    os.kill(processes_of(folder.name)[0], signal.SIGSTOP)
+    wait_until(lambda: processes_of(folder))
+    os.kill(processes_of(folder)[0], signal.SIGSTOP)
     yield process, folder
     process.kill()
     process.communicate(timeout=60)
-    end_marked_processes(mark_of(folder.name))
+    end_marked_processes(mark_of(folder))
 
 
 def test_show_needs_no_model(finished):
@@ -79,7 +79,7 @@ def test_ps_attach_and_stop(running):
     assert code == 2 and "another engine is working on this run" in err
     code, out, _ = aprtui("stop", folder.name)
     assert code == 0 and out == f"{folder.name} stopped; `aprtui run --resume {folder.name}` goes on with it\n"
-    assert processes_of(folder.name) == []
+    assert processes_of(folder) == []
     assert process.wait(10) == 130
     assert "interrupted by SIGTERM" in attached.communicate(timeout=10)[0] and attached.returncode == 130
     assert aprtui("stop", folder.name)[1] == f"{folder.name} is not running: interrupted\n"
@@ -95,7 +95,7 @@ def test_an_engine_that_does_not_listen_is_killed(running, monkeypatch, capsys):
     with pytest.raises(SystemExit) as ended:
         main(["stop", folder.name])
     assert ended.value.code == 0 and process.wait(10) == -signal.SIGKILL
-    assert processes_of(folder.name) == []
+    assert processes_of(folder) == []
 
 
 def as_if_elsewhere(folder, tmp_path):

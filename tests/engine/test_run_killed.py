@@ -61,12 +61,12 @@ def killed_at(tmp_path, moment, who):
     if who == "engine":
         kill(process.pid)
     else:
-        for pid in processes_of(folder.name):
+        for pid in processes_of(folder):
             with contextlib.suppress(OSError):
                 if os.getsid(pid) == pid:
                     kill(pid)
     process.communicate(timeout=60)
-    wait_until(lambda: processes_of(folder.name) == [])
+    wait_until(lambda: processes_of(folder) == [])
     return playbook, folder, before
 
 
@@ -83,7 +83,7 @@ def killed_and_resumed(tmp_path, moment, who, uninterrupted):
     assert outcomes_in(folder / "evidence.json") == expected
     numbers = [line.number for line in RunFolder(folder).reader().new_lines()]
     assert numbers == list(range(len(numbers))) and len(numbers) > kept_lines - 1
-    assert processes_of(folder.name) == [] and not (folder / "products").exists()
+    assert processes_of(folder) == [] and not (folder / "products").exists()
 
 
 def moments(count, uninterrupted, seed):
@@ -109,7 +109,7 @@ def test_an_interrupted_run_keeps_what_it_measured(tmp_path, uninterrupted, numb
     playbook = write_playbook(tmp_path)
     process = start(tmp_path / "o", playbook.path, "--model", MODEL, "--converter", "builtin")
     folder = run_folder_below(tmp_path / "o")
-    wait_until(lambda: verdicts(folder))
+    wait_until(lambda: b'"GateFinished"' in (folder / "journal.jsonl").read_bytes())
     os.kill(process.pid, number)
     out, _ = process.communicate(timeout=60)
     if process.returncode == 0:
@@ -118,7 +118,7 @@ def test_an_interrupted_run_keeps_what_it_measured(tmp_path, uninterrupted, numb
     end = events_of(folder)[-1]
     assert isinstance(end, RunInterrupted) and end.reason == f"it was interrupted by {number.name}"
     assert outcomes_in(folder / "evidence.json") == verdicts(folder) == outcomes_in(tmp_path / "o/test/evidence.json")
-    assert processes_of(folder.name) == []
+    assert processes_of(folder) == []
     code, out, _ = aprtui("run", "--resume", folder, "--jobs", 2)
     assert code == 0 and out.count("pass  F-CONV-") == 6
     assert verdicts(folder) == uninterrupted[0] == outcomes_in(tmp_path / "o/test/evidence.json")
@@ -199,7 +199,7 @@ def test_a_product_is_kept_only_while_it_is_what_was_made(tmp_path):
     wait_until(conversions)
     kill(process.pid)
     process.communicate(timeout=60)
-    wait_until(lambda: processes_of(folder.name) == [])
+    wait_until(lambda: processes_of(folder) == [])
     first = conversions()[0]
     product = Path(first.product)
     if product.exists():

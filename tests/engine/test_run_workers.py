@@ -111,7 +111,7 @@ def run(tmp_path, check=check_conversion, converter=None, **limits):
     folder = tmp_path / "run"
     playbook = write_playbook(tmp_path)
     code, told = run_in(folder, playbook, MODEL, converter or BuiltinConverter(), limits=Limits(**limits), check=check)
-    assert processes_of("run") == []
+    assert processes_of(folder) == []
     return code, {gate: entry.to_json() for gate, entry in told.entries.items()}
 
 
@@ -210,6 +210,7 @@ def test_several_workers_reach_the_verdicts_of_one(tmp_path):
 @pytest.mark.parametrize(("jobs", "workers", "threads"), [(1, 1, 1), (2, 1, 2), (4, 2, 2), (8, 4, 2), (64, 4, 16)])
 def test_workers_share_the_processors(jobs, workers, threads):
     assert (share(jobs).workers, share(jobs).threads) == (workers, threads)
+    assert (share(jobs, parallel=False).workers, share(jobs, parallel=False).threads) == (1, jobs)
 
 
 def test_evidence_follows_from_the_journal(tmp_path):
