@@ -21,7 +21,7 @@ _SECONDS_BETWEEN_LOOKS = 0.25
 def command(run: str) -> int:
     """Show what happens in RUN, the id or the folder of a run, from its beginning until it ends.
 
-    Ctrl-C leaves the run alone. Exit codes: the run's own; 130 interrupted, 3 its engine died.
+    Ctrl-C leaves the run alone. Exit codes: 0 every gate holds, else the run's own; 130 interrupted, 3 its engine died.
     """
     folder = find_run(run)
     record, reader = RunRecord(), folder.reader()

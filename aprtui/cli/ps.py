@@ -19,7 +19,10 @@ _GOING_ON = (RunState.RUNNING, RunState.ELSEWHERE)
 @click.command(name="ps")
 @click.option("--all", "show_all", is_flag=True, help="Also runs that have ended.")
 def command(*, show_all: bool) -> int:
-    """List runs that are going on: id, state, verdicts, playbook, host, process, folder."""
+    """List runs that are going on: id, state, verdicts, playbook, host, process, folder.
+
+    Exit codes: 0 listed, also where there is none.
+    """
     lines = [line for folder in registered_runs() for line in _lines(folder, show_all=show_all)]
     if lines:
         show("\n".join(lines))

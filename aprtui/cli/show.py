@@ -21,7 +21,7 @@ from aprtui.store.summary import GateRecord, RunRecord, exit_code_of, read_recor
 def command(run: str) -> int:
     """Show what RUN, the id or the folder of a run, has come to.
 
-    Exit codes: the run's own; 130 interrupted, 3 still running or its engine died.
+    Exit codes: 0 every gate holds, else the run's own; 130 interrupted, 3 still running or its engine died.
     """
     folder = find_run(run)
     reader = folder.reader()

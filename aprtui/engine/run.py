@@ -68,7 +68,8 @@ def run_plan(
     try:
         folder.path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise AprtuiError(f"the run folder cannot be made: {error.strerror}", file=folder.path) from None
+        problem = f"the run folder cannot be made: {error.strerror}"
+        raise AprtuiError(problem, file=folder.path, todo="name another directory with --output-dir") from None
     journal = JournalWriter(folder)
     try:
         is_resumed = journal.record.last is not None
