@@ -1,32 +1,33 @@
-"""What workers are told to do, and what they answer: read the model, convert it, check a gate.
+"""What workers are told to do, and what they answer: read the model, convert it, compare two files.
 
-The machinery around workers knows none of it: another kind of gate is another `GateCheck`.
+The machinery around workers knows none of it: another kind of comparison is another `Measure`.
 """
 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from time import monotonic
-from typing import Any, Protocol
+from typing import Protocol
 
 from aprtui.compare.comparison import Scope, compare_models
+from aprtui.compare.self_check import check_model
 from aprtui.compare.unreadable import unreadable_target
 from aprtui.convert import ConversionTimeoutError, ConversionVoidError, Converter, ConverterIdentity
 from aprtui.core.errors import AprtuiError
-from aprtui.core.events import ConverterFacts, Event, LevelFinished, TensorFinished
+from aprtui.core.events import ComparisonFinished, ConverterFacts, Event, LevelFinished, TensorFinished
 from aprtui.core.gates import FormatLetter
 from aprtui.core.outcomes import Outcome
-from aprtui.core.results import Comparison
+from aprtui.core.results import Comparison, TensorResult
+from aprtui.core.tolerance import ToleranceSettings
 from aprtui.formats.container import Format
 from aprtui.formats.digest import file_digest
 from aprtui.formats.model import Model, open_model
 from aprtui.formats.output_types import parse_output_type
-from aprtui.gates.conversion import judge_conversion
-from aprtui.store.plan import PlannedGate
+from aprtui.store.plan import PlannedComparison
 
 FORMATS = {
     FormatLetter.SAFETENSORS: Format.SAFETENSORS,
@@ -84,36 +85,35 @@ class NoProduct:
 
 
 @dataclass(frozen=True, slots=True)
-class Measured:
-    """What a gate came to.
+class ModelRead:
+    """Digests of what a run starts from.
 
     Attributes:
-        outcome: The verdict.
-        reason: One sentence.
-        output: The report as text.
-        details: Further values for the evidence.
+        files: By file of the model.
+        sources: By file of each given source, by the letter of its format.
     """
 
-    outcome: Outcome
-    reason: str
-    output: str = ""
-    details: Mapping[str, Any] = field(default_factory=dict)
+    files: Digests
+    sources: Mapping[str, Digests]
 
 
 @dataclass(frozen=True, slots=True)
 class ReadModel:
-    """Read the run's model: it can be opened, and these are the digests of its files.
+    """Read the run's model and the sources that were given: they can be opened, and these are their digests.
 
     Attributes:
-        model: Its path.
+        model: Path of the model.
+        sources: Paths of the sources, by letter.
     """
 
     model: Path
+    sources: Mapping[str, Path]
 
-    def run(self, report: Report) -> Digests:
-        """Digest by file."""
+    def run(self, report: Report) -> ModelRead:
+        """Digests by file."""
         del report
-        return _digests(_reference(self.model))
+        sources = {letter: _digests(open_model(path)) for letter, path in self.sources.items()}
+        return ModelRead(_digests(_reference(self.model)), sources)
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +150,10 @@ class Convert:
         if refusal is not None:
             return NoProduct(refusal, outcome=Outcome.SKIPPED)
         try:
+            open_model(self.source)
+        except AprtuiError as error:
+            return NoProduct(f"its source cannot be opened: {error.message}", outcome=Outcome.SKIPPED)
+        try:
             product = self.converter.convert(self.source, FORMATS[self.target], self.directory, asked_for)
         except MemoryError:
             raise
@@ -168,66 +172,93 @@ class Convert:
 
 
 @dataclass(frozen=True, slots=True)
-class CheckGate:
-    """Measure and judge a gate.
+class Compare:
+    """Measure and judge a comparison.
 
     Attributes:
-        planned: The gate.
+        planned: What to compare.
         model: The run's model, from which layout rules take architecture and head counts.
-        source: The source of the tested conversion.
-        product: Its product.
+        files: What to open for each source and conversion that the comparison names.
+        expected: What the playbook expects of the model's configuration.
+        tolerances: Tolerances of the playbook in place of the rules' own.
         threads: Threads to use.
-        check: How the gate is checked.
+        measure: How it is done.
     """
 
-    planned: PlannedGate
+    planned: PlannedComparison
     model: Path
-    source: Path
-    product: Path
+    files: Mapping[str, Path]
+    expected: Mapping[str, int]
+    tolerances: ToleranceSettings
     threads: int
-    check: GateCheck
+    measure: Measure
 
-    def run(self, report: Report) -> Measured:
-        """Check the gate."""
-        return self.check(self, report)
+    def run(self, report: Report) -> ComparisonFinished:
+        """Compare; tensors and levels are told as they are judged."""
+        return self.measure(self, report)
 
 
-GateCheck = Callable[[CheckGate, Report], Measured]
-"""How one kind of gate is checked."""
+Measure = Callable[[Compare, Report], ComparisonFinished]
+"""How one kind of comparison is done."""
 
-Job = ReadModel | Convert | CheckGate
+Job = ReadModel | Convert | Compare
 """What a worker can be told to do."""
 
 
-def check_conversion(job: CheckGate, report: Report) -> Measured:
-    """The six pairs: the product compared with its source on every level."""
+def measure(job: Compare, report: Report) -> ComparisonFinished:
+    """Compare the two files on every level, or check the run's model alone where both sides are the model."""
     planned = job.planned
-    comparison = _compared(job, report)
-    for tensor in comparison.tensors:
-        report.event(TensorFinished(planned.gate_id, tensor))
+
+    def measured(tensor: TensorResult) -> None:
+        report.event(TensorFinished(planned.comparison_id, tensor))
+
+    if planned.source == planned.target:
+        comparison = check_model(_reference(job.model), planned.levels, job.expected, report.progress)
+    else:
+        try:
+            sources = [_opened(job, one) for one in (planned.source, *planned.via)]
+        except AprtuiError as error:
+            reason = f"there is no source to compare with: {error.message}"
+            return ComparisonFinished(planned.comparison_id, Outcome.SKIPPED, reason)
+        comparison = _compared(job, sources, report, measured)
     for level in comparison.levels:
-        report.event(LevelFinished(planned.gate_id, level))
-    outcome, reason = judge_conversion(planned.gate, comparison, planned.tensors)
-    output = "\n".join([comparison.sentence, *(f"{level.level}: {level.outcome}" for level in comparison.levels)])
-    details = {"not_checked": list(comparison.not_checked), "asked_for": comparison.asked_for}
-    return Measured(outcome, reason, output, details)
+        report.event(LevelFinished(planned.comparison_id, level))
+    return ComparisonFinished(
+        planned.comparison_id,
+        comparison.outcome,
+        comparison.sentence,
+        seconds=comparison.seconds,
+        bytes_read=comparison.bytes_read,
+        not_checked=comparison.not_checked,
+        embedding=comparison.embedding,
+    )
 
 
-def _compared(job: CheckGate, report: Report) -> Comparison:
-    reference = _reference(job.model)
-    source = reference if job.source == job.model else open_model(job.source)
+def _compared(
+    job: Compare, sources: Sequence[Model], report: Report, measured: Callable[[TensorResult], None]
+) -> Comparison:
+    planned, reference = job.planned, _reference(job.model)
+    source, *via = sources
     try:
-        target = open_model(job.product)
+        target = _opened(job, planned.target)
     except AprtuiError as error:
-        return unreadable_target(source, job.product, error)
+        return unreadable_target(source, job.files[planned.target], error)
     scope = Scope(
-        levels=job.planned.levels,
-        tensor_globs=job.planned.tensors,
-        asked_for=parse_output_type(job.planned.asked_for),
+        levels=planned.levels,
+        tensor_globs=planned.tensors,
+        asked_for=None if planned.asked_for is None else parse_output_type(planned.asked_for),
         jobs=job.threads,
         reference=reference,
+        via=tuple(via),
+        same_bytes=planned.same_bytes,
+        tolerances=job.tolerances,
     )
-    return compare_models(source, target, scope, report.progress)
+    return compare_models(source, target, scope, report.progress, measured)
+
+
+def _opened(job: Compare, file: str) -> Model:
+    path = job.files[file]
+    return _reference(path) if path == job.model else open_model(path)
 
 
 @lru_cache(maxsize=1)

@@ -5,7 +5,6 @@ Every gate runs whatever became of the others. What is known of a run stands in 
 
 from __future__ import annotations
 
-import shutil
 from contextlib import suppress
 from pathlib import Path
 from time import monotonic
@@ -13,6 +12,7 @@ from time import monotonic
 from aprtui.convert import Converter
 from aprtui.core.errors import AprtuiError
 from aprtui.core.events import (
+    ComparisonFinished,
     Heartbeat,
     ModelOpened,
     RunFinished,
@@ -24,15 +24,16 @@ from aprtui.core.events import (
 from aprtui.core.outcomes import ExitCode, Outcome
 from aprtui.engine.entry import evidence_entries
 from aprtui.engine.interrupts import Interrupts, caught_interrupts
-from aprtui.engine.jobs import Digests, GateCheck, Measured, NoProduct, Product, check_conversion
+from aprtui.engine.jobs import Measure, ModelRead, NoProduct, Product, measure
 from aprtui.engine.journal_writer import JournalWriter
 from aprtui.engine.marked import end_marked_processes, mark_of
-from aprtui.engine.plan import Standing, what_stands
 from aprtui.engine.schedule import MODEL
+from aprtui.engine.standing import Standing, what_stands
 from aprtui.engine.stderr_log import StderrLog
 from aprtui.engine.steps import Listener, Steps
 from aprtui.engine.worker import Begun, Done, Failed, Interrupted, Progress
 from aprtui.engine.workers import Death, Said, Workers
+from aprtui.engine.workspace import check_workspace
 from aprtui.report.evidence import write_evidence
 from aprtui.store.plan import RunPlan
 from aprtui.store.process import this_process
@@ -50,16 +51,16 @@ def run_plan(
     converter: Converter | None,
     listener: Listener,
     *,
-    check: GateCheck = check_conversion,
+    how: Measure = measure,
 ) -> ExitCode:
     """Run a plan; where the folder holds the beginning of this run, go on with it.
 
     Args:
         plan: What to do.
         folder: The run folder; made where it is not there.
-        converter: The converter under test; None skips every gate.
-        listener: Told about gates as they begin and end.
-        check: How gates are checked.
+        converter: The converter under test; None skips every gate that needs a conversion.
+        listener: Told about comparisons and gates as they begin and end.
+        how: How comparisons are done.
 
     Raises:
         UsageError: Another engine is working on this run.
@@ -80,7 +81,7 @@ def run_plan(
         end_marked_processes(mark_of(folder.path))
         journal.write(RunStarted(engine.host, engine.pid, is_resumed))
         with caught_interrupts() as interrupts:
-            steps = Steps(plan, converter, journal, listener, check)
+            steps = Steps(plan, converter, journal, listener, how)
             return _Attempt(folder, steps, standing, interrupts).run()
     finally:
         journal.close()
@@ -121,15 +122,12 @@ class _Attempt:
         if self._interruption is not None:
             self._journal.write(RunInterrupted(self._interruption), to_disk=True)
             return ExitCode.INTERRUPTED
-        shutil.rmtree(self._plan.scratch, ignore_errors=True)
+        self._steps.products.close()
         code = run_exit_code(self._plan, self._journal.record.verdicts().values())
         self._journal.write(RunFinished(int(code)), to_disk=True)
         return code
 
     def _work(self) -> None:
-        if self._plan.converter is None:
-            self._steps.finish_all(Outcome.SKIPPED, _NO_CONVERTER)
-            return
         while True:
             while self._workers.has_room and (begun := self._steps.next_job()) is not None:
                 step, job = begun
@@ -166,13 +164,13 @@ class _Attempt:
     def _ended(self, step: str, message: Done | Failed, seconds: float) -> None:
         if isinstance(message, Failed):
             self._steps.broke(step, Outcome.CRASHED, message.reason, seconds)
-        elif step == MODEL:
+        elif isinstance(message.result, ModelRead):
             self._model_read(message.result)
         elif isinstance(message.result, Product | NoProduct):
             self._steps.converted(step, message.result)
         else:
-            assert isinstance(message.result, Measured)
-            self._steps.measured(step, message.result, seconds)
+            assert isinstance(message.result, ComparisonFinished)
+            self._steps.compared(message.result)
         if not isinstance(message, Failed) and step != MODEL:
             write_evidence(self._folder.evidence, evidence_entries(self._plan, self._journal.record))
 
@@ -182,15 +180,22 @@ class _Attempt:
         reason = death.reason if death.timed_out else f"the worker died: {death.reason}"
         self._steps.broke(death.step, outcome, reason, death.seconds, "\n".join(death.last_lines) or None)
 
-    def _model_read(self, files: Digests) -> None:
+    def _model_read(self, read: ModelRead) -> None:
         """Verdicts and products from before stand only if they are about this very model."""
-        before, standing = self._journal.record.model_files, self._standing
-        if before is not None and before != files:
+        before, standing = self._journal.record.opened, self._standing
+        opened = ModelOpened(read.files, read.sources)
+        if before is not None and before != opened:
             standing = Standing(reason="the model changed")
-        self._journal.write(ModelOpened(files))
+        self._journal.write(opened)
         if before is not None:
-            self._journal.write(RunResumed(standing.gates, standing.reason))
+            self._journal.write(RunResumed(standing.gates, standing.reason, standing.comparisons))
+        workspace = check_workspace(self._plan)
+        self._journal.write(workspace)
         self._steps.model_read(standing)
+        if self._plan.converter is None:
+            self._steps.without_conversions(Outcome.SKIPPED, _NO_CONVERTER)
+        elif workspace.problem:
+            self._steps.without_conversions(Outcome.CRASHED, workspace.problem)
 
     def _patience(self) -> float:
         """Seconds until there is something to do even if nothing happens."""
