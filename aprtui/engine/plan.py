@@ -127,18 +127,8 @@ def make_plan(
     return RunPlan(
         run_id=run_id,
         playbook=_playbook_facts(playbook, selection.allow_skip),
-        model=ModelFacts(
-            str(start.model.path.absolute()),
-            start.model.how,
-            start.model.commit,
-            model.letter.value,
-            expected,
-            model.nbytes,
-        ),
-        sources=tuple(
-            SourceFacts(source.letter.value, str(source.path.absolute()), source.how, stored[source.letter].nbytes)
-            for source in start.sources
-        ),
+        model=_model_facts(start.model, model, expected),
+        sources=tuple(_source_facts(source, stored[source.letter]) for source in start.sources),
         converter=None if converter is None else converter_facts(converter),
         gates=planned,
         comparisons=_used_comparisons(routes, planned),
@@ -175,6 +165,15 @@ def _playbook_facts(playbook: Playbook, allow_skip: tuple[str, ...]) -> Playbook
         allow_skip=(*playbook.settings.allow_skip, *allow_skip),
         digest=file_digest(playbook.path),
     )
+
+
+def _model_facts(model: ResolvedModel, stored: _Stored, expected: Mapping[str, int]) -> ModelFacts:
+    path = str(model.path.absolute())
+    return ModelFacts(path, model.how, model.commit, stored.letter.value, expected, stored.nbytes)
+
+
+def _source_facts(source: GivenSource, stored: _Stored) -> SourceFacts:
+    return SourceFacts(source.letter.value, str(source.path.absolute()), source.how, stored.nbytes)
 
 
 def _stored(path: Path) -> _Stored:
