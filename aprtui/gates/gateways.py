@@ -75,7 +75,8 @@ def _judge_workspace(measurements: Measurements) -> Verdict:
         return Verdict(Outcome.CRASHED, "the directory for products was not looked at")
     if found.problem:
         return Verdict(Outcome.CRASHED, found.problem)
-    return Verdict(Outcome.CORROBORATED, f"{_gib(found.free_bytes)} free, {_gib(found.needed_bytes)} needed at most")
+    details = {"path": found.path, "free_bytes": found.free_bytes, "needed_bytes": found.needed_bytes}
+    return Verdict(Outcome.CORROBORATED, f"there is room for {_gib(found.needed_bytes)} of products", details)
 
 
 def _judge_model(measurements: Measurements) -> Verdict:

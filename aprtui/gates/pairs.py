@@ -23,6 +23,9 @@ def judge_pair(measurements: Measurements) -> Verdict:
     details = {"inherited_from_source": [f"{one.level}: {one.subject}" for one in inherited]} if inherited else {}
     if failures:
         return Verdict(Outcome.FALSIFIED, f"{main.finished.reason}; {finding_text(failures)}", details)
+    unknown = _not_measured(with_model)
+    if unknown is not None:
+        return Verdict(unknown.outcome, unknown.reason, details, unknown.stderr)
     if own:
         return Verdict(Outcome.FALSIFIED, f"equal to its source, not to the model; {finding_text(own)}", details)
     if main.finished.outcome in (Outcome.CRASHED, Outcome.TIMEOUT):
@@ -33,13 +36,27 @@ def judge_pair(measurements: Measurements) -> Verdict:
     part = only_a_part(measurements.plan)
     if part:
         return Verdict(Outcome.SKIPPED, part, details)
-    for measured in with_model:
-        unknown = not_measured(measured)
-        if unknown is not None:
-            reason = f"the product holds against its source; against the model: {unknown.reason}"
-            return Verdict(unknown.outcome, reason, details, unknown.stderr)
     note = f"; its source differs from the model already ({_levels(inherited)})" if inherited else ""
     return Verdict(Outcome.CORROBORATED, main.finished.reason + note, details)
+
+
+def _not_measured(with_model: list[Measured]) -> Verdict | None:
+    """Why it is not known how the product and the model compare; None where it is, or there is nothing to know.
+
+    The source matters only where the product fails against the model: whose fault is it?
+    """
+    if not with_model:
+        return None
+    product, source = with_model
+    unknown = not_measured(product)
+    if unknown is not None:
+        reason = f"the product holds against its source; against the model: {unknown.reason}"
+        return Verdict(unknown.outcome, reason, stderr=unknown.stderr)
+    unknown = not_measured(source) if product.record.failures else None
+    if unknown is None:
+        return None
+    reason = "the product holds against its source and not against the model; whose fault that is was not measured"
+    return Verdict(unknown.outcome, f"{reason}: {unknown.reason}", stderr=unknown.stderr)
 
 
 def _against_model(with_model: list[Measured]) -> tuple[list[Finding], list[Finding]]:
