@@ -9,8 +9,11 @@ from aprtui.cli.comparison_text import outcome_word
 from aprtui.cli.output import show
 from aprtui.cli.progress import progress_reporter
 from aprtui.compare.weights import Progress
+from aprtui.core.outcomes import Outcome
 from aprtui.core.safe_text import safe_text
 from aprtui.report.evidence import EvidenceEntry
+
+_FAILED = (Outcome.FALSIFIED, Outcome.CRASHED, Outcome.TIMEOUT)
 
 
 class ShowingListener:
@@ -51,6 +54,8 @@ class ShowingListener:
         self._hide()
         self.entries.append(entry)
         show(entry_line(entry))
+        if entry.outcome in _FAILED:
+            show(f"      again: {safe_text(entry.details.get('command', ''), 1000)}")
 
     def _hide(self) -> None:
         self._bars.close()

@@ -40,6 +40,25 @@ class ConverterFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class ProgramRun:
+    """A program that a conversion ran.
+
+    Attributes:
+        arguments: Program and arguments.
+        exit_code: As the system gave it; the negative number of the signal that ended it.
+        seconds: Wall time.
+        timed_out: It was ended at its time limit.
+        last_lines: What it printed last.
+    """
+
+    arguments: tuple[str, ...]
+    exit_code: int
+    seconds: float
+    timed_out: bool = False
+    last_lines: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class RunStarted:
     """An engine began, or went on with a run that had ended early.
 
@@ -123,6 +142,8 @@ class ConversionFinished:
         commands: Command lines that lead from the run's model to the product.
         converter: Who made it.
         seconds: Wall time.
+        programs: What the converter ran; empty where it is no program, or where the product was kept from before.
+        kept: Whether an earlier run made the product.
     """
 
     conversion: str
@@ -131,6 +152,8 @@ class ConversionFinished:
     commands: tuple[str, ...]
     converter: ConverterFacts
     seconds: float
+    programs: tuple[ProgramRun, ...] = ()
+    kept: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +167,7 @@ class ConversionFailed:
         commands: As in `ConversionFinished`.
         seconds: Wall time.
         stderr: Last lines of a worker that died.
+        programs: As in `ConversionFinished`.
     """
 
     conversion: str
@@ -152,6 +176,7 @@ class ConversionFailed:
     commands: tuple[str, ...] = ()
     seconds: float = 0.0
     stderr: str | None = None
+    programs: tuple[ProgramRun, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
 
+from aprtui.core.events import ProgramRun
 from aprtui.core.gates import FORMAT_NAMES, FormatLetter, GateFamily
 from aprtui.core.outcomes import Outcome
 from aprtui.report.comparison_json import level_to_json, tensor_to_json
@@ -25,6 +26,7 @@ def evidence_entries(plan: RunPlan, record: RunRecord) -> list[EvidenceEntry]:
 def evidence_entry(plan: RunPlan, planned: PlannedGate, record: RunRecord) -> EvidenceEntry:
     """The entry of a gate that has its verdict."""
     finished, time = record.gates[planned.gate_id]
+    program = _program(plan, planned, record)
     return EvidenceEntry(
         gate_id=planned.gate_id,
         scenario=Scenario(plan.playbook.repo, _format(plan, planned), planned.gate.title, plan.playbook.seed),
@@ -32,12 +34,22 @@ def evidence_entry(plan: RunPlan, planned: PlannedGate, record: RunRecord) -> Ev
         reason=finished.reason,
         output=finished.output,
         duration_ms=finished.duration_ms,
-        stderr=finished.stderr,
-        details=_details(plan, planned) | _measured(plan, planned, record) | dict(finished.details),
+        stderr=finished.stderr or ("\n".join(program.last_lines) if program is not None else None),
+        exit_code=None if program is None else program.exit_code,
+        details=_details(plan, planned, record) | _measured(plan, planned, record) | dict(finished.details),
         converter_version=plan.converter.version if plan.converter is not None else "unknown",
         timestamp=time,
         entry_id=finished.entry_id,
     )
+
+
+def _program(plan: RunPlan, planned: PlannedGate, record: RunRecord) -> ProgramRun | None:
+    """The last program of the conversion that a gate tests; None where it tests none or several, or ran no program."""
+    if planned.gate.family not in (GateFamily.PAIR, GateFamily.CONTRACT) or not planned.comparisons:
+        return None
+    target = next(one.target for one in plan.comparisons if one.comparison_id == planned.comparisons[0])
+    found = record.products.get(target) or record.failures.get(target)
+    return found.programs[-1] if found is not None and found.programs else None
 
 
 def gate_output(gate: PlannedGate, record: RunRecord) -> str:
@@ -81,9 +93,16 @@ def _format(plan: RunPlan, planned: PlannedGate) -> str:
     return FORMAT_NAMES[letter]
 
 
-def _details(plan: RunPlan, planned: PlannedGate) -> dict[str, Any]:
+def _details(plan: RunPlan, planned: PlannedGate, record: RunRecord) -> dict[str, Any]:
     playbook, gate = plan.playbook, planned.gate
-    facts = {"name": playbook.name, "version": playbook.version, "path": playbook.path, "digest": playbook.digest}
+    facts = {
+        "name": playbook.name,
+        "version": playbook.version,
+        "path": playbook.path,
+        "digest": playbook.digest,
+        "fingerprint": playbook.fingerprint,
+    }
+    tolerances = record.tolerances or plan.tolerances
     return {
         "aprtui_version": plan.aprtui_version,
         "rules_version": plan.rules_version,
@@ -93,6 +112,7 @@ def _details(plan: RunPlan, planned: PlannedGate) -> dict[str, Any]:
         "levels": [level.value for level in planned.levels],
         "levels_not_asked_for": [level.value for level in gate.levels if level not in planned.levels],
         "playbook": facts,
+        "tolerance_settings": {key: value for key, value in asdict(tolerances).items() if value not in (None, "")},
         "model": {"path": plan.model.path, "how": plan.model.how, "commit": plan.model.commit},
         "command": rerun_command(plan, planned.gate_id),
         "run": plan.run_id,
@@ -135,9 +155,13 @@ def _comparison(
     }
     if planned.via:
         entry["via"] = list(planned.via)
-    made = record.products.get(planned.target)
+    made, failed = record.products.get(planned.target), record.failures.get(planned.target)
     if made is not None:
         entry["converter"] = asdict(made.converter)
+        entry["kept_conversion"] = made.kept
+    programs = made.programs if made is not None else failed.programs if failed is not None else ()
+    if programs:
+        entry["programs"] = [asdict(program) for program in programs]
     if not found.levels or found.finished.outcome in (Outcome.CRASHED, Outcome.TIMEOUT):
         return entry
     entry |= {

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from time import monotonic
@@ -16,10 +16,25 @@ from typing import Protocol
 from aprtui.compare.comparison import Scope, compare_models
 from aprtui.compare.self_check import check_model
 from aprtui.compare.unreadable import unreadable_target
-from aprtui.convert import ConversionTimeoutError, ConversionVoidError, Converter, ConverterIdentity
+from aprtui.convert import (
+    ConversionNotOfferedError,
+    ConversionTimeoutError,
+    ConversionVoidError,
+    Converter,
+    ConverterIdentity,
+    read_record,
+)
 from aprtui.core.errors import AprtuiError
-from aprtui.core.events import ComparisonFinished, ConverterFacts, Event, LevelFinished, TensorFinished
+from aprtui.core.events import (
+    ComparisonFinished,
+    ConverterFacts,
+    Event,
+    LevelFinished,
+    ProgramRun,
+    TensorFinished,
+)
 from aprtui.core.gates import FormatLetter
+from aprtui.core.json_values import from_json
 from aprtui.core.outcomes import Outcome
 from aprtui.core.results import Comparison, TensorResult
 from aprtui.core.tolerance import ToleranceSettings
@@ -60,12 +75,16 @@ class Product:
         files: Digest by file.
         converter: Who made it.
         seconds: Wall time.
+        programs: What the converter ran.
+        kept: Whether it was made before.
     """
 
     path: Path
     files: Digests
     converter: ConverterFacts
     seconds: float
+    programs: tuple[ProgramRun, ...] = ()
+    kept: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,11 +96,13 @@ class NoProduct:
         seconds: Wall time.
         outcome: Falsified where the converter failed, Skipped where it has no such conversion, Timeout where it took
             too long, Crashed where the attempt says nothing about it.
+        programs: What the converter ran.
     """
 
     reason: str
     seconds: float = 0.0
     outcome: Outcome = Outcome.FALSIFIED
+    programs: tuple[ProgramRun, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +161,7 @@ class Convert:
         """Convert, unless the product is there already."""
         del report
         if self.kept is not None and _unchanged(self.kept.files):
-            return self.kept
+            return replace(self.kept, kept=True)
         begun = monotonic()
         shutil.rmtree(self.directory, ignore_errors=True)
         self.directory.mkdir(parents=True)
@@ -157,18 +178,29 @@ class Convert:
             product = self.converter.convert(self.source, FORMATS[self.target], self.directory, asked_for)
         except MemoryError:
             raise
-        except ConversionTimeoutError as error:
-            return NoProduct(error.message, monotonic() - begun, Outcome.TIMEOUT)
-        except ConversionVoidError as error:
-            return NoProduct(error.message, monotonic() - begun, Outcome.CRASHED)
         except AprtuiError as error:
-            return NoProduct(error.message, monotonic() - begun)
+            outcome = _OUTCOMES.get(type(error), Outcome.FALSIFIED)
+            return NoProduct(error.message, monotonic() - begun, outcome, _programs(self.directory))
         except Exception as error:
             return NoProduct(f"{type(error).__name__}: {error}", monotonic() - begun)
-        seconds = monotonic() - begun
+        seconds, programs = monotonic() - begun, _programs(self.directory)
         if not product.exists():
-            return NoProduct(f"there is no product at {product}", seconds)
-        return Product(product, _files_of_product(product), identity, seconds)
+            return NoProduct(f"there is no product at {product}", seconds, programs=programs)
+        return Product(product, _files_of_product(product), identity, seconds, programs)
+
+
+_OUTCOMES = {
+    ConversionTimeoutError: Outcome.TIMEOUT,
+    ConversionVoidError: Outcome.CRASHED,
+    ConversionNotOfferedError: Outcome.SKIPPED,
+}
+"""What a conversion that failed comes to, where that is no fault of the converter's."""
+
+
+def _programs(directory: Path) -> tuple[ProgramRun, ...]:
+    """What a converter ran, from the record beside its product."""
+    commands = (read_record(directory) or {}).get("commands", [])
+    return tuple(from_json(ProgramRun, command) for command in commands)
 
 
 @dataclass(frozen=True, slots=True)

@@ -164,6 +164,7 @@ def _playbook_facts(playbook: Playbook, allow_skip: tuple[str, ...]) -> Playbook
         seed=playbook.seed,
         allow_skip=(*playbook.settings.allow_skip, *allow_skip),
         digest=file_digest(playbook.path),
+        fingerprint=playbook.fingerprint,
     )
 
 

@@ -22,6 +22,7 @@ from aprtui.core.events import (
     WorkerDied,
 )
 from aprtui.core.outcomes import ExitCode, Outcome
+from aprtui.core.tolerance import ToleranceSettings
 from aprtui.engine.entry import evidence_entries
 from aprtui.engine.interrupts import Interrupts, caught_interrupts
 from aprtui.engine.jobs import Measure, ModelRead, NoProduct, Product, measure
@@ -34,13 +35,16 @@ from aprtui.engine.steps import Listener, Steps
 from aprtui.engine.worker import Begun, Done, Failed, Interrupted, Progress
 from aprtui.engine.workers import Death, Said, Workers
 from aprtui.engine.workspace import check_workspace
+from aprtui.report.carried import carried_entries
 from aprtui.report.evidence import write_evidence
 from aprtui.store.plan import RunPlan
 from aprtui.store.process import this_process
 from aprtui.store.run_folder import RunFolder
-from aprtui.store.summary import run_exit_code
+from aprtui.store.summary import RunRecord, exit_code_of, run_exit_code
 
 SECONDS_BETWEEN_HEARTBEATS = 5.0
+
+_SECONDS_BETWEEN_LOOKS = 0.5
 
 _NO_CONVERTER = "no converter: apr is not configured; name one with --converter (builtin converts all formats)"
 
@@ -141,6 +145,7 @@ class _Attempt:
             if self._interruption is not None:
                 return
             self._beat()
+            self._look_for_tolerances()
             if self._run_ends is not None and monotonic() >= self._run_ends:
                 self._workers.end()
                 reason = f"the run's time limit of {self._plan.limits.run_seconds:g} s was reached"
@@ -170,7 +175,7 @@ class _Attempt:
             self._steps.converted(step, message.result)
         else:
             assert isinstance(message.result, ComparisonFinished)
-            self._steps.compared(message.result)
+            self._steps.compared(message.result, self._folder.reader().new_lines())
         if not isinstance(message, Failed) and step != MODEL:
             write_evidence(self._folder.evidence, evidence_entries(self._plan, self._journal.record))
 
@@ -197,10 +202,17 @@ class _Attempt:
         elif workspace.problem:
             self._steps.without_conversions(Outcome.CRASHED, workspace.problem)
 
+    def _look_for_tolerances(self) -> None:
+        """Somebody may have changed the playbook's tolerances while the run goes on."""
+        asked = self._folder.asked_tolerances()
+        if asked is not None:
+            self._folder.tolerances_taken()
+            self._steps.change_tolerances(asked, self._folder.reader().new_lines())
+
     def _patience(self) -> float:
         """Seconds until there is something to do even if nothing happens."""
         now = monotonic()
-        until_beat = self._last_beat + SECONDS_BETWEEN_HEARTBEATS - now
+        until_beat = min(self._last_beat + SECONDS_BETWEEN_HEARTBEATS - now, _SECONDS_BETWEEN_LOOKS)
         return until_beat if self._run_ends is None else min(until_beat, self._run_ends - now)
 
     def _beat(self) -> None:
@@ -211,7 +223,48 @@ class _Attempt:
 
     def _write_evidence(self) -> None:
         """In the run folder, and where the user looks for it; nothing where there is no verdict."""
-        entries = evidence_entries(self._plan, self._journal.record)
-        if entries:
-            for path in (self._folder.evidence, Path(self._plan.evidence)):
-                write_evidence(path, entries)
+        publish_evidence(self._plan, self._folder, self._journal.record)
+
+
+def publish_evidence(plan: RunPlan, folder: RunFolder, record: RunRecord) -> None:
+    """Write the evidence in the run folder and where the user looks for it; nothing where there is no verdict.
+
+    A run of a part of the gates keeps what earlier runs found about the others, as far as that still stands.
+    """
+    entries = evidence_entries(plan, record)
+    if not entries:
+        return
+    path = Path(plan.evidence)
+    is_part = "--gate" in plan.selection
+    own = {entry.gate_id for entry in entries}
+    carried = carried_entries(path, own, entries[0]) if is_part else []
+    write_evidence(folder.evidence, entries)
+    write_evidence(path, entries, carried)
+
+
+def rejudge_run(folder: RunFolder, settings: ToleranceSettings, listener: Listener) -> ExitCode:
+    """Judge a run that nobody works on under other tolerances; its evidence follows.
+
+    Args:
+        folder: The run.
+        settings: The tolerances that hold now.
+        listener: Told about gates whose verdicts were given again.
+
+    Raises:
+        UsageError: An engine is working on it.
+        AprtuiError: The run folder cannot be read or written.
+    """
+    plan, journal = folder.plan(), JournalWriter(folder)
+    try:
+        end = journal.record.end
+        steps = Steps(plan, None, journal, listener, measure)
+        steps.decided_before()
+        steps.change_tolerances(settings, folder.reader().new_lines())
+        publish_evidence(plan, folder, journal.record)
+        if not isinstance(end, RunFinished):
+            return exit_code_of(journal.record)
+        code = run_exit_code(plan, journal.record.verdicts().values())
+        journal.write(RunFinished(int(code)), to_disk=True)
+        return code
+    finally:
+        journal.close()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Protocol
 from uuid import uuid4
@@ -14,14 +14,19 @@ from aprtui.core.events import (
     ConversionFailed,
     ConversionFinished,
     ConversionStarted,
+    Event,
     GateFinished,
+    JournalLine,
+    TolerancesChanged,
 )
 from aprtui.core.gates import FormatLetter
 from aprtui.core.outcomes import Outcome
+from aprtui.core.tolerance import ToleranceSettings
 from aprtui.engine.entry import evidence_entry, gate_duration, gate_output
 from aprtui.engine.jobs import FORMATS, Compare, Convert, Job, Measure, NoProduct, Product, ReadModel
 from aprtui.engine.journal_writer import JournalWriter
 from aprtui.engine.product_store import ProductStore
+from aprtui.engine.rejudge import judge_again
 from aprtui.engine.schedule import MODEL, Schedule
 from aprtui.engine.standing import Standing
 from aprtui.engine.workers import share
@@ -72,6 +77,12 @@ class Steps:
         self._model = Path(plan.model.path)
         self._paths = {plan.model.letter: self._model} | {one.letter: Path(one.path) for one in plan.sources}
         self.tolerances = plan.tolerances
+        self._begun_under: dict[str, ToleranceSettings] = {}
+
+    def decided_before(self) -> None:
+        """Nothing is to be done: gates that have a verdict are decided."""
+        for gate in self.journal.record.gates:
+            self._undecided.pop(gate, None)
 
     def next_job(self) -> tuple[str, Job] | None:
         """The next step that can begin, as a job."""
@@ -84,6 +95,7 @@ class Steps:
         if step in self._schedule.conversions:
             return step, self._conversion_job(self._schedule.conversions[step])
         planned = self._schedule.comparisons[step]
+        self._begun_under[step] = self.tolerances
         files = {file: self._path(file) for file in planned.files}
         return step, Compare(
             planned,
@@ -125,17 +137,34 @@ class Steps:
         """A converter ended."""
         commands = self._commands[step]
         if isinstance(result, NoProduct):
-            self._no_product(ConversionFailed(step, result.outcome, result.reason, commands, result.seconds))
+            failed = ConversionFailed(
+                step, result.outcome, result.reason, commands, result.seconds, programs=result.programs
+            )
+            self._no_product(failed)
             return
         made = ConversionFinished(
-            step, str(result.path), dict(result.files), commands, result.converter, result.seconds
+            step,
+            str(result.path),
+            dict(result.files),
+            commands,
+            result.converter,
+            result.seconds,
+            result.programs,
+            result.kept,
         )
         self.journal.write(made, to_disk=True)
         self._schedule.made[step] = made
 
-    def compared(self, result: ComparisonFinished) -> None:
-        """A comparison was measured."""
+    def compared(self, result: ComparisonFinished, lines: Iterable[JournalLine] = ()) -> None:
+        """A comparison was measured.
+
+        Args:
+            result: How it ended.
+            lines: The journal; read where tolerances changed while it was measured.
+        """
         self._end_comparison(result)
+        if self._begun_under.pop(result.comparison, self.tolerances) != self.tolerances:
+            self._judge_again(judge_again(self.plan, lines, self.tolerances, result.comparison))
         self._decide()
 
     def broke(self, step: str, outcome: Outcome, reason: str, seconds: float, stderr: str | None = None) -> None:
@@ -154,10 +183,24 @@ class Steps:
         for gate in tuple(self._undecided.values()):
             self._finish(gate, outcome, reason, stderr=stderr)
 
-    def judge_again(self, gates: Iterable[PlannedGate]) -> None:
-        """Give gates whose comparisons were judged again their verdicts."""
-        for gate in gates:
-            if gate.gate_id not in self._undecided:
+    def change_tolerances(self, settings: ToleranceSettings, lines: Iterable[JournalLine]) -> None:
+        """Judge what was measured under other tolerances, and everything from here on.
+
+        Args:
+            settings: The tolerances.
+            lines: The journal so far.
+        """
+        self.tolerances = settings
+        self.journal.write(TolerancesChanged(settings))
+        self._judge_again(judge_again(self.plan, lines, settings))
+
+    def _judge_again(self, again: Mapping[str, list[Event]]) -> None:
+        """Write comparisons that are judged again, and the verdicts that follow."""
+        for events in again.values():
+            for event in events:
+                self.journal.write(event)
+        for gate in self.plan.gates:
+            if gate.gate_id not in self._undecided and not again.keys().isdisjoint(gate.comparisons):
                 self._judge(gate)
 
     def _path(self, file: str) -> Path:
@@ -230,4 +273,4 @@ class Steps:
 
 
 def _product(made: ConversionFinished) -> Product:
-    return Product(Path(made.product), made.files, made.converter, made.seconds)
+    return Product(Path(made.product), made.files, made.converter, made.seconds, made.programs)

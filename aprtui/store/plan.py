@@ -132,6 +132,7 @@ class PlaybookFacts:
         seed: Seed of its scenarios.
         allow_skip: Ids of gates that may be Skipped.
         digest: Of the file, as it was when the plan was made.
+        fingerprint: Of everything in it that a run follows from except the tolerances.
     """
 
     path: str
@@ -141,6 +142,7 @@ class PlaybookFacts:
     seed: int
     allow_skip: tuple[str, ...] = ()
     digest: str = ""
+    fingerprint: str = ""
 
 
 @dataclass(frozen=True, slots=True)
