@@ -49,6 +49,12 @@ converter = click.option(
     "--converter", metavar="NAME", help="Converter under test: apr (default), llama.cpp, builtin, your own."
 )
 
+gates = click.option("--gate", "gates", multiple=True, metavar="ID|GLOB", help="Run only this gate (repeatable).")
+
+pairs = click.option(
+    "--pair", "pairs", multiple=True, metavar="S-G", help="Run only the gate of this pair (repeatable)."
+)
+
 output = click.option(
     "--output-dir",
     "--output",

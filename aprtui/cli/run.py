@@ -32,8 +32,8 @@ _SECONDS = click.FloatRange(min=0, min_open=True)
 @options.sources
 @click.option("--download", is_flag=True, help="Fetch the model with huggingface_hub where it is not on this machine.")
 @options.converter
-@click.option("--gate", "gates", multiple=True, metavar="ID|GLOB", help="Run only this gate (repeatable).")
-@click.option("--pair", "pairs", multiple=True, metavar="S-G", help="Run only the gate of this pair (repeatable).")
+@options.gates
+@options.pairs
 @options.tensor_globs
 @click.option("--failed-of", metavar="RUN", help="Run what failed in RUN, and the gates that share its conversions.")
 @click.option("--allow-skip", multiple=True, metavar="ID", help="A gate that may be Skipped (repeatable).")

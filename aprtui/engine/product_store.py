@@ -34,7 +34,8 @@ class KeptConversion:
     """What is known of a kept product.
 
     Attributes:
-        step: The model's path, the conversion and the converter's name: a later product of the same step supersedes it.
+        step: The model's path, every conversion on the way with its output type, the converter's name: a later product
+            of the same step supersedes it.
         product: What to open, relative to its directory.
         files: Digest by file, relative to its directory.
         converter: Who made it.
@@ -142,20 +143,25 @@ class ProductStore:
 
     def _key(self, planned: PlannedConversion) -> str:
         """Digest of everything that a product follows from."""
-        chain = [planned]
-        while chain[-1].source in self._conversions:
-            chain.append(self._conversions[chain[-1].source])
-        converter = self._plan.converter
+        chain, converter = self._chain(planned), self._plan.converter
         facts = {
-            "start": sorted(self._digests.get(chain[-1].source, {}).values()),
-            "hops": [[one.target, one.asked_for] for one in reversed(chain)],
+            "start": sorted(self._digests.get(chain[0].source, {}).values()),
+            "hops": [[one.target, one.asked_for] for one in chain],
             "converter": None if converter is None else to_json(converter),
         }
         return xxhash.xxh3_128_hexdigest(json.dumps(facts, sort_keys=True).encode())
 
     def _step(self, planned: PlannedConversion) -> str:
         name = "" if self._plan.converter is None else self._plan.converter.name
-        return f"{self._plan.model.path} {planned.conversion_id} {planned.asked_for} {name}"
+        hops = " ".join(f"{one.conversion_id} {one.asked_for}" for one in self._chain(planned))
+        return f"{self._plan.model.path} {hops} {name}"
+
+    def _chain(self, planned: PlannedConversion) -> list[PlannedConversion]:
+        """A conversion and those before it, from the file that the first starts from."""
+        chain = [planned]
+        while chain[0].source in self._conversions:
+            chain.insert(0, self._conversions[chain[0].source])
+        return chain
 
 
 def _last_used(folder: Path) -> float:

@@ -8,10 +8,10 @@ from fnmatch import fnmatchcase
 
 from aprtui.core.errors import UsageError
 from aprtui.core.gate_table import CONVERSION_PAIRS, GATES
-from aprtui.core.gates import Gate, GateFamily
+from aprtui.core.gates import Gate
 from aprtui.core.outcomes import Outcome
 from aprtui.store.plan import RunPlan
-from aprtui.store.summary import RunRecord
+from aprtui.store.summary import ComparisonRecord, RunRecord
 
 _FAILED = (Outcome.FALSIFIED, Outcome.CRASHED, Outcome.TIMEOUT)
 
@@ -93,10 +93,9 @@ def select(
 
 
 def failed_of(plan: RunPlan, record: RunRecord) -> tuple[str, ...]:
-    """Ids of the gates of a run that failed, and of those that are judged from the same products.
+    """Ids of the gates of a run that failed, and of those that look at the same products.
 
-    A gate that failed because a product was wrong or missing shares it with others, which a repaired converter changes
-    as well. Gates that ask one question of all conversions are among them.
+    A product that was wrong or missing has other gates, which a repaired converter changes as well.
 
     Raises:
         UsageError: None failed.
@@ -105,9 +104,15 @@ def failed_of(plan: RunPlan, record: RunRecord) -> tuple[str, ...]:
     failed = [gate for gate in plan.gates if gate.gate_id in verdicts and verdicts[gate.gate_id].outcome in _FAILED]
     if not failed:
         raise UsageError(f"no gate of run {plan.run_id} failed", todo="name gates with --gate")
-    targets = {one.comparison_id: one.target for one in plan.comparisons}
-    of_one = [gate for gate in failed if gate.gate.family is not GateFamily.CONTENT] or failed
-    products = {targets[one] for gate in of_one for one in gate.comparisons if ">" in targets[one]}
+    planned = {one.comparison_id: one for one in plan.comparisons}
+    suspects = {one for gate in failed for one in gate.comparisons if not _holds(record.comparisons.get(one))}
+    products = {planned[one].target for one in suspects if ">" in planned[one].target}
     ids = {gate.gate_id for gate in failed}
-    ids |= {gate.gate_id for gate in plan.gates if products & {targets[one] for one in gate.comparisons}}
+    for gate in plan.gates:
+        if any(products.intersection(planned[one].files) for one in gate.comparisons):
+            ids.add(gate.gate_id)
     return tuple(gate.gate_id for gate in plan.gates if gate.gate_id in ids)
+
+
+def _holds(record: ComparisonRecord | None) -> bool:
+    return record is not None and record.finished is not None and record.finished.outcome is Outcome.CORROBORATED
