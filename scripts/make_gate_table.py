@@ -1,4 +1,4 @@
-"""Writes docs/gates.md: every gate, what it looks at, when it passes, and what apr-qa's gate of that id does not mean."""
+"""Writes docs/gates.md: every gate, what it looks at, when it passes, how it differs from apr-qa's of that id."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ on it.
 | --- | --- |
 | Corroborated | every level that the gate asks for was checked and holds |
 | Falsified | a level fails, or the converter left no product of a good source |
-| Skipped | something could not be checked: no converter, no source, a conversion that is not offered, a level that the source has nothing for, a part of the tensors |
-| Timeout, Crashed | a worker or a converter ran out of time or died, the source or the converter changed meanwhile; says nothing about the product |
+| Skipped | something could not be checked: no converter, no source, nothing in the source, a part of the tensors |
+| Timeout, Crashed | out of time, a worker that died, a source or converter that changed meanwhile |
 
 What a product shows against the run's model and its source shows already is the fault of whatever made the source: it
 is named (`inherited_from_source`), and falsifies that conversion's own gate. Levels that the playbook leaves out are

@@ -84,10 +84,10 @@ def start(output, *arguments):
     )
 
 
-def aprtui(*arguments):
+def aprtui(*arguments, timeout=120):
     """Exit code and both outputs of a command."""
     command = [sys.executable, "-m", "aprtui", *map(str, arguments)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=120)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=timeout)
     assert "Traceback" not in done.stderr, done.stderr
     return done.returncode, done.stdout, done.stderr
 
