@@ -35,7 +35,7 @@ def test_every_planned_level_is_corroborated(model, tmp_path):
 
 def test_without_apr_conversions_are_skipped(model, tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
-    code, out, err, entries = run(model, tmp_path)
+    code, _, err, entries = run(model, tmp_path)
     assert code == 5 and "apr is not on PATH" in err
     outcomes = {entry["gate_id"]: (entry["outcome"], entry["reason"]) for entry in entries}
     conversions = {gate: found for gate, found in outcomes.items() if gate.startswith("F-")}

@@ -220,3 +220,19 @@ def test_evidence_follows_from_the_journal(tmp_path):
     assert [level.level for level in of_model.levels] == ["integrity", "structure", "metadata"]
     assert {found.compared for found in record.comparisons.values()} == {26}
     assert all(len(found.worst) == 10 and len(found.levels) == 5 for found in record.comparisons.values())
+
+
+def stop_in_the_middle_of_a_message(job, report):
+    """Sends the first half of a message and stops, as a worker does that somebody halts."""
+    if job.planned.comparison_id == STEP:
+        os.write(report._connection.fileno(), b"\x00\x00\x10\x00half a message")
+        os.kill(os.getpid(), signal.SIGSTOP)
+    return measure(job, report)
+
+
+def test_a_worker_that_stops_in_the_middle_of_a_message_stops_nobody_else(tmp_path, monkeypatch):
+    monkeypatch.setattr(engine, "SECONDS_BETWEEN_HEARTBEATS", 0.2)
+    code, entries = run(tmp_path, stop_in_the_middle_of_a_message, gate_seconds=2.0)
+    assert code is ExitCode.TIMEOUT and entries[VICTIM]["reason"] == "it took longer than 2 s"
+    others_hold(entries)
+    assert len([event for event in events_of(tmp_path / "run") if isinstance(event, Heartbeat)]) >= 5
