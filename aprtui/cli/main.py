@@ -17,6 +17,7 @@ from aprtui.core.safe_text import safe_text
 
 _COMMANDS = {
     "attach": "Show what happens in a run until it ends.",
+    "bundle": "Write a run as one file without weights.",
     "compare": "Show what changed from one run to another.",
     "convert": "Convert a model to SafeTensors, GGUF or APR.",
     "demo": "Qualify good and broken conversions of the shipped model.",
