@@ -33,6 +33,7 @@ _COMMANDS = {
     "show": "Show the verdicts of a run.",
     "stop": "Stop a run; what it measured is kept.",
     "watch": "Run a playbook again whenever it, the model or the converter changes.",
+    "tensor": "Show where the errors of one tensor sit.",
 }
 """Each command is `command` in the module of its name; the summaries stand here so that `--help` imports none."""
 
