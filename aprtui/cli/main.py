@@ -32,8 +32,8 @@ _COMMANDS = {
     "selftest": "Show that every fault of the catalogue is found.",
     "show": "Show the verdicts of a run.",
     "stop": "Stop a run; what it measured is kept.",
-    "watch": "Run a playbook again whenever it, the model or the converter changes.",
     "tensor": "Show where the errors of one tensor sit.",
+    "watch": "Run a playbook again whenever it, the model or the converter changes.",
 }
 """Each command is `command` in the module of its name; the summaries stand here so that `--help` imports none."""
 

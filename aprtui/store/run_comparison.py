@@ -338,7 +338,8 @@ def _facts(plan: RunPlan, record: RunRecord) -> dict[str, tuple[object, str]]:
     sources = None if opened is None else {letter: sorted(files.values()) for letter, files in opened.sources.items()}
     made_by = "none" if converter is None else f"{converter.name} {converter.version} ({converter.digest})"
     return {
-        "playbook": ((playbook.name, playbook.digest), f"{playbook.path} ({playbook.digest or 'no digest'})"),
+        # A change of tolerances alone is told as such.
+        "playbook": ((playbook.name, playbook.fingerprint or playbook.digest), f"{playbook.path} ({playbook.digest or 'no digest'})"),
         "model": (digests, f"{plan.model.path} ({len(digests)} files)" if digests is not None else plan.model.path),
         "given sources": (sources, ", ".join(one.path for one in plan.sources) or "none"),
         "converter": (converter, made_by),
