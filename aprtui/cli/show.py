@@ -11,6 +11,7 @@ from aprtui.cli.output import show
 from aprtui.core.gates import GateFamily
 from aprtui.core.outcomes import Outcome
 from aprtui.core.safe_text import safe_text
+from aprtui.store.bundle import BundleFacts
 from aprtui.store.plan import PlannedGate, RunPlan
 from aprtui.store.register import find_run
 from aprtui.store.run_folder import RunFolder, RunState
@@ -20,7 +21,7 @@ from aprtui.store.summary import RunRecord, exit_code_of, read_record, state_of
 @click.command(name="show")
 @click.argument("run")
 def command(run: str) -> int:
-    """Show what RUN, the id or the folder of a run, has come to.
+    """Show what RUN, the id or the folder of a run or a bundle, has come to.
 
     Exit codes: 0 every gate holds, else the run's own; 130 interrupted, 3 still running or its engine died.
     """
@@ -40,7 +41,11 @@ def run_lines(folder: RunFolder, plan: RunPlan, record: RunRecord) -> Iterator[s
     yield f"model      {safe_text(plan.model.path)}"
     converter = plan.converter
     yield f"converter  {'none' if converter is None else safe_text(f'{converter.name} {converter.version}')}"
-    yield f"folder     {safe_text(folder.path)}"
+    if folder.is_bundle:
+        facts = BundleFacts.of(folder)
+        yield f"bundled    {safe_text(facts.made)} on {safe_text(facts.host)}"
+    else:
+        yield f"folder     {safe_text(folder.path)}"
     if record.end is None and state is RunState.DIED:
         yield f"its engine died; `aprtui run --resume {plan.run_id}` goes on"
     yield ""

@@ -95,7 +95,7 @@ def compare_weights(
         try:
             results = []
             for pair, futures in waiting:
-                results.append(_result(pair, [future.result() for future in futures], settings))
+                results.append(tensor_result(pair, [future.result() for future in futures], settings))
                 if measured:
                     measured(results[-1])
             return tuple(results)
@@ -105,7 +105,8 @@ def compare_weights(
             raise
 
 
-def _result(pair: TensorPair, partials: Sequence[Partial], settings: ToleranceSettings) -> TensorResult:
+def tensor_result(pair: TensorPair, partials: Sequence[Partial], settings: ToleranceSettings) -> TensorResult:
+    """The judged result of a pair from its segments in order."""
     tolerance = with_settings(tolerance_of(pair), settings)
     record = combine(pair.target.dtype, partials)
     return TensorResult(
@@ -149,8 +150,8 @@ def measure_segment(pair: TensorPair, segment: Span, *, importance_matrix: bool)
     certified = tolerance_for(source.dtype, target.dtype).rule is Rule.CERTIFICATE
     accumulator = new_accumulator(target.dtype)
     certifier = Certifier(target.dtype, importance_matrix=importance_matrix) if certified else None
-    for start, stop in _steps(source, target, segment):
-        a, b = _side_by_side(source.read(start, stop), target.read(start, stop))
+    for start, stop in spans(source, target, segment):
+        a, b = side_by_side(source.read(start, stop), target.read(start, stop))
         accumulator.update(a, b, start)
         if certifier is not None:
             values = np.asarray(decode_chunk(a), np.float32).reshape(b.rows, b.columns)
@@ -162,14 +163,20 @@ def measure_segment(pair: TensorPair, segment: Span, *, importance_matrix: bool)
 
 def combine(dtype: DType, partials: Sequence[Partial]) -> StatisticsRecord:
     """The record of a tensor from its segments in order; a tensor without elements has none."""
+    certifier = whole_certifier(dtype, partials)
     states = [partial.accumulator.state for partial in partials]
+    return finish(merge(states), None if certifier is None else certifier.result())
+
+
+def whole_certifier(dtype: DType, partials: Sequence[Partial]) -> Certifier | None:
+    """The certificate of a tensor from its segments in order; None where it is not certified."""
     certifiers = [partial.certifier for partial in partials if partial.certifier is not None]
     if not certifiers:
-        return finish(merge(states))
+        return None
     whole = Certifier(dtype, importance_matrix=certifiers[0].importance_matrix)
     for certifier in certifiers:
         whole.absorb(certifier)
-    return finish(merge(states), whole.result())
+    return whole
 
 
 def segments(source: View, target: View) -> Iterator[Span]:
@@ -180,7 +187,8 @@ def segments(source: View, target: View) -> Iterator[Span]:
         yield start, min(start + length, target.elements)
 
 
-def _steps(source: View, target: View, segment: Span) -> Iterator[Span]:
+def spans(source: View, target: View, segment: Span) -> Iterator[Span]:
+    """Element ranges of a segment that are read at once."""
     step = _step(source, target)
     for start in range(segment[0], segment[1], step):
         yield start, min(start + step, segment[1])
@@ -240,7 +248,7 @@ def _weights_not_checked(plan: LayoutPlan) -> Iterator[str]:
             yield f"weights of {len(names)} tensors {what}, {names[0]} first"
 
 
-def _side_by_side(a: Chunk, b: Chunk) -> tuple[Chunk, Chunk]:
+def side_by_side(a: Chunk, b: Chunk) -> tuple[Chunk, Chunk]:
     """Both chunks with the same rows and columns; a side without padding is cut to the other's rows."""
     if (a.rows, a.columns) == (b.rows, b.columns):
         return a, b

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -70,9 +70,13 @@ class ProductStore:
         Args:
             digests: By file, of the model and of given sources, by letter.
         """
-        self._digests = digests
+        self.model_files(digests)
         if self._plan.keeps_products:
             self._clean()
+
+    def model_files(self, digests: Mapping[str, Mapping[str, str]]) -> None:
+        """What conversions start from, for a reader: nothing is deleted."""
+        self._digests = digests
 
     def directory(self, conversion: str) -> Path:
         """Where a conversion is made."""
@@ -91,6 +95,19 @@ class ProductStore:
             os.utime(folder / _RECORD)
         files = {str(folder / name): digest for name, digest in kept.files.items()}
         return Product(folder / kept.product, files, kept.converter, kept.seconds)
+
+    def kept_product(self, conversion: str, digests: Iterable[str]) -> Path | None:
+        """Where the product of a run that has ended is kept, for readers; None where it is not.
+
+        Args:
+            conversion: The conversion; `model_files` knows what it started from.
+            digests: Of the product's files.
+        """
+        folder = self._kept / self._key(self._conversions[conversion])
+        kept = _read(folder) if self._plan.keeps_products else None
+        if kept is None or sorted(kept.files.values()) != sorted(digests):
+            return None
+        return folder / kept.product
 
     def release(self, conversion: str, product: Product | None) -> None:
         """Nothing needs a product any more: keep it for later runs where that is wanted, else delete it.

@@ -6,7 +6,9 @@ pid.json        the engine that works on it, or worked on it last
 stderr.log      what workers wrote to standard output and standard error
 evidence.json   the verdicts
 tolerances.json tolerances that the engine is asked to judge under, until it does
+junit.xml       the verdicts, for CI servers
 products/       conversions, unless the run was told another place
+bundle.json     in place of the engine and the products, where the folder was unpacked from a bundle
 """
 
 from __future__ import annotations
@@ -28,6 +30,7 @@ from aprtui.store.process import ProcessIdentity
 T = TypeVar("T")
 
 _TOLERANCES = "tolerances.json"
+BUNDLE_FACTS = "bundle.json"
 
 
 class RunState(StrEnum):
@@ -38,6 +41,7 @@ class RunState(StrEnum):
     FINISHED = "finished"
     INTERRUPTED = "interrupted"
     DIED = "died"
+    BUNDLED = "bundled before it ended"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +68,16 @@ class RunFolder:
     def evidence(self) -> Path:
         """The verdicts."""
         return self.path / "evidence.json"
+
+    @property
+    def junit(self) -> Path:
+        """The verdicts, for CI servers."""
+        return self.path / "junit.xml"
+
+    @property
+    def is_bundle(self) -> bool:
+        """Whether it was unpacked from a bundle: it can be read, and no engine ever works on it."""
+        return (self.path / BUNDLE_FACTS).is_file()
 
     @property
     def exists(self) -> bool:

@@ -190,11 +190,13 @@ def read_record(lines: Iterable[JournalLine]) -> RunRecord:
 
 def state_of(folder: RunFolder, record: RunRecord) -> RunState:
     """What became of a run; an engine that neither lives nor said how it ended has died."""
-    engine = folder.engine()
     if isinstance(record.end, RunFinished):
         return RunState.FINISHED
     if isinstance(record.end, RunInterrupted):
         return RunState.INTERRUPTED
+    if folder.is_bundle:
+        return RunState.BUNDLED
+    engine = folder.engine()
     if not engine.is_here:
         return RunState.ELSEWHERE
     return RunState.RUNNING if engine.is_alive else RunState.DIED
