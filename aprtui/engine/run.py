@@ -37,6 +37,7 @@ from aprtui.engine.workers import Death, Said, Workers
 from aprtui.engine.workspace import check_workspace
 from aprtui.report.carried import carried_entries
 from aprtui.report.evidence import write_evidence
+from aprtui.report.junit import write_junit
 from aprtui.store.plan import RunPlan
 from aprtui.store.process import this_process
 from aprtui.store.run_folder import RunFolder
@@ -240,6 +241,13 @@ def publish_evidence(plan: RunPlan, folder: RunFolder, record: RunRecord) -> Non
     carried = carried_entries(path, own, entries[0]) if is_part else []
     write_evidence(folder.evidence, entries)
     write_evidence(path, entries, carried)
+    for evidence in (folder.evidence, path):
+        write_junit(_junit_beside(evidence), entries)
+
+
+def _junit_beside(evidence: Path) -> Path:
+    """junit.xml for evidence.json, NAME.junit.xml for NAME.json."""
+    return evidence.with_name("junit.xml" if evidence.stem == "evidence" else f"{evidence.stem}.junit.xml")
 
 
 def rejudge_run(folder: RunFolder, settings: ToleranceSettings, listener: Listener) -> ExitCode:

@@ -339,7 +339,10 @@ def _facts(plan: RunPlan, record: RunRecord) -> dict[str, tuple[object, str]]:
     made_by = "none" if converter is None else f"{converter.name} {converter.version} ({converter.digest})"
     return {
         # A change of tolerances alone is told as such.
-        "playbook": ((playbook.name, playbook.fingerprint or playbook.digest), f"{playbook.path} ({playbook.digest or 'no digest'})"),
+        "playbook": (
+            (playbook.name, playbook.fingerprint or playbook.digest),
+            f"{playbook.path} ({playbook.digest or 'no digest'})",
+        ),
         "model": (digests, f"{plan.model.path} ({len(digests)} files)" if digests is not None else plan.model.path),
         "given sources": (sources, ", ".join(one.path for one in plan.sources) or "none"),
         "converter": (converter, made_by),

@@ -75,5 +75,5 @@ def test_network_disks_are_polled(tmp_path):
     mounts = tmp_path / "mounts"
     mounts.write_text("proc /proc proc rw 0 0\n/dev/a / ext4 rw 0 0\nhost:/x /mnt/my\\040models nfs4 rw 0 0\ntorn\n")
     assert file_watch.is_on_network(file_watch.Path("/mnt/my models/a/b"), mounts)
-    assert not file_watch.is_on_network(file_watch.Path("/home/me"), mounts)
+    assert not file_watch.is_on_network(file_watch.Path("/srv/models"), mounts)
     assert not file_watch.is_on_network(tmp_path, tmp_path / "no mounts")

@@ -116,7 +116,8 @@ def test_good_conversions_hold(playbook, tmp_path):
     assert entries["F-CONV-S-A"].reason == "Weights identical, every value of all 26 tensors equal"
     # A run that has finished keeps no products.
     files = sorted(path.name for path in (tmp_path / "run").iterdir())
-    assert files == ["evidence.json", "journal.jsonl", "pid.json", "plan.json", "stderr.log"]
+    assert files == ["evidence.json", "journal.jsonl", "junit.xml", "pid.json", "plan.json", "stderr.log"]
+    assert (tmp_path / "junit.xml").read_bytes() == (tmp_path / "run/junit.xml").read_bytes()
 
 
 @pytest.mark.parametrize("root", ["gguf/bf16.gguf", "hf"])
