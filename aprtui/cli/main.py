@@ -22,6 +22,7 @@ _COMMANDS = {
     "convert": "Convert a model to SafeTensors, GGUF or APR.",
     "demo": "Qualify good and broken conversions of the shipped model.",
     "diff": "Compare two models and say whether they are equivalent.",
+    "doctor": "Say what this machine has and lacks for aprtui.",
     "init": "Write a playbook for a model.",
     "inspect": "Show what a model is, what it holds and what it lacks.",
     "models": "List the models on this machine.",
