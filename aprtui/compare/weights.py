@@ -252,11 +252,19 @@ def side_by_side(a: Chunk, b: Chunk) -> tuple[Chunk, Chunk]:
     """Both chunks with the same rows and columns; a side without padding is cut to the other's rows."""
     if (a.rows, a.columns) == (b.rows, b.columns):
         return a, b
-    if a.rows == 1:
+    if a.rows == 1 and b.columns % a.dtype.info.block == 0:
         return _cut(a, b.rows, b.columns), b
-    if b.rows == 1:
+    if b.rows == 1 and a.columns % b.dtype.info.block == 0:
         return a, _cut(b, a.rows, a.columns)
-    return _cut(a, 1, a.elements), _cut(b, 1, b.elements)
+    return _as_one_row(a), _as_one_row(b)
+
+
+def _as_one_row(chunk: Chunk) -> Chunk:
+    """The chunk as one run of elements; blocks that start anew with each row are decoded, others run on as they are."""
+    if chunk.rows == 1 or chunk.dtype.info.block == 1 or chunk.dtype.info.flat:
+        return _cut(chunk, 1, chunk.elements)
+    values = np.ascontiguousarray(decode_chunk(chunk), np.float32).reshape(-1)
+    return Chunk(DType.F32, values.view(np.uint8), 1, chunk.elements, 4 * chunk.elements)
 
 
 def _cut(chunk: Chunk, rows: int, columns: int) -> Chunk:
