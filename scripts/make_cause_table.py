@@ -35,8 +35,8 @@ def table() -> str:
 
 
 def _causes() -> Iterator[str]:
-    yield f"{len(CAUSES)} causes, which cover {len({code for cause in CAUSES.values() for code in cause.history})} of the"
-    yield f"{len(HISTORY)} root causes of the history."
+    covered = {code for cause in CAUSES.values() for code in cause.history}
+    yield f"{len(CAUSES)} causes, which cover {len(covered)} of the {len(HISTORY)} root causes of the history."
     for family in dict.fromkeys(cause.code.partition(".")[0] for cause in CAUSES.values()):
         yield f"\n## {family.capitalize()}\n"
         yield "| code | cause | shows as | proved by | repair | advice | history |"

@@ -18,7 +18,10 @@ from aprtui.core.json_values import to_json
 @click.argument("codes", nargs=-1, metavar="[CODE]…")
 @options.output_format
 def command(codes: tuple[str, ...], output_format: str) -> int:
-    """List the causes that aprtui can name; with CODE, or RC-NN of the history, all that is known about one."""
+    """List the causes that aprtui can name; with CODE, or RC-NN of the history, all that is known about one.
+
+    Exit codes: 0 listed, 2 there is no such cause.
+    """
     chosen = _chosen(codes)
     if output_format == "json":
         outside = [to_json(root) for root in HISTORY.values() if root.outside]

@@ -43,19 +43,19 @@ def check_structure(plan: LayoutPlan, asked_for: OutputTypes | None) -> LevelRes
         Finding(Level.STRUCTURE, name, reason, Severity.NOTE) for name, reason in sorted(plan.explained.items())
     ]
     for pair in plan.pairs:
-        if pair.source.shape != pair.target.shape:
+        if pair.source.shape != pair.view.shape:
             findings.append(
                 Finding(
                     Level.STRUCTURE,
                     pair.name,
                     "shapes differ",
                     expected=str(list(pair.source.shape)),
-                    found=str(list(pair.target.shape)),
+                    found=str(list(pair.view.shape)),
                 )
             )
         if asked_for is not None:
-            allowed = asked_for.allowed(pair.name, pair.target.shape, pair.source.dtype, plan.conversion)
-            findings += _type_finding(pair.name, allowed, pair.target.dtype)
+            allowed = asked_for.allowed(pair.name, pair.view.shape, pair.source.dtype, plan.conversion)
+            findings += _type_finding(pair.name, allowed, pair.view.dtype)
     not_checked: tuple[str, ...] = (plan.no_rule,) if plan.no_rule else ()
     if asked_for is None:
         not_checked += ("types: no output type was named (--outtype), so types are reported, not judged",)

@@ -7,7 +7,7 @@ chunks, in the stored encoding where the operation only moves bytes, else as flo
 from aprtui.formats.views.base import View, decoded
 from aprtui.formats.views.computed import Computed
 from aprtui.formats.views.elements import Added, Reinterpreted, Scaled, Shifted
-from aprtui.formats.views.reblock import Packing, Reblocked
+from aprtui.formats.views.reblock import Packing, Reblocked, packings_of
 from aprtui.formats.views.rows import Concatenated, RowsPermuted, Sliced, rotary_order
 from aprtui.formats.views.shape import Aliased, Reshaped, Transposed
 from aprtui.formats.views.stored import Stored
@@ -29,5 +29,6 @@ __all__ = [
     "Transposed",
     "View",
     "decoded",
+    "packings_of",
     "rotary_order",
 ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from aprtui.core.dtypes import DType
 from aprtui.formats.chunk import Chunk
@@ -77,21 +78,22 @@ class Reshaped(OneBelow):
 
     def gather(self, rows: Indices) -> Chunk:
         """Rows of the new shape, cut from the rows below that cover them."""
-        if self.of.columns == self.columns:
+        if self.of.columns == self.columns or not len(rows):
             return self.of.gather(rows)
-        pieces = []
-        width = max(1, self.of.columns)
-        for row in rows:
-            start = int(row) * self.columns
-            low, high = start // width, -(-(start + self.columns) // width)
-            chunk = self.of.gather(np.arange(low, high, dtype=np.int64))
-            if not is_plain(chunk.dtype):
-                chunk = decoded(chunk, high - low, width)
-            size = chunk.dtype.info.nbytes
-            offset = (start - low * width) * size
-            pieces.append(chunk.data[offset : offset + self.columns * size])
-        data = np.concatenate(pieces) if pieces else np.empty(0, np.uint8)
+        pieces = [self._run(int(run[0]), len(run)) for run in np.split(rows, np.flatnonzero(np.diff(rows) != 1) + 1)]
+        data = np.concatenate(pieces)
         return Chunk(self.dtype, data, len(rows), self.columns, self.columns * self.dtype.info.nbytes)
+
+    def _run(self, first: int, count: int) -> NDArray[np.uint8]:
+        """Bytes of consecutive rows, cut from the rows below that cover them."""
+        width = max(1, self.of.columns)
+        start, stop = first * self.columns, (first + count) * self.columns
+        low, high = start // width, -(-stop // width)
+        chunk = self.of.gather(np.arange(low, high, dtype=np.int64))
+        if not is_plain(chunk.dtype):
+            chunk = decoded(chunk, high - low, width)
+        size = chunk.dtype.info.nbytes
+        return chunk.data[(start - low * width) * size : (stop - low * width) * size]
 
     def undo(self, view: View) -> View:
         """Back to the shape below."""
