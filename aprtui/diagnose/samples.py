@@ -67,7 +67,8 @@ def floats(view: View, rows: Indices) -> Floats:
 
 def likeness(a: Floats, b: Floats) -> float:
     """Pearson correlation of the elements that are finite on both sides; 0 where one side is constant."""
-    x, y = a.astype(np.float64).ravel(), b.astype(np.float64).ravel()
+    with np.errstate(all="ignore"):
+        x, y = a.astype(np.float64).ravel(), b.astype(np.float64).ravel()
     finite = np.isfinite(x) & np.isfinite(y)
     x, y = x[finite], y[finite]
     if x.size < 2:
@@ -81,9 +82,7 @@ def likeness(a: Floats, b: Floats) -> float:
 
 def passes_on(pair: TensorPair, rows: Indices, *, importance_matrix: bool = False) -> bool:
     """Whether a pair is within its tolerance on these rows."""
-    sampled = TensorPair(
-        pair.name, RowSample(pair.source, rows), pair.target, pair.uses, RowSample(pair.view, rows)
-    )
+    sampled = TensorPair(pair.name, RowSample(pair.source, rows), pair.target, pair.uses, RowSample(pair.view, rows))
     record = measure_pair(sampled, importance_matrix=importance_matrix)
     if pair.view.dtype is DType.APR_Q8:
         # Its one scale follows from the largest element of the whole tensor, which a sample does not have.

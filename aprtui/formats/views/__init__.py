@@ -9,7 +9,7 @@ from aprtui.formats.views.computed import Computed
 from aprtui.formats.views.elements import Added, Reinterpreted, Scaled, Shifted
 from aprtui.formats.views.reblock import Packing, Reblocked, packings_of
 from aprtui.formats.views.rows import Concatenated, RowsPermuted, Sliced, rotary_order
-from aprtui.formats.views.shape import Aliased, Reshaped, Transposed
+from aprtui.formats.views.shape import Aliased, PaddedRowsReadFlat, Reshaped, Transposed
 from aprtui.formats.views.stored import Stored
 
 __all__ = [
@@ -18,6 +18,7 @@ __all__ = [
     "Computed",
     "Concatenated",
     "Packing",
+    "PaddedRowsReadFlat",
     "Reblocked",
     "Reinterpreted",
     "Reshaped",
