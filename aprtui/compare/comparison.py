@@ -57,7 +57,7 @@ def compare_models(source: Model, target: Model, scope: Scope, progress: Progres
     started = monotonic()
     reference = scope.reference or source
     source, target = (model.named_as(reference.architecture) for model in (source, target))
-    plan = plan_layout(source, target, reference).restricted(_matcher(scope.tensor_globs))
+    plan = in_scope(plan_layout(source, target, reference), scope)
     tensors: tuple[TensorResult, ...] = ()
     by_level: dict[Level, LevelResult] = {}
     if Level.WEIGHTS in scope.levels:
@@ -84,6 +84,11 @@ def compare_models(source: Model, target: Model, scope: Scope, progress: Progres
         seconds=monotonic() - started,
         bytes_read=sum(tensor.nbytes for tensor in tensors),
     )
+
+
+def in_scope(plan: LayoutPlan, scope: Scope) -> LayoutPlan:
+    """A plan for the tensors that a scope covers."""
+    return plan.restricted(_matcher(scope.tensor_globs))
 
 
 def _matcher(globs: Sequence[str]) -> Callable[[str], bool]:

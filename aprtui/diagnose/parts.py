@@ -121,7 +121,9 @@ def masked(pair: TensorPair, found: Survey) -> list[tuple[Step, View]]:
     possible: list[tuple[Step, Mask]] = []
     if found.zero_rows:
         step = Step("weights.rows_zeroed", f"{found.zero_rows} of {found.rows} rows are zero")
-        possible.append((step, lambda s, t: np.broadcast_to(np.asarray(~t.any(axis=1) & s.any(axis=1))[:, None], s.shape)))
+        possible.append(
+            (step, lambda s, t: np.broadcast_to(np.asarray(~t.any(axis=1) & s.any(axis=1))[:, None], s.shape))
+        )
     if 0 < found.flushed < _SMALL_SHARE * found.elements and found.largest_flushed <= 4 * found.smallest_kept:
         detail = f"{found.flushed} of {found.elements} values up to {found.largest_flushed:.3g} are zero"
         possible.append((Step("weights.small_values_flushed", detail), lambda s, t: t == 0))

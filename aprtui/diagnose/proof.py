@@ -7,9 +7,10 @@ from dataclasses import dataclass, replace
 
 from aprtui.compare.weights import compare_weights, reason_not_compared
 from aprtui.core.results import TensorResult
-from aprtui.diagnose.hypothesis import Context, Explanation
+from aprtui.diagnose.hypothesis import Context, Explanation, Step
 from aprtui.diagnose.search import explanations
 from aprtui.formats.layout.plan import LayoutPlan, TensorPair
+from aprtui.formats.views import Sliced, Stored
 
 _ROUNDS = 12
 
@@ -76,3 +77,43 @@ def _measured(
     tried = tuple(found.pair(pairs[name]) for name, found in candidates.items() if found.whole is None)
     results = {result.name: result for result in compare_weights(replace(plan, pairs=tried), jobs=jobs)}
     return {name: results.get(name) for name in candidates}
+
+
+def prove_cut_ends(
+    plan: LayoutPlan, left: Mapping[str, TensorResult], proved: Mapping[str, Proved], *, jobs: int
+) -> dict[str, Proved]:
+    """Tensors whose end was pushed out of the file where all data lie further back: the elements that are there."""
+    step = next((step for item in proved.values() for step in item.found.steps if _pushed(step)), None)
+    if step is None:
+        return {}
+    distance = int(step.detail.split()[2])
+    pairs = {pair.name: pair for pair in plan.pairs if pair.name in left}
+    candidates = {}
+    for name, pair in pairs.items():
+        found = _what_is_there(pair, distance, step)
+        if found is not None:
+            candidates[name] = found
+    results = _measured(plan, pairs, candidates, jobs)
+    return {
+        name: Proved(pairs[name], candidates[name], left[name], result)
+        for name, result in results.items()
+        if result is not None and result.judgement.passed
+    }
+
+
+def _pushed(step: Step) -> bool:
+    return step.code == "weights.data_offset" and step.detail.endswith("behind")
+
+
+def _what_is_there(pair: TensorPair, distance: int, step: Step) -> Explanation | None:
+    tensor = pair.target
+    start = tensor.offset + distance
+    beyond = start + tensor.nbytes - tensor.file.stat().st_size
+    if beyond <= 0 or not tensor.shape or tensor.dtype.info.header:
+        return None
+    row_bytes = tensor.nbytes // tensor.shape[0]
+    rows = max(0, tensor.shape[0] - -(-beyond // max(1, row_bytes)))
+    if rows * row_bytes * tensor.shape[0] != rows * tensor.nbytes:
+        return None
+    there = replace(tensor, offset=start, shape=(rows, *tensor.shape[1:]), nbytes=rows * row_bytes)
+    return Explanation((step,), Sliced(pair.source, 0, rows), Stored(there))
