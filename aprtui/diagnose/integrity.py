@@ -6,10 +6,11 @@ from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 
+from aprtui.core.dtypes import DType, stored_bytes
 from aprtui.core.findings import Finding, LevelResult
 from aprtui.core.outcomes import Level
 from aprtui.diagnose.found import Found, failing, found_at
-from aprtui.formats.container import StoredTensor
+from aprtui.formats.container import Format, StoredTensor
 from aprtui.formats.metadata.keys import KEYS
 from aprtui.formats.model import Model
 
@@ -66,9 +67,11 @@ def diagnose_integrity(target: Model, result: LevelResult | None) -> list[Found]
         name: [item for item in findings if not (item.place or "").startswith("A")] for name, findings in left.items()
     }
     by_code: dict[str, list[Finding]] = {}
+    displaced = _rooms_of_other_types(target)
     for findings in ours.values():
         for finding in findings:
-            by_code.setdefault(_code(finding), []).append(finding)
+            code = "integrity.type" if finding.subject in displaced else _code(finding)
+            by_code.setdefault(code, []).append(finding)
     if "integrity.type" in by_code:
         # A size that does not fit moves everything behind it.
         by_code["integrity.type"] += by_code.pop("integrity.offsets", [])
@@ -80,16 +83,45 @@ def diagnose_integrity(target: Model, result: LevelResult | None) -> list[Found]
         by_code.pop("integrity.checksum", None)
     if by_code.keys() - {"integrity.checksum"} and "integrity.checksum" in by_code and _PLACES & by_code.keys():
         by_code.pop("integrity.checksum")
-    return [_found(code, findings) for code, findings in by_code.items()]
+    more = {"integrity.type": displaced}
+    return [_found(code, findings, more.get(code, frozenset())) for code, findings in by_code.items()]
+
+
+def _rooms_of_other_types(target: Model) -> frozenset[str]:
+    """Tensors of a GGUF behind one that has exactly the room of another type, and that one."""
+    if target.format is not Format.GGUF:
+        return frozenset()
+    found: set[str] = set()
+    alignment = _alignment(target)
+    ordered = sorted(target.tensors.items(), key=lambda item: item[1].offset)
+    for (name, tensor), (behind, following) in pairwise(ordered):
+        room = following.offset - tensor.offset
+        if room in (0, _padded(tensor.nbytes, alignment)):
+            continue
+        sizes = {stored_bytes(dtype, tensor.shape) for dtype in DType if dtype is not tensor.dtype}
+        if room in {_padded(size, alignment) for size in sizes if size is not None}:
+            found |= {name, behind}
+    return frozenset(found)
+
+
+def _alignment(target: Model) -> int:
+    value = target.container.metadata.get("general.alignment", 32)
+    return value if isinstance(value, int) and value > 0 else 32
+
+
+def _padded(size: int, alignment: int) -> int:
+    return -(-size // alignment) * alignment
 
 
 def _code(finding: Finding) -> str:
     return next((code for words, code in _BY_MESSAGE if words in finding.message), "integrity.header")
 
 
-def _found(code: str, findings: list[Finding]) -> Found:
-    members = tuple(dict.fromkeys(finding.subject for finding in findings))
-    also = tuple((level, name) for name in members for level in (Level.WEIGHTS, Level.STRUCTURE))
+def _found(code: str, findings: list[Finding], more: frozenset[str]) -> Found:
+    members = tuple(dict.fromkeys((*(finding.subject for finding in findings), *sorted(more))))
+    # Infinite weights are read, and their tensor is searched like every other one.
+    levels = () if code == "integrity.not_finite" else (Level.WEIGHTS, Level.STRUCTURE)
+    also = tuple((level, name) for name in members for level in levels)
     return found_at(Level.INTEGRITY, code, members, f"{findings[0].subject}: {findings[0].message}", *also)
 
 

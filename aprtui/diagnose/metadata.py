@@ -38,6 +38,7 @@ _SIZES_OF_7B: Mapping[str, int] = {
     "intermediate_size": 11008,
     "max_position_embeddings": 32768,
 }
+_SHAPING = frozenset({"hidden_size", "num_attention_heads"})
 _HEADS = ("num_attention_heads", "num_key_value_heads")
 _EPSILON_KEYS = ("attention.layer_norm_epsilon", "attention.layer_norm_rms_epsilon")
 _ROPE_TENSORS = ("rope_freqs.weight",)
@@ -89,36 +90,47 @@ class _Metadata:
                 yield cause
                 for name in cause.members:
                     self.left.pop(name, None)
-        for name, findings in self.left.items():
-            yield from _single(name, findings)
+        while self.left:
+            name = next(iter(self.left))
+            names = [name, *(self.derived() if name in _SHAPING else ())]
+            yield self.single(names)
+            for taken in names:
+                self.left.pop(taken, None)
+
+    def derived(self, *also: str) -> list[str]:
+        """Failing keys that are only computed from sizes that fail."""
+        stated = self.target.config.explicit
+        names = [name for name in ("head_dim",) if name in self.left and name not in stated]
+        names += [name for name in ("partial_rotary_factor", *also) if name in self.left and "head_dim" not in stated]
+        return names
 
     def take(self, code: str, names: Sequence[str], evidence: str) -> Found:
         also = tuple((Level.INTEGRITY, name) for name in names)
         rope = tuple((Level.WEIGHTS, name) for name in _ROPE_TENSORS) if "rope_scaling" in names else ()
         return found_at(Level.METADATA, code, names, evidence, *also, *rope)
 
+    def single(self, names: Sequence[str]) -> Found:
+        name = names[0]
+        findings = self.left[name]
+        code = "metadata.changed" if name in self.target.config.explicit else "metadata.lost"
+        if any("the value is not" in finding.message for finding in findings):
+            code = "metadata.unusable_value"
+        elif any(finding.message.startswith("contradicts") for finding in findings):
+            code = "metadata.contradiction"
+        elif name == "rope_type":
+            code = "metadata.rope_type"
+        return self.take(code, names, self.differences(names))
+
     def differences(self, names: Sequence[str]) -> str:
         return "; ".join(difference(self.left[name][0]) for name in names)
-
-
-def _single(name: str, findings: list[Finding]) -> Iterator[Found]:
-    first = findings[0]
-    code = "metadata.lost" if first.found == "missing" else "metadata.changed"
-    if any("the value is not" in finding.message for finding in findings):
-        code = "metadata.unusable_value"
-    elif any(finding.message.startswith("contradicts") for finding in findings):
-        code = "metadata.contradiction"
-    elif name == "rope_type":
-        code = "metadata.rope_type"
-    also = ((Level.INTEGRITY, name),)
-    rope = tuple((Level.WEIGHTS, tensor) for tensor in _ROPE_TENSORS) if name == "rope_scaling" else ()
-    yield found_at(Level.METADATA, code, (name,), difference(first), *also, *rope)
 
 
 def _missing(data: _Metadata) -> Iterator[Found]:
     if "config.json" in data.left:
         names = [name for name in ("config.json", "missing") if name in data.left]
-        yield data.take("metadata.not_json", names, data.left["config.json"][0].message)
+        found = data.take("metadata.not_json", names, data.left["config.json"][0].message)
+        # The tokenizer is told by the same file that it cannot be parsed.
+        yield replace(found, accounts_for=found.accounts_for | {(Level.TOKENIZER, "file")})
     elif "missing" in data.left:
         yield data.take("metadata.missing", ["missing"], data.left["missing"][0].message)
 
@@ -145,14 +157,14 @@ def _guessed(data: _Metadata) -> Iterator[Found]:
         if name in data.left and any(_is(value, guess) for guess in guesses):
             names.append(name)
     if len(names) > 1 and set(names) & set(_HEADS):
-        names += [name for name in ("head_dim",) if name in data.left]
+        names += data.derived()
         yield data.take("metadata.guessed", names, data.differences(names))
 
 
 def _sizes_of_7b(data: _Metadata) -> Iterator[Found]:
     names = [name for name, value in _SIZES_OF_7B.items() if name in data.left and data.values.get(name) == value]
     if len(names) > 2:
-        names += [name for name in ("head_dim",) if name in data.left]
+        names += data.derived()
         yield data.take("metadata.constants_of_7b", names, data.differences(names))
 
 
@@ -161,6 +173,7 @@ def _exchanged(data: _Metadata) -> Iterator[Found]:
     one, other = (data.source.config.values.get(name) for name in names)
     found = tuple(data.values.get(name) for name in names)
     if all(name in data.left for name in names) and found == (other, one):
+        names += data.derived()
         yield data.take("metadata.hidden_vocab_swapped", names, data.differences(names))
 
 
@@ -193,7 +206,9 @@ def _prefix(data: _Metadata) -> Iterator[Found]:
 
 def _architecture(data: _Metadata) -> Iterator[Found]:
     if "architecture" in data.left:
-        yield data.take("metadata.architecture", ["architecture"], data.differences(["architecture"]))
+        # What a class of configuration does with a window differs from class to class.
+        names = ["architecture", *(name for name in ("sliding_window", "layer_types") if name in data.left)]
+        yield data.take("metadata.architecture", names, data.differences(["architecture"]))
 
 
 def _epsilon_key(data: _Metadata) -> Iterator[Found]:

@@ -15,6 +15,7 @@ from aprtui.core.findings import Finding
 from aprtui.core.outcomes import Level
 from aprtui.core.results import Comparison, TensorResult
 from aprtui.diagnose import metadata, tokenizer
+from aprtui.diagnose.consequences import without_consequences
 from aprtui.diagnose.found import Found
 from aprtui.diagnose.hypothesis import Context
 from aprtui.diagnose.integrity import diagnose_integrity, diagnose_unreadable
@@ -91,14 +92,12 @@ class _Onion:
     def peel(self) -> None:
         """What files and names show, then the weights, then the weights that repairs of names and shapes uncover."""
         self._without_weights()
-        if Level.WEIGHTS not in self.levels:
-            return
-        known = {name for cause in self.found for level, name in cause.accounts_for if level is Level.WEIGHTS}
-        self.failing = {
-            result.name: result
-            for result in self.comparison.tensors
-            if not result.judgement.passed and result.name not in known
-        }
+        if Level.WEIGHTS in self.levels:
+            self._weights()
+        self.found = without_consequences(_pruned(self.found), self.target)
+
+    def _weights(self) -> None:
+        self.failing = {result.name: result for result in self.comparison.tensors if not result.judgement.passed}
         self._explain(self.plan, self.failing)
         names = {pair.name for pair in self.repaired}
         beneath = replace(
@@ -109,7 +108,6 @@ class _Onion:
         if deeper:
             self.layers = 2
             self._explain(beneath, deeper)
-        self.found = _pruned(self.found)
 
     def _without_weights(self) -> None:
         structure = diagnose_structure(self.plan, self.context)

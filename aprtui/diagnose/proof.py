@@ -13,6 +13,7 @@ from aprtui.formats.layout.plan import LayoutPlan, TensorPair
 from aprtui.formats.views import Sliced, Stored
 
 _ROUNDS = 12
+_END_BYTES = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,8 +109,9 @@ def _pushed(step: Step) -> bool:
 def _what_is_there(pair: TensorPair, distance: int, step: Step) -> Explanation | None:
     tensor = pair.target
     start = tensor.offset + distance
-    beyond = start + tensor.nbytes - tensor.file.stat().st_size
-    if beyond <= 0 or not tensor.shape or tensor.dtype.info.header:
+    # A checksum at the end of the file was pushed too: its bytes are no values.
+    beyond = start + tensor.nbytes - tensor.file.stat().st_size + _END_BYTES
+    if beyond <= _END_BYTES or not tensor.shape or tensor.dtype.info.header:
         return None
     row_bytes = tensor.nbytes // tensor.shape[0]
     rows = max(0, tensor.shape[0] - -(-beyond // max(1, row_bytes)))

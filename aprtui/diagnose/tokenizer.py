@@ -10,9 +10,8 @@ from aprtui.compare.tokenizer import compare_tokenizers
 from aprtui.core.findings import Finding, LevelResult
 from aprtui.core.outcomes import Level
 from aprtui.diagnose.found import Failure, Found, difference, failing, found_at
-from aprtui.formats.container import Format
 from aprtui.formats.model import Model
-from aprtui.formats.tokenizer import TokenizerFacts
+from aprtui.formats.tokenizer import TokenizerFacts, TokenType
 from aprtui.formats.tokenizer.facts import unused_name
 
 _BY_PART = {
@@ -28,6 +27,7 @@ _LOST_OR_CHANGED = {
     "chat_template": ("tokenizer.chat_template_lost", "tokenizer.chat_template_changed"),
     "merges": ("tokenizer.merges_lost", "tokenizer.merges_changed"),
 }
+_OF_KIND = ("model", "merges", "pre_tokenizer", "scores")
 _FIELDS = (
     *("model", "vocabulary", "merges", "token_types", "scores", "add_bos", "add_eos", "pre_tokenizer"),
     *("chat_template", "special_ids"),
@@ -50,11 +50,7 @@ def diagnose_tokenizer(source: Model, target: Model, result: LevelResult | None)
 
 
 def _parts(source: TokenizerFacts, target: TokenizerFacts, left: dict[str, list[Finding]]) -> Iterator[Found]:
-    if {"vocabulary", "token_types"} <= left.keys() and target.format is Format.SAFETENSORS:
-        # Added tokens carry the types and come behind the vocabulary: both go with them.
-        names = ["token_types", "vocabulary"]
-        evidence = "; ".join(difference(left.pop(name)[0]) for name in names)
-        yield found_at(Level.TOKENIZER, "tokenizer.special_tokens_lost", names, evidence, *_VOCAB_SIZE)
+    yield from _together(source, target, left)
     for part, findings in left.items():
         first = findings[0]
         if part == "vocabulary":
@@ -66,6 +62,32 @@ def _parts(source: TokenizerFacts, target: TokenizerFacts, left: dict[str, list[
             yield found_at(Level.TOKENIZER, code, (part,), difference(first))
         elif part in _BY_PART:
             yield found_at(Level.TOKENIZER, _BY_PART[part], (part,), difference(first))
+
+
+def _together(source: TokenizerFacts, target: TokenizerFacts, left: dict[str, list[Finding]]) -> Iterator[Found]:
+    """Parts that fail together for one reason."""
+    if "model" in left:
+        # Another kind of tokenizer has no merges, scores or pre-tokenizer to compare.
+        yield _taken("tokenizer.kind", [name for name in _OF_KIND if name in left], left)
+    if {"vocabulary", "token_types"} <= left.keys():
+        names = ["vocabulary", "token_types"]
+        code = _vocabulary(source.vocabulary or (), target.vocabulary or ())
+        if _only_special_ones_lost(source, target):
+            names += ["special_tokens"] if "special_tokens" in left else []
+            code = "tokenizer.special_tokens_lost"
+        yield _taken(code, names, left)
+
+
+def _taken(code: str, names: list[str], left: dict[str, list[Finding]]) -> Found:
+    evidence = "; ".join(difference(left.pop(name)[0]) for name in names)
+    return found_at(Level.TOKENIZER, code, names, evidence, *(_VOCAB_SIZE if "vocabulary" in names else ()))
+
+
+def _only_special_ones_lost(source: TokenizerFacts, target: TokenizerFacts) -> bool:
+    """Whether every token that is missing is one that is not plain text."""
+    held, types = set(target.vocabulary or ()), source.token_types or ()
+    kinds = [types[number] for number, text in enumerate(source.vocabulary or ()) if text not in held]
+    return bool(kinds) and all(kind in (TokenType.CONTROL, TokenType.USER_DEFINED, TokenType.UNUSED) for kind in kinds)
 
 
 def _vocabulary(source: Sequence[str], target: Sequence[str]) -> str:
