@@ -69,8 +69,7 @@ def compare_weights(plan: LayoutPlan, *, jobs: int = 1, progress: Progress | Non
         progress(0, total, "")
     with ThreadPoolExecutor(jobs) as pool:
         waiting = [
-            (pair, [pool.submit(one, pair, segment) for segment in segments(pair.source, pair.view)])
-            for pair in pairs
+            (pair, [pool.submit(one, pair, segment) for segment in segments(pair.source, pair.view)]) for pair in pairs
         ]
         try:
             return tuple(_result(pair, [future.result() for future in futures]) for pair, futures in waiting)

@@ -206,8 +206,9 @@ def _prefix(data: _Metadata) -> Iterator[Found]:
 
 def _architecture(data: _Metadata) -> Iterator[Found]:
     if "architecture" in data.left:
-        # What a class of configuration does with a window differs from class to class.
-        names = ["architecture", *(name for name in ("sliding_window", "layer_types") if name in data.left)]
+        # What a class of transformers' configurations does with a window differs from class to class.
+        windows = ("sliding_window", "layer_types") if data.target.format is Format.SAFETENSORS else ()
+        names = ["architecture", *(name for name in windows if name in data.left)]
         yield data.take("metadata.architecture", names, data.differences(["architecture"]))
 
 

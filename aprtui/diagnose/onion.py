@@ -11,7 +11,7 @@ from aprtui.compare.comparison import Scope, in_scope
 from aprtui.compare.weights import compare_weights
 from aprtui.core.diagnosis import Diagnosis, NamedCause, Unexplained
 from aprtui.core.dtypes import DType
-from aprtui.core.findings import Finding
+from aprtui.core.findings import Finding, judge_level
 from aprtui.core.outcomes import Level
 from aprtui.core.results import Comparison, TensorResult
 from aprtui.diagnose import metadata, tokenizer
@@ -94,6 +94,7 @@ class _Onion:
         self._without_weights()
         if Level.WEIGHTS in self.levels:
             self._weights()
+        self._peel_metadata()
         self.found = without_consequences(_pruned(self.found), self.target)
 
     def _weights(self) -> None:
@@ -128,6 +129,22 @@ class _Onion:
         self.found += [*causes_of(proved, self.layers), *other_models(plan, left)]
         self.proved.update(proved)
         self.left.update(left)
+
+    def _peel_metadata(self) -> None:
+        """Keys that only count once another one is right: a pattern of layers needs a window."""
+        if Level.METADATA not in self.levels or self.source.config.is_missing:
+            return
+        known: set[str] = set()
+        while True:
+            left = metadata.still_failing(self.source, self.target, self.found)
+            named = {name for cause in self.found for level, name in cause.accounts_for if level is Level.METADATA}
+            new = [finding for finding in left if finding.subject not in named | known]
+            if not new:
+                return
+            known |= {finding.subject for finding in new}
+            beneath = metadata.diagnose_metadata(self.source, self.target, judge_level(Level.METADATA, new, checked=1))
+            self.found += [replace(cause, layer=2) for cause in beneath]
+            self.layers = 2
 
     def _not_repaired(self) -> list[Finding]:
         """What fails at the metadata and tokenizer levels under the repairs."""

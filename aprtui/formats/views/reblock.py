@@ -113,9 +113,7 @@ def _high_bits_reversed(layout: BlockLayout, codes: NDArray[np.uint8]) -> NDArra
     return low | high[:, ::-1]
 
 
-def _move_sub_scales(
-    layout: BlockLayout, blocks: NDArray[np.uint8], out: NDArray[np.uint8], packing: Packing
-) -> None:
+def _move_sub_scales(layout: BlockLayout, blocks: NDArray[np.uint8], out: NDArray[np.uint8], packing: Packing) -> None:
     scales = get_sub_scales(layout, blocks)
     if packing is Packing.SCALES_AND_MINS:
         put_sub_scales(layout, out, get_sub_mins(layout, blocks))
