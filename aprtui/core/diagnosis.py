@@ -122,7 +122,10 @@ class Diagnosis:
         if not self.failures:
             return "nothing failed"
         if self.is_complete:
-            return f"{causes} all of it: {self.failures} failures, and the repaired model passes"
+            lasting = sum(not named.cause.repair.can_be_written for named in self.causes)
+            end = f"{lasting} of them need another conversion" if lasting else "the repaired model passes"
+            failures = "1 failure" if self.failures == 1 else f"{self.failures} failures"
+            return f"{causes} all of it, {failures}; {end}"
         left = f"{len(self.unexplained)} of {self.failures} failures are unexplained"
         return f"{causes} a part: {left}" if count else f"no cause was found: {left}"
 

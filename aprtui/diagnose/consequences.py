@@ -15,8 +15,14 @@ Follows = Callable[[Found, Found, Model], bool]
 """Whether the first cause is only a consequence of the second one, in this product."""
 
 _PLACES = frozenset({"integrity.offsets", "integrity.type", "integrity.broken_rows", "integrity.shared_offset"})
-_NAMED_BY_WEIGHTS = frozenset({"weights.label", "weights.byte_order", "weights.overflowed"})
-_TYPES = frozenset({"structure.type_not_asked_for", "structure.narrowed", "structure.widened"})
+_NAMED_BY_WEIGHTS = frozenset({"weights.label", "weights.byte_order", "weights.overflowed", "weights.data_offset"})
+_OTHERWISE_SHAPED = frozenset({"weights.label", "structure.reshaped"})
+_TYPES = frozenset(
+    {
+        *("structure.type_not_asked_for", "structure.narrowed", "structure.widened"),
+        "structure.norms_or_biases_quantised",
+    }
+)
 _HEADER_PARTS = frozenset({"model", "special_tokens", "chat_template", "add_bos", "add_eos"})
 
 
@@ -42,14 +48,15 @@ def _not_finite_by_reading(cause: Found, main: Found, _: Model) -> bool:
 
 
 def _type_by_label(cause: Found, main: Found, _: Model) -> bool:
-    """A type that was not asked for is only the label."""
-    return cause.code in _TYPES and main.code == "weights.label" and set(cause.members) <= set(main.members)
+    """A type that was not asked for is only the label, or is right for the shape that the tensor should have."""
+    return cause.code in _TYPES and main.code in _OTHERWISE_SHAPED and set(cause.members) <= set(main.members)
 
 
 def _values_by_place(cause: Found, main: Found, _: Model) -> bool:
     """Where tensors lie is not known: values and types read there mean nothing."""
-    foreign = cause.code in ("weights.one_model_for_another", "weights.values_changed", "integrity.not_finite")
-    same = cause.code in _TYPES and bool(set(cause.members) & set(main.members))
+    foreign = cause.code in ("weights.one_model_for_another", "weights.values_changed")
+    shared = bool(set(cause.members) & set(main.members))
+    same = shared and (cause.code in _TYPES or cause.code == "integrity.not_finite")
     return main.code in _PLACES and (foreign or same)
 
 

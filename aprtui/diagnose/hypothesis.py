@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from functools import cached_property
 
+from aprtui.core.dtypes import DType
 from aprtui.core.statistics import StatisticsRecord
+from aprtui.diagnose.through import ThroughBlocks
 from aprtui.formats.layout.geometry import Geometry
 from aprtui.formats.layout.plan import TensorPair, model_row_order
 from aprtui.formats.layout.steps import PermuteRotaryRows
@@ -100,6 +102,14 @@ class Context:
             return False
         products = hf_to_gguf(self.geometry).products(tuple(self.expected))
         return any(isinstance(step, PermuteRotaryRows) for product in products for step in product.steps)
+
+    def through(self, dtype: DType) -> Context:
+        """The same for a source that was encoded as a block type before; tensors whose rows do not fit stay."""
+        expected = {
+            name: view if view.columns % dtype.info.block else ThroughBlocks(view, dtype)
+            for name, view in self.expected.items()
+        }
+        return Context(self.geometry, self.target, expected, self.importance_matrix)
 
     def role(self, name: str) -> str:
         """GGUF's name of a tensor, the canonical one where GGUF has none."""

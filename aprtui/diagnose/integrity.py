@@ -56,7 +56,7 @@ _UNREADABLE = (
     ("header", "integrity.header"),
 )
 
-_PLACES = frozenset({"integrity.offsets", "integrity.type"})
+_PLACES = ("integrity.type", "integrity.offsets")
 _COUNT_AT = 8
 
 
@@ -72,19 +72,31 @@ def diagnose_integrity(target: Model, result: LevelResult | None) -> list[Found]
         for finding in findings:
             code = "integrity.type" if finding.subject in displaced else _code(finding)
             by_code.setdefault(code, []).append(finding)
-    if "integrity.type" in by_code:
+    for code in ("integrity.type", "integrity.broken_rows"):
         # A size that does not fit moves everything behind it.
-        by_code["integrity.type"] += by_code.pop("integrity.offsets", [])
-    if "integrity.broken_rows" in by_code:
-        by_code["integrity.broken_rows"] += by_code.pop("integrity.offsets", [])
+        if code in by_code:
+            by_code[code] += _take(by_code, "integrity.offsets", ("overlap", "hole before it"))
     beyond = {item.subject for item in by_code.get("integrity.offsets", []) if "end beyond" in item.message}
     if beyond and _is_the_end(target, beyond, by_code["integrity.offsets"]):
         by_code["integrity.truncated"] = by_code.pop("integrity.offsets")
-        by_code.pop("integrity.checksum", None)
-    if by_code.keys() - {"integrity.checksum"} and "integrity.checksum" in by_code and _PLACES & by_code.keys():
-        by_code.pop("integrity.checksum")
+    if by_code.keys() & {*_PLACES, "integrity.truncated"}:
+        # The checksum at the end covers what is wrong already.
+        for code in (*_PLACES, "integrity.truncated"):
+            if code in by_code:
+                by_code[code] += _take(by_code, "integrity.checksum", ("at the end of the file",))
     more = {"integrity.type": displaced}
     return [_found(code, findings, more.get(code, frozenset())) for code, findings in by_code.items()]
+
+
+def _take(by_code: dict[str, list[Finding]], code: str, words: tuple[str, ...]) -> list[Finding]:
+    """Take the findings of a code whose message has one of these words."""
+    taken = [finding for finding in by_code.get(code, []) if any(word in finding.message for word in words)]
+    left = [finding for finding in by_code.get(code, []) if finding not in taken]
+    if left:
+        by_code[code] = left
+    else:
+        by_code.pop(code, None)
+    return taken
 
 
 def _rooms_of_other_types(target: Model) -> frozenset[str]:

@@ -38,6 +38,7 @@ _SIZES_OF_7B: Mapping[str, int] = {
     "intermediate_size": 11008,
     "max_position_embeddings": 32768,
 }
+_TELLING = frozenset({"hidden_size", "num_hidden_layers", "num_attention_heads", "vocab_size"})
 _SHAPING = frozenset({"hidden_size", "num_attention_heads"})
 _HEADS = ("num_attention_heads", "num_key_value_heads")
 _EPSILON_KEYS = ("attention.layer_norm_epsilon", "attention.layer_norm_rms_epsilon")
@@ -133,6 +134,8 @@ def _missing(data: _Metadata) -> Iterator[Found]:
         yield replace(found, accounts_for=found.accounts_for | {(Level.TOKENIZER, "file")})
     elif "missing" in data.left:
         yield data.take("metadata.missing", ["missing"], data.left["missing"][0].message)
+    elif data.left and data.target.config.raw_architecture is None and not data.target.config.explicit & _TELLING:
+        yield data.take("metadata.missing", list(data.left), "neither the architecture nor any size is stated")
 
 
 def _constant_config(data: _Metadata) -> Iterator[Found]:
@@ -156,7 +159,8 @@ def _guessed(data: _Metadata) -> Iterator[Found]:
         value = data.target.config.architecture if name == "architecture" else data.values.get(name)
         if name in data.left and any(_is(value, guess) for guess in guesses):
             names.append(name)
-    if len(names) > 1 and set(names) & set(_HEADS):
+    enough = 2 if "num_attention_heads" in names else 3
+    if len(names) >= enough and set(names) & set(_HEADS):
         names += data.derived()
         yield data.take("metadata.guessed", names, data.differences(names))
 

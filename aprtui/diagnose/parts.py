@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from aprtui.compare.weights import tolerance_of
 from aprtui.core.dtypes import DType
 from aprtui.core.statistics import StatisticsRecord
 from aprtui.core.tolerance import Rule, Tolerance
@@ -62,12 +63,14 @@ class Survey:
     differing_rows: tuple[int, ...]
 
 
-_MOST_ROWS = 4096
+_MOST_ROWS = 1024
+_ROUNDED = 0.2
 
 
 def survey(pair: TensorPair) -> Survey:
     """Read both sides once."""
     source, target = pair.source, pair.view
+    exact = tolerance_of(pair).rule is Rule.BIT_EXACT
     lows, highs, source_lows, source_highs = [], [], [], []
     zero_rows = flushed = infinite = 0
     largest_flushed, smallest_kept = 0.0, float("inf")
@@ -86,7 +89,7 @@ def survey(pair: TensorPair) -> Survey:
         smallest_kept = min(smallest_kept, float(np.abs(s[(t != 0) & (s != 0)]).min(initial=np.inf)))
         infinite += int((~np.isfinite(t) & np.isfinite(s)).sum())
         if len(differing) < _MOST_ROWS:
-            differing += rows[np.asarray(s != t).any(axis=1)].tolist()
+            differing += rows[_differing_rows(s, t, exact=exact)].tolist()
     return Survey(
         elements=source.elements,
         low=min(lows),
@@ -105,6 +108,17 @@ def survey(pair: TensorPair) -> Survey:
 def _runs(view: View) -> list[Indices]:
     step = max(1, _SPAN // max(1, view.columns))
     return [np.arange(at, min(at + step, view.rows), dtype=np.int64) for at in range(0, view.rows, step)]
+
+
+def _differing_rows(s: Floats, t: Floats, *, exact: bool) -> NDArray[np.bool_]:
+    """Rows that are not the source's: other values, or, where the type rounds, an error larger than any rounding."""
+    if exact:
+        differ: NDArray[np.bool_] = np.asarray(s != t).any(axis=1)
+        return differ
+    with np.errstate(all="ignore"):
+        error, power = ((t - s) ** 2).sum(1), (s**2).sum(1)
+    rounded: NDArray[np.bool_] = error <= _ROUNDED * power
+    return ~rounded
 
 
 def emptied(found: Survey) -> Step | None:
@@ -147,12 +161,16 @@ def moved_rows(pair: TensorPair, found: Survey) -> tuple[Step, View] | None:
     rows = np.array(found.differing_rows, np.int64)
     if len(pair.source.shape) < 2 or not 1 < len(rows) < _MOST_ROWS or len(rows) > max(2, found.rows // 2):
         return None
-    where = {row.tobytes(): number for row, number in zip(floats(pair.source, rows), rows.tolist(), strict=True)}
+    source, target = floats(pair.source, rows).astype(np.float64), floats(pair.view, rows).astype(np.float64)
+    with np.errstate(all="ignore"):
+        # |s - t|² of every pair of rows.
+        errors = (source**2).sum(1)[None, :] - 2 * target @ source.T + (target**2).sum(1)[:, None]
+        nearest = errors.argmin(axis=1)
+        alike = errors.min(axis=1) <= _ROUNDED * (source[nearest] ** 2).sum(1)
+    if not alike.all() or np.array_equal(nearest, np.arange(len(rows))):
+        return None
     order = np.arange(found.rows, dtype=np.int64)
-    for row, number in zip(floats(pair.view, rows), rows.tolist(), strict=True):
-        if row.tobytes() not in where:
-            return None
-        order[number] = where[row.tobytes()]
+    order[rows] = rows[nearest]
     step = Step("weights.rows_permuted", f"{len(rows)} of {found.rows} rows, {rows[0]} first")
     return step, RowsPermuted(pair.source, order, step.detail)
 
@@ -170,6 +188,6 @@ def few(record: StatisticsRecord, tolerance: Tolerance) -> Step | None:
     if record.differing > max(1.0, _FEW * record.elements):
         return None
     detail = f"{record.differing} of {record.elements} elements, element {record.max_abs_index} worst"
-    if tolerance.rule is Rule.BIT_EXACT and record.max_ulp <= 1:
+    if tolerance.rule in (Rule.BIT_EXACT, Rule.ROUNDING) and record.max_ulp <= tolerance.limit + 1:
         return Step("weights.last_bit", detail)
     return Step("weights.values_changed", detail)

@@ -7,7 +7,7 @@ happened to their values. The first two show as a likeness even where the third 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 
 import numpy as np
@@ -22,6 +22,7 @@ from aprtui.diagnose.parts import emptied, few, masked, moved_rows, survey
 from aprtui.diagnose.readings import readings
 from aprtui.diagnose.samples import Floats, floats, likeness, passes_on, sample_rows
 from aprtui.diagnose.values import value_hypotheses
+from aprtui.formats.codecs import ENCODABLE
 from aprtui.formats.layout.plan import TensorPair
 from aprtui.formats.views import View
 from aprtui.formats.views.base import Indices
@@ -49,6 +50,7 @@ def explanations(pair: TensorPair, result: TensorResult, context: Context) -> It
         yield from search.by_recipe()
         yield from search.in_place()
         yield from search.of_blocks()
+        yield from search.encoded_again()
         yield from search.with_values()
     yield from search.by_survey()
     if small is not None:
@@ -110,6 +112,21 @@ class _Search:
         found = damaged_part(self.pair, self.rows)
         if found is not None:
             yield Explanation((found.step,), self.pair.source, found.repaired)
+
+    def encoded_again(self) -> Iterator[Explanation]:
+        """Blocks that were decoded, put into another order, and encoded again (RC-14)."""
+        dtype = self.pair.view.dtype
+        steps = [likely.arranged.steps for likely in self.likely if likely.arranged.steps and not likely.read.steps]
+        if dtype not in ENCODABLE or dtype.info.block == 1 or not steps:
+            return
+        context = self.context.through(dtype)
+        pair = TensorPair(
+            self.pair.name, context.expected[self.pair.name], self.pair.target, self.pair.uses, self.pair.view
+        )
+        for arranged in chain(transpositions(pair, context), arrangements(pair, context)):
+            if arranged.steps in steps:
+                again = replace(arranged.steps[-1], detail=f"{arranged.steps[-1].detail} (encoded again)".strip())
+                yield Explanation((*arranged.steps[:-1], again), arranged.view, self.pair.view)
 
     def with_values(self) -> Iterator[Explanation]:
         """What resembles the product, with other values."""

@@ -10,9 +10,9 @@ import numpy as np
 from aprtui.core.dtypes import DType, Family
 from aprtui.diagnose.hypothesis import Context, Step
 from aprtui.diagnose.samples import Floats, floats
+from aprtui.diagnose.through import ThroughBlocks, through
 from aprtui.faults.edited_views import ValuesEdited
-from aprtui.formats.chunk import Chunk
-from aprtui.formats.codecs import decode_chunk, encode
+from aprtui.formats.codecs import encode
 from aprtui.formats.layout.plan import TensorPair
 from aprtui.formats.views import Added, Scaled, View
 from aprtui.formats.views.base import Indices
@@ -52,7 +52,8 @@ def value_hypotheses(
 def _constants(
     view: View, pair: TensorPair, source: Floats, target: Floats, context: Context
 ) -> Iterator[ValueCandidate]:
-    s, t = source.astype(np.float64).ravel(), target.astype(np.float64).ravel()
+    with np.errstate(all="ignore"):
+        s, t = source.astype(np.float64).ravel(), target.astype(np.float64).ravel()
     finite = np.isfinite(s) & np.isfinite(t)
     s, t = s[finite], t[finite]
     power = float(s @ s)
@@ -142,19 +143,7 @@ def _through_blocks(view: View, pair: TensorPair, source: Floats) -> Iterator[Va
         if is_float and np.array_equal(through(source, earlier), source):
             continue
         code = "weights.quantised_in_passing" if vector else "weights.quantised_twice"
-        yield Step(code, f"through {earlier}"), ValuesEdited(view, _through(earlier))
-
-
-def _through(dtype: DType) -> Callable[[Floats, Indices], Floats]:
-    return lambda values, _: through(values, dtype)
-
-
-def through(values: Floats, dtype: DType) -> Floats:
-    """Values encoded as a block type and decoded again, float32 of the same shape."""
-    info = dtype.info
-    flat = values.reshape(-1, info.block)
-    chunk = Chunk(dtype, encode(dtype, flat), len(flat), info.block, info.nbytes)
-    return decode_chunk(chunk).astype(np.float32).reshape(values.shape)
+        yield Step(code, f"through {earlier}"), ThroughBlocks(view, earlier)
 
 
 def _clipped(values: Floats, _: Indices) -> Floats:

@@ -81,15 +81,10 @@ def _worst(comparison: Comparison) -> Iterator[str]:
     yield ""
     yield "## Worst tensors"
     yield ""
-    rows = [
-        (
-            _code(item.name),
-            f"{item.source_dtype}>{item.target_dtype}",
-            f"{item.record.nmse:.2e}",
-            _text(item.judgement.sentence),
-        )
-        for item in failing
-    ]
+    rows = []
+    for item in failing:
+        types = f"{item.source_dtype}>{item.target_dtype}"
+        rows.append((_code(item.name), types, f"{item.record.nmse:.2e}", _text(item.judgement.sentence)))
     yield from _table(("tensor", "types", "NMSE", "measured"), rows)
 
 
