@@ -37,6 +37,7 @@ Restore = Callable[[BlockLayout, Raw, Raw], None]
 """Takes a part of the honest blocks (third) into the product's (second), in place."""
 
 _ALMOST_ALL = 0.97
+_ROWS = 128
 _LOW_BITS = np.uint8(15)
 _SMALLEST_NORMAL = np.float16(2**-14)
 _SAME_RATIO = 0.01
@@ -61,6 +62,8 @@ def damaged_part(pair: TensorPair, rows: Indices) -> DamagedPart | None:
     layout = LAYOUTS.get(dtype)
     if layout is None or dtype not in ENCODABLE or view.columns % layout.block:
         return None
+    # Scales that are small are rare: more rows than other hypotheses need.
+    rows = np.union1d(rows, np.linspace(0, view.rows - 1, min(view.rows, _ROWS)).astype(np.int64))
     honest = encode(dtype, floats(pair.source, rows)).reshape(-1, layout.nbytes)
     found = view.gather(rows).data.reshape(-1, layout.nbytes)
     named = _name(layout, found, honest)

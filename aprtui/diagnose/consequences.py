@@ -8,8 +8,9 @@ from dataclasses import replace
 from aprtui.core.outcomes import Level
 from aprtui.diagnose.found import Found
 from aprtui.formats.container import Format
+from aprtui.formats.metadata.architectures import row_pairing
 from aprtui.formats.model import Model
-from aprtui.formats.names import parse
+from aprtui.formats.names import RowOrder, parse
 
 Follows = Callable[[Found, Found, Model], bool]
 """Whether the first cause is only a consequence of the second one, in this product."""
@@ -96,10 +97,27 @@ def _placeholder(cause: Found, main: Found, target: Model) -> bool:
     return cause.code == "integrity.type" and is_head and (moved or main.code == "metadata.missing")
 
 
+def _tied_by_head(cause: Found, main: Found, target: Model) -> bool:
+    """A file that does not say whether its head is tied shows it by having one."""
+    key = "tie_word_embeddings"
+    told = cause.members == (key,) and key not in target.config.explicit
+    return told and main.code in ("structure.head_missing", "structure.prefix", "structure.name")
+
+
+def _rope_type_by_rows(cause: Found, main: Found, target: Model) -> bool:
+    """The type fits the rows as they are: it is their names that do not."""
+    stated, architecture = target.config.values.get("rope_type"), target.architecture
+    fits = any(row_pairing(architecture, order) == stated for order in set(RowOrder) - set(target.config.row_orders))
+    return (
+        cause.code == "metadata.rope_type" and main.code in ("weights.rotary_missing", "weights.rotary_extra") and fits
+    )
+
+
 def _parts_of_header(cause: Found, main: Found, target: Model) -> bool:
     """Without a header's keys the tokenizer lacks those that are kept there too."""
-    in_header = target.format is not Format.SAFETENSORS and set(cause.members) <= _HEADER_PARTS
-    return main.code == "metadata.missing" and cause.code.startswith("tokenizer.") and in_header
+    kept = frozenset({"special_tokens"}) if target.format is Format.SAFETENSORS else _HEADER_PARTS
+    without = main.code in ("metadata.missing", "metadata.not_json")
+    return without and cause.code.startswith("tokenizer.") and set(cause.members) <= kept
 
 
 _RULES: tuple[Follows, ...] = (
@@ -111,5 +129,7 @@ _RULES: tuple[Follows, ...] = (
     _few_by_not_finite,
     _missing_by_name,
     _placeholder,
+    _tied_by_head,
+    _rope_type_by_rows,
     _parts_of_header,
 )

@@ -70,7 +70,9 @@ def diagnose_integrity(target: Model, result: LevelResult | None) -> list[Found]
     displaced = _rooms_of_other_types(target)
     for findings in ours.values():
         for finding in findings:
-            code = "integrity.type" if finding.subject in displaced else _code(finding)
+            code = _code(finding)
+            if code == "integrity.offsets" and finding.subject in displaced:
+                code = "integrity.type"
             by_code.setdefault(code, []).append(finding)
     for code in ("integrity.type", "integrity.broken_rows"):
         # A size that does not fit moves everything behind it.
@@ -84,7 +86,7 @@ def diagnose_integrity(target: Model, result: LevelResult | None) -> list[Found]
         for code in (*_PLACES, "integrity.truncated"):
             if code in by_code:
                 by_code[code] += _take(by_code, "integrity.checksum", ("at the end of the file",))
-    more = {"integrity.type": displaced}
+    more = {"integrity.type": displaced} if "integrity.type" in by_code else {}
     return [_found(code, findings, more.get(code, frozenset())) for code, findings in by_code.items()]
 
 

@@ -12,7 +12,7 @@ from aprtui.core.outcomes import Level
 from aprtui.diagnose.found import Found, difference, failing, found_at
 from aprtui.formats.container import Format
 from aprtui.formats.metadata import ModelConfig
-from aprtui.formats.metadata.architectures import row_pairing
+from aprtui.formats.metadata.architectures import gguf_name_of, row_pairing
 from aprtui.formats.model import Model
 
 _CONSTANTS: Mapping[str, Any] = {
@@ -64,14 +64,18 @@ def _repaired(source: ModelConfig, target: ModelConfig, named: set[str], *, whol
     keys = set(source.values) | {"rope_type"} if whole else named
     values = {name: value for name, value in target.values.items() if name not in keys}
     values |= {name: source.values[name] for name in keys if name in source.values}
-    architecture = source.architecture if whole or "architecture" in named else target.architecture
+    architecture, raw = target.architecture, target.raw_architecture
+    if whole or "architecture" in named:
+        architecture = source.architecture
+        in_gguf = target.format is Format.GGUF
+        raw = gguf_name_of(architecture or "") if in_gguf else source.raw_architecture
     pairing = next((row_pairing(source.architecture or "", order) for order in target.row_orders), None)
     if "rope_type" in keys and pairing is not None:
         values["rope_type"] = pairing
     return replace(
         target,
         architecture=architecture,
-        raw_architecture=source.raw_architecture if architecture == source.architecture else target.raw_architecture,
+        raw_architecture=raw,
         values=values,
         explicit=target.explicit | (keys & values.keys()),
         problems=tuple(problem for problem in target.problems if problem.subject not in {*named, "config.json"}),
@@ -142,7 +146,8 @@ def _constant_config(data: _Metadata) -> Iterator[Found]:
     if data.target.format is not Format.SAFETENSORS or data.target.config.raw_architecture != "qwen2":
         return
     constants = [name for name, value in _CONSTANTS.items() if _is(data.values.get(name), value)]
-    if len(constants) < len(_CONSTANTS) - 1:
+    stated = data.target.config.explicit & set(constants)
+    if len(stated) < len(_CONSTANTS) - 2 or not {"bos_token_id", "eos_token_id"} & stated:
         return
     suspects = (*_CONSTANTS, *_HEADS, "architecture", "tie_word_embeddings", "head_dim", "layer_types")
     names = [name for name in data.left if name in suspects or name in ("sliding_window", "rope_scaling", "rope_type")]
@@ -192,7 +197,8 @@ def _head_dim(data: _Metadata) -> Iterator[Found]:
     if "head_dim" not in data.left or not isinstance(hidden, int) or not isinstance(heads, int) or heads < 1:
         return
     if data.values.get("head_dim") in (None, hidden // heads):
-        yield data.take("metadata.head_dim_guessed", ["head_dim"], data.differences(["head_dim"]))
+        names = [name for name in ("head_dim", "partial_rotary_factor") if name in data.left]
+        yield data.take("metadata.head_dim_guessed", names, data.differences(names))
 
 
 def _prefix(data: _Metadata) -> Iterator[Found]:
@@ -227,6 +233,8 @@ def _epsilon_key(data: _Metadata) -> Iterator[Found]:
 def _is(value: object, constant: object) -> bool:
     if isinstance(value, int | float) and isinstance(constant, int | float):
         return abs(value - constant) <= 1e-6 * abs(constant)
+    if isinstance(value, tuple) and isinstance(constant, tuple):
+        return set(constant) <= set(value)  # Other files beside it may state more ids.
     return value == constant
 
 

@@ -16,7 +16,7 @@ from aprtui.core.outcomes import Level
 from aprtui.core.results import Comparison, TensorResult
 from aprtui.diagnose import metadata, tokenizer
 from aprtui.diagnose.consequences import without_consequences
-from aprtui.diagnose.found import Found
+from aprtui.diagnose.found import Found, failing
 from aprtui.diagnose.hypothesis import Context
 from aprtui.diagnose.integrity import diagnose_integrity, diagnose_unreadable
 from aprtui.diagnose.models import other_models
@@ -122,8 +122,8 @@ class _Onion:
             *tokenizer.diagnose_tokenizer(self.source, self.target, self.levels.get(Level.TOKENIZER)),
         ]
 
-    def _explain(self, plan: LayoutPlan, failing: Mapping[str, TensorResult]) -> None:
-        proved, left = prove(plan, failing, self.context, jobs=self.jobs)
+    def _explain(self, plan: LayoutPlan, outside: Mapping[str, TensorResult]) -> None:
+        proved, left = prove(plan, outside, self.context, jobs=self.jobs)
         proved.update(prove_cut_ends(plan, left, proved, jobs=self.jobs))
         left = {name: result for name, result in left.items() if name not in proved}
         self.found += [*causes_of(proved, self.layers), *other_models(plan, left)]
@@ -132,7 +132,7 @@ class _Onion:
 
     def _peel_metadata(self) -> None:
         """Keys that only count once another one is right: a pattern of layers needs a window."""
-        if Level.METADATA not in self.levels or self.source.config.is_missing:
+        if not failing(self.levels.get(Level.METADATA)) or self.source.config.is_missing:
             return
         known: set[str] = set()
         while True:

@@ -113,12 +113,10 @@ def _runs(view: View) -> list[Indices]:
 def _differing_rows(s: Floats, t: Floats, *, exact: bool) -> NDArray[np.bool_]:
     """Rows that are not the source's: other values, or, where the type rounds, an error larger than any rounding."""
     if exact:
-        differ: NDArray[np.bool_] = np.asarray(s != t).any(axis=1)
-        return differ
+        return np.array(np.not_equal(s, t).any(axis=1), bool)
     with np.errstate(all="ignore"):
         error, power = ((t - s) ** 2).sum(1), (s**2).sum(1)
-    rounded: NDArray[np.bool_] = error <= _ROUNDED * power
-    return ~rounded
+    return np.array(np.logical_not(error <= _ROUNDED * power), bool)
 
 
 def emptied(found: Survey) -> Step | None:
@@ -134,7 +132,8 @@ def masked(pair: TensorPair, found: Survey) -> list[tuple[Step, View]]:
     """Sources that hold the product's own value where it is damaged in one way."""
     possible: list[tuple[Step, Mask]] = []
     if found.zero_rows:
-        step = Step("weights.rows_zeroed", f"{found.zero_rows} of {found.rows} rows are zero")
+        code = "weights.blocks_zeroed" if pair.view.dtype.info.block > 1 else "weights.rows_zeroed"
+        step = Step(code, f"{found.zero_rows} of {found.rows} rows are zero")
         possible.append(
             (step, lambda s, t: np.broadcast_to(np.asarray(~t.any(axis=1) & s.any(axis=1))[:, None], s.shape))
         )
@@ -179,7 +178,9 @@ def few(record: StatisticsRecord, tolerance: Tolerance) -> Step | None:
     """A handful of elements or blocks, told from the record alone."""
     facts = record.certificate
     if tolerance.rule is Rule.CERTIFICATE and facts is not None:
-        if facts.violations > max(1.0, _FEW_BLOCKS * facts.blocks):
+        # A type with one scale for the whole tensor is one block: its error says how much of it differs.
+        much = record.nmse > _FEW if facts.blocks == 1 else facts.violations > max(1.0, _FEW_BLOCKS * facts.blocks)
+        if much:
             return None
         count = max(facts.code_violations, facts.scale_violations, facts.zero_violations)
         only_zero = facts.zero_violations and facts.zero_violations == count

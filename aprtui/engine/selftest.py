@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from time import monotonic
@@ -141,23 +141,20 @@ class _Judged:
         return tuple(dict.fromkeys(named.code for named in self.diagnosis.causes))
 
 
-@dataclass
 class Selftest:
     """Faults against the products of one model.
 
-    Attributes:
-        source_path: A small model in SafeTensors.
+    Args:
+        source: A small model in SafeTensors.
         scratch: A directory for products and damaged copies.
     """
 
-    source_path: Path
-    scratch: Path
-    _products: dict[tuple[Format, str], _Product] = field(default_factory=dict)
-    _good: dict[tuple[Format, str, str], _Judged] = field(default_factory=dict)
-    _count: int = 0
-
-    def __post_init__(self) -> None:
-        self.source = open_model(self.source_path)
+    def __init__(self, source: Path, scratch: Path) -> None:
+        self.source = open_model(source)
+        self._scratch = scratch
+        self._products: dict[tuple[Format, str], _Product] = {}
+        self._good: dict[tuple[Format, str, str], _Judged] = {}
+        self._count = 0
 
     def results(self, faults: Iterable[Fault]) -> Iterator[SelftestResult]:
         """One result for each fault and format, in order."""
@@ -263,14 +260,14 @@ class Selftest:
 
     def _place(self) -> Path:
         self._count += 1
-        return self.scratch / f"damaged-{self._count}"
+        return self._scratch / f"damaged-{self._count}"
 
     def _product(self, format_: Format, asked_for: str) -> _Product:
         key = (format_, asked_for)
         if key not in self._products:
             model = self.source
             if format_ is not Format.SAFETENSORS:
-                place = self.scratch / f"{format_.value}-{asked_for}"
+                place = self._scratch / f"{format_.value}-{asked_for}"
                 place.mkdir()
                 path = BuiltinConverter().convert(self.source.path, format_, place, parse_output_type(asked_for))
                 model = open_model(path)
