@@ -26,6 +26,7 @@ _COMMANDS = {
     "models": "List the models on this machine.",
     "playbooks": "List playbooks and what is wrong with them.",
     "ps": "List the runs that are going on.",
+    "repair": "Write the model that a diagnosis repairs.",
     "run": "Run the conversion pairs of a playbook and write evidence.",
     "selftest": "Show that every fault of the catalogue is found.",
     "show": "Show the verdicts of a run.",

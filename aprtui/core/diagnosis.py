@@ -123,7 +123,8 @@ class Diagnosis:
             return "nothing failed"
         if self.is_complete:
             lasting = sum(not named.cause.repair.can_be_written for named in self.causes)
-            end = f"{lasting} of them need another conversion" if lasting else "the repaired model passes"
+            need = "needs" if lasting == 1 else "need"
+            end = f"{lasting} of them {need} another conversion" if lasting else "the repaired model passes"
             failures = "1 failure" if self.failures == 1 else f"{self.failures} failures"
             return f"{causes} all of it, {failures}; {end}"
         left = f"{len(self.unexplained)} of {self.failures} failures are unexplained"
