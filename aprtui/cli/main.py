@@ -17,6 +17,7 @@ from aprtui.core.safe_text import safe_text
 
 _COMMANDS = {
     "attach": "Show what happens in a run until it ends.",
+    "audit": "Judge evidence files: which passes have substance.",
     "causes": "List what goes wrong with conversions, and what repairs it.",
     "convert": "Convert a model to SafeTensors, GGUF or APR.",
     "demo": "Qualify good and broken conversions of the shipped model.",
