@@ -28,6 +28,7 @@ from aprtui.formats.views import View
 from aprtui.formats.views.base import Indices
 
 _ALIKE = 0.5
+_VERY_ALIKE = 0.9
 _NOT_DECODED = (DType.F64, DType.C64)
 _RECIPES_TRIED = 4
 _LIKELY_TRIED = 3
@@ -48,6 +49,8 @@ def explanations(pair: TensorPair, result: TensorResult, context: Context) -> It
     small = few(result.record, result.tolerance)
     if small is None and not search.is_constant:
         yield from search.by_recipe()
+        if search.is_alike:
+            yield from search.with_values()
         yield from search.in_place()
         yield from search.of_blocks()
         yield from search.encoded_again()
@@ -83,10 +86,19 @@ class _Search:
         """Whether the product's sample holds one value."""
         return bool((self.target == self.target.flat[0]).all())
 
+    @property
+    def is_alike(self) -> bool:
+        """Whether the product resembles the source as it is."""
+        return bool(self.likely) and not self.likely[0].arranged.steps and self.likely[0].alike >= _VERY_ALIKE
+
     def by_recipe(self) -> Iterator[Explanation]:
         """What explained another tensor."""
         for recipe in self.context.recipes[:_RECIPES_TRIED]:
             left = set(recipe)
+            if self.is_alike:
+                # Elements are in their places: only values can be wrong.
+                yield from self._edited(self.likely[0], left)
+                continue
             read = _first(readings(self.pair, self.context), left) or self.as_is
             orders = chain(arrangements(self.pair, self.context), transpositions(self.pair, self.context))
             arranged = _first(orders, left) or self.own

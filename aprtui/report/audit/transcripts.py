@@ -68,7 +68,7 @@ _SECONDS = ("0.98", "1.27", "9.81", "12.40")
 
 def _same_answers(model: str, source: str, target: str) -> Iterator[tuple[str, str]]:
     name = f"model.{source}"
-    places = (f"output/workspace/{model}/{source}/{name}", f"/home/user/.cache/apr-models/{model}/{source}/{name}")
+    places = (f"output/workspace/{model}/{source}/{name}", f"../.cache/apr-models/{model}/{source}/{name}")
     targets = (
         f"output/conversions/{model}/basic/model.converted.{target}",
         f"output/workspace/{model}/{source}/model.converted.{target}",
