@@ -135,7 +135,12 @@ def masked(pair: TensorPair, found: Survey) -> list[tuple[Step, View]]:
         code = "weights.blocks_zeroed" if pair.view.dtype.info.block > 1 else "weights.rows_zeroed"
         step = Step(code, f"{found.zero_rows} of {found.rows} rows are zero")
         possible.append(
-            (step, lambda s, t: np.broadcast_to(np.asarray(~(t != 0).any(axis=1) & (s != 0).any(axis=1))[:, None], s.shape))
+            (
+                step,
+                lambda s, t: np.broadcast_to(
+                    np.asarray(~(t != 0).any(axis=1) & (s != 0).any(axis=1))[:, None], s.shape
+                ),
+            )
         )
     if 0 < found.flushed < _SMALL_SHARE * found.elements and found.largest_flushed <= 4 * found.smallest_kept:
         detail = f"{found.flushed} of {found.elements} values up to {found.largest_flushed:.3g} are zero"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from aprtui.core.dtypes import DType
@@ -62,7 +63,10 @@ def _by_roles(tensors: set[str], types: Mapping[str, DType]) -> str | None:
     for name in sorted(tensors):
         roles.setdefault(parse(name).template, []).append(name)
     if len(roles) > _SHOWN_ROLES:
-        return None
+        totals = Counter(parse(name).template for name in types)
+        whole = all(len(names) == totals[template] for template, names in roles.items())
+        shown = ", ".join(list(map(_short, roles))[:_SHOWN_ROLES])
+        return f"all {len(tensors)} tensors of {len(roles)} roles: {shown} …" if whole else None
     words = []
     for template, names in roles.items():
         total = sum(parse(name).template == template for name in types)

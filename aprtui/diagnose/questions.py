@@ -41,10 +41,15 @@ def _why_not(question: Question, comparison: Comparison) -> str:
     if question is Question.TOKENIZER:
         return "every part of the tokenizer is equal"
     passed = [tensor for tensor in comparison.tensors if tensor.judgement.passed]
+    others = len(comparison.tensors) - len(passed)
     if question is Question.TRANSPOSED:
-        return f"{len(passed)} of {len(comparison.tensors)} tensors have every element in its place"
+        rest = f", the other {others} have another cause" if others else ""
+        return f"{len(passed)} of {len(comparison.tensors)} tensors have every element in its place{rest}"
     blocks = [tensor for tensor in passed if tensor.target_dtype.info.family is Family.BLOCK]
     if not blocks:
         return "no tensor that passes is quantised"
     certified = sum(tensor.record.certificate is not None for tensor in blocks)
-    return f"{certified} of {len(blocks)} quantised tensors are certified: their loss is that of their type"
+    exact = len(blocks) - certified
+    parts = [f"{certified} quantised tensors are certified, their loss is that of their type"] if certified else []
+    parts += [f"{exact} are equal bit for bit or within their band"] if exact else []
+    return "; ".join(parts)
