@@ -11,7 +11,8 @@ import click
 
 from aprtui.cli import options
 from aprtui.cli.output import show
-from aprtui.core.gates import CONVERSION_PAIRS, FormatLetter
+from aprtui.core.gate_table import GATES
+from aprtui.core.gates import FormatLetter, GateFamily
 from aprtui.core.json_values import to_json
 from aprtui.core.outcomes import ExitCode
 from aprtui.core.safe_text import safe_text
@@ -24,7 +25,7 @@ _COLORS = {
     Standing.CANNOT_BE_KNOWN: "yellow",
 }
 _ORDER = (Standing.CONTRADICTS, Standing.WITHOUT_SUBSTANCE, Standing.CANNOT_BE_KNOWN, Standing.HOLDS)
-_ROUND_TRIPS = ("F-CONV-RT-001", "F-CONV-RT-002", "F-CONV-RT-003", "F-CONV-RT-004", "F-CONV-IDEM-001", "F-CONV-COM-001")
+_PLANNED = (GateFamily.PAIR, GateFamily.ROUND_TRIP, GateFamily.TWO_ROUTES)
 _EVIDENCE = "evidence.json"
 
 
@@ -57,12 +58,15 @@ def _files(paths: Sequence[Path]) -> list[Path]:
 
 
 def _planned(path: Path) -> tuple[str, ...]:
-    """Conversion gates that a playbook plans: pairs of its formats, and upstream's round trips between all three."""
+    """Gates about conversions that a playbook plans: those whose formats it names."""
     from aprtui.playbook import load_playbook  # noqa: PLC0415 - evidence alone is read without YAML
 
     formats = set(load_playbook(path).model.formats)
-    pairs = [gate.gate_id for gate in CONVERSION_PAIRS if {gate.source, gate.target} <= formats]
-    return (*pairs, *(_ROUND_TRIPS if formats == set(FormatLetter) else ()))
+    return tuple(
+        gate.gate_id
+        for gate in GATES.values()
+        if gate.family in _PLANNED and {FormatLetter(letter) for route in gate.routes for letter in route} <= formats
+    )
 
 
 def _digests(model: Path) -> dict[str, str]:

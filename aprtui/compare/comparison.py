@@ -12,13 +12,16 @@ from time import monotonic
 
 from aprtui.compare.integrity import check_integrity
 from aprtui.compare.metadata import compare_metadata
+from aprtui.compare.several_hops import plan_several_hops
+from aprtui.compare.stored_bytes import stored_bytes_findings
 from aprtui.compare.structure import check_structure
 from aprtui.compare.tokenizer import compare_tokenizers
-from aprtui.compare.weights import Progress, compare_weights, weights_level
+from aprtui.compare.weights import Measured, Progress, compare_weights, weights_level
 from aprtui.core.findings import LevelResult
 from aprtui.core.outcomes import Level
 from aprtui.core.results import Comparison, TensorResult, WeightsClass, classify_weights
-from aprtui.formats.layout.plan import LayoutPlan, plan_layout
+from aprtui.core.tolerance import OWN_RULES, ToleranceSettings
+from aprtui.formats.layout.plan import LayoutPlan, embedding_name, head_name
 from aprtui.formats.model import Model
 from aprtui.formats.output_types import OutputTypes
 
@@ -36,6 +39,9 @@ class Scope:
         asked_for: Output types that the conversion asked for; None to report types without judging them.
         jobs: Threads.
         reference: The model whose architecture and head counts the layout rules take; the source by default.
+        via: Products on the way from the source to the target, where several conversions lie between them.
+        same_bytes: Whether tensors of one type have to hold the same bytes.
+        tolerances: Tolerances of the playbook in place of the rules' own.
     """
 
     levels: tuple[Level, ...] = STATIC_LEVELS
@@ -43,9 +49,18 @@ class Scope:
     asked_for: OutputTypes | None = None
     jobs: int = 1
     reference: Model | None = None
+    via: tuple[Model, ...] = ()
+    same_bytes: bool = False
+    tolerances: ToleranceSettings = OWN_RULES
 
 
-def compare_models(source: Model, target: Model, scope: Scope, progress: Progress | None = None) -> Comparison:
+def compare_models(
+    source: Model,
+    target: Model,
+    scope: Scope,
+    progress: Progress | None = None,
+    measured: Measured | None = None,
+) -> Comparison:
     """Compare B with A on every level of the scope; every level runs even where an earlier one failed.
 
     Args:
@@ -53,20 +68,24 @@ def compare_models(source: Model, target: Model, scope: Scope, progress: Progres
         target: B, the product.
         scope: What to cover.
         progress: Told while weights are read: bytes so far, bytes in all, name of a tensor.
+        measured: Told of each tensor once it is judged.
     """
     started = monotonic()
     reference = scope.reference or source
-    source, target = (model.named_as(reference.architecture) for model in (source, target))
-    plan = in_scope(plan_layout(source, target, reference), scope)
+    source, target, *via = (model.named_as(reference.architecture) for model in (source, target, *scope.via))
+    plan = layout_of(source, target, scope)
     tensors: tuple[TensorResult, ...] = ()
     by_level: dict[Level, LevelResult] = {}
     if Level.WEIGHTS in scope.levels:
-        tensors = compare_weights(plan, jobs=scope.jobs, progress=progress)
-        by_level[Level.WEIGHTS] = weights_level(plan, tensors)
+        tensors = compare_weights(
+            plan, jobs=scope.jobs, progress=progress, settings=scope.tolerances, measured=measured
+        )
+        more = stored_bytes_findings(plan) if scope.same_bytes else []
+        by_level[Level.WEIGHTS] = weights_level(plan, tensors, more)
     checks: dict[Level, Callable[[], LevelResult]] = {
         Level.INTEGRITY: lambda: check_integrity(source, target, tensors, read_weights=not scope.tensor_globs),
-        Level.STRUCTURE: lambda: check_structure(plan, scope.asked_for),
-        Level.METADATA: lambda: compare_metadata(source.config, target.config),
+        Level.STRUCTURE: lambda: check_structure(plan, scope.asked_for, types_elsewhere=bool(via) or scope.same_bytes),
+        Level.METADATA: lambda: compare_metadata(source.config, target.config, [model.format for model in via]),
         Level.TOKENIZER: lambda: compare_tokenizers(source.tokenizer, target.tokenizer),
     }
     for level, check in checks.items():
@@ -83,12 +102,15 @@ def compare_models(source: Model, target: Model, scope: Scope, progress: Progres
         asked_for=scope.asked_for.text if scope.asked_for else None,
         seconds=monotonic() - started,
         bytes_read=sum(tensor.nbytes for tensor in tensors),
+        embedding=tuple(filter(None, dict.fromkeys((embedding_name(source), head_name(source))))),
     )
 
 
-def in_scope(plan: LayoutPlan, scope: Scope) -> LayoutPlan:
-    """A plan for the tensors that a scope covers."""
-    return plan.restricted(_matcher(scope.tensor_globs))
+def layout_of(source: Model, target: Model, scope: Scope) -> LayoutPlan:
+    """What the tensors of the target should hold, for those that a scope covers; both models named as the reference."""
+    reference = scope.reference or source
+    via = [model.named_as(reference.architecture) for model in scope.via]
+    return plan_several_hops(source, via, target, reference).restricted(_matcher(scope.tensor_globs))
 
 
 def _matcher(globs: Sequence[str]) -> Callable[[str], bool]:

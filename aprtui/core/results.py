@@ -5,11 +5,12 @@ Journals, reports and screens read these; nothing here knows how they were measu
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
 from aprtui.core.dtypes import DType
-from aprtui.core.findings import LevelResult
+from aprtui.core.findings import Finding, FindingKind, LevelResult
 from aprtui.core.outcomes import ExitCode, Level, Outcome
 from aprtui.core.outcomes import exit_code as worst_exit_code
 from aprtui.core.statistics import StatisticsRecord
@@ -53,6 +54,22 @@ class TensorResult:
         )
 
 
+def tolerance_findings(tensors: Iterable[TensorResult]) -> list[Finding]:
+    """A finding for every tensor outside its tolerance, worst first."""
+    failed = (tensor for tensor in tensors if not tensor.judgement.passed)
+    return [
+        Finding(
+            Level.WEIGHTS,
+            tensor.name,
+            f"outside its tolerance ({tensor.tolerance.rule})",
+            expected=tensor.tolerance.full_origin,
+            found=tensor.judgement.sentence,
+            kind=FindingKind.TOLERANCE,
+        )
+        for tensor in sorted(failed, key=lambda tensor: tensor.rank)
+    ]
+
+
 class WeightsClass(StrEnum):
     """What is true of the weights as a whole, in one phrase."""
 
@@ -78,6 +95,7 @@ class Comparison:
         asked_for: The output type that was asked for; None where types are only reported.
         seconds: Wall time.
         bytes_read: Bytes of both sides that were compared.
+        embedding: Canonical names of the source's embedding and output matrix.
     """
 
     source: str
@@ -89,6 +107,7 @@ class Comparison:
     asked_for: str | None
     seconds: float
     bytes_read: int
+    embedding: tuple[str, ...] = ()
 
     @property
     def failed_levels(self) -> tuple[Level, ...]:

@@ -53,11 +53,11 @@ def diagnose_metadata(source: Model, target: Model, result: LevelResult | None) 
     return list(_Metadata(source, target, found).causes()) if found else []
 
 
-def still_failing(source: Model, target: Model, causes: list[Found]) -> tuple[Finding, ...]:
+def still_failing(source: Model, target: Model, causes: list[Found], via: Sequence[Format] = ()) -> tuple[Finding, ...]:
     """What fails at the metadata level once every key that a cause names has the source's value."""
     named = {name for cause in causes for level, name in cause.accounts_for if level is Level.METADATA}
     whole = "missing" in named or "config.json" in named
-    return compare_metadata(source.config, _repaired(source.config, target.config, named, whole=whole)).failures
+    return compare_metadata(source.config, _repaired(source.config, target.config, named, whole=whole), via).failures
 
 
 def _repaired(source: ModelConfig, target: ModelConfig, named: set[str], *, whole: bool) -> ModelConfig:

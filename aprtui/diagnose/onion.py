@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from time import monotonic
 
-from aprtui.compare.comparison import Scope, in_scope
+from aprtui.compare.comparison import Scope, layout_of
 from aprtui.compare.weights import compare_weights
 from aprtui.core.diagnosis import Diagnosis, NamedCause, Unexplained
 from aprtui.core.dtypes import DType
@@ -26,7 +26,7 @@ from aprtui.diagnose.questions import answers
 from aprtui.diagnose.structure import diagnose_structure
 from aprtui.diagnose.types import diagnose_types
 from aprtui.diagnose.weights import causes_of
-from aprtui.formats.layout.plan import LayoutPlan, TensorPair, plan_layout
+from aprtui.formats.layout.plan import LayoutPlan, TensorPair
 from aprtui.formats.model import Model
 
 
@@ -78,7 +78,8 @@ class _Onion:
     def __init__(self, source: Model, target: Model, comparison: Comparison, scope: Scope) -> None:
         self.source, self.target, self.comparison, self.jobs = source, target, comparison, scope.jobs
         reference = scope.reference or source
-        self.plan = in_scope(plan_layout(source, target, reference), scope)
+        self.plan = layout_of(source, target, scope)
+        self.settings, self.via = scope.tolerances, tuple(model.format for model in scope.via)
         self.levels = {result.level: result for result in comparison.levels}
         expected = {**{pair.name: pair.source for pair in self.plan.pairs}, **self.plan.unpaired}
         self.context = Context(reference.geometry, target, expected, self.plan.conversion.importance_matrix)
@@ -104,7 +105,7 @@ class _Onion:
         beneath = replace(
             self.plan, pairs=(*(pair for pair in self.plan.pairs if pair.name not in names), *self.repaired)
         )
-        measured = compare_weights(replace(beneath, pairs=self.repaired), jobs=self.jobs)
+        measured = compare_weights(replace(beneath, pairs=self.repaired), jobs=self.jobs, settings=self.settings)
         deeper = {result.name: result for result in measured if not result.judgement.passed}
         if deeper:
             self.layers = 2
@@ -123,8 +124,8 @@ class _Onion:
         ]
 
     def _explain(self, plan: LayoutPlan, outside: Mapping[str, TensorResult]) -> None:
-        proved, left = prove(plan, outside, self.context, jobs=self.jobs)
-        proved.update(prove_cut_ends(plan, left, proved, jobs=self.jobs))
+        proved, left = prove(plan, outside, self.context, jobs=self.jobs, settings=self.settings)
+        proved.update(prove_cut_ends(plan, left, proved, jobs=self.jobs, settings=self.settings))
         left = {name: result for name, result in left.items() if name not in proved}
         self.found += [*causes_of(proved, self.layers), *other_models(plan, left)]
         self.proved.update(proved)
@@ -136,7 +137,7 @@ class _Onion:
             return
         known: set[str] = set()
         while True:
-            left = metadata.still_failing(self.source, self.target, self.found)
+            left = metadata.still_failing(self.source, self.target, self.found, self.via)
             named = {name for cause in self.found for level, name in cause.accounts_for if level is Level.METADATA}
             new = [finding for finding in left if finding.subject not in named | known]
             if not new:
@@ -150,7 +151,7 @@ class _Onion:
         """What fails at the metadata and tokenizer levels under the repairs."""
         left: list[Finding] = []
         if Level.METADATA in self.levels and not self.source.config.is_missing:
-            left += metadata.still_failing(self.source, self.target, self.found)
+            left += metadata.still_failing(self.source, self.target, self.found, self.via)
         if Level.TOKENIZER in self.levels:
             left += tokenizer.still_failing(self.source, self.target, self.found)
         return left

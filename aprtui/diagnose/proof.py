@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from aprtui.compare.weights import compare_weights, reason_not_compared
 from aprtui.core.results import TensorResult
+from aprtui.core.tolerance import OWN_RULES, ToleranceSettings
 from aprtui.diagnose.hypothesis import Context, Explanation, Step
 from aprtui.diagnose.search import explanations
 from aprtui.formats.layout.plan import LayoutPlan, TensorPair
@@ -34,7 +35,12 @@ class Proved:
 
 
 def prove(
-    plan: LayoutPlan, failing: Mapping[str, TensorResult], context: Context, *, jobs: int
+    plan: LayoutPlan,
+    failing: Mapping[str, TensorResult],
+    context: Context,
+    *,
+    jobs: int,
+    settings: ToleranceSettings = OWN_RULES,
 ) -> tuple[dict[str, Proved], dict[str, TensorResult]]:
     """Explain failing tensors.
 
@@ -43,6 +49,7 @@ def prove(
         failing: Results of those that failed, by name.
         context: Of the search.
         jobs: Threads.
+        settings: Tolerances of the playbook in place of the rules' own.
 
     Returns:
         Explanations that hold for every element, and the failing tensors without one.
@@ -61,7 +68,7 @@ def prove(
                 context.remember(found.steps)
         if not candidates:
             break
-        for name, result in _measured(plan, pairs, candidates, jobs).items():
+        for name, result in _measured(plan, pairs, candidates, jobs, settings).items():
             found = candidates[name]
             if result is None or result.judgement.passed:
                 proved[name] = Proved(pairs[name], found, failing[name], result)
@@ -72,16 +79,27 @@ def prove(
 
 
 def _measured(
-    plan: LayoutPlan, pairs: Mapping[str, TensorPair], candidates: Mapping[str, Explanation], jobs: int
+    plan: LayoutPlan,
+    pairs: Mapping[str, TensorPair],
+    candidates: Mapping[str, Explanation],
+    jobs: int,
+    settings: ToleranceSettings,
 ) -> dict[str, TensorResult | None]:
     """What each candidate leaves; None where the first comparison proved it already."""
     tried = tuple(found.pair(pairs[name]) for name, found in candidates.items() if found.whole is None)
-    results = {result.name: result for result in compare_weights(replace(plan, pairs=tried), jobs=jobs)}
+    results = {
+        result.name: result for result in compare_weights(replace(plan, pairs=tried), jobs=jobs, settings=settings)
+    }
     return {name: results.get(name) for name in candidates}
 
 
 def prove_cut_ends(
-    plan: LayoutPlan, left: Mapping[str, TensorResult], proved: Mapping[str, Proved], *, jobs: int
+    plan: LayoutPlan,
+    left: Mapping[str, TensorResult],
+    proved: Mapping[str, Proved],
+    *,
+    jobs: int,
+    settings: ToleranceSettings = OWN_RULES,
 ) -> dict[str, Proved]:
     """Tensors whose end was pushed out of the file where all data lie further back: the elements that are there."""
     step = next((step for item in proved.values() for step in item.found.steps if _pushed(step)), None)
@@ -94,7 +112,7 @@ def prove_cut_ends(
         found = _what_is_there(pair, distance, step)
         if found is not None:
             candidates[name] = found
-    results = _measured(plan, pairs, candidates, jobs)
+    results = _measured(plan, pairs, candidates, jobs, settings)
     return {
         name: Proved(pairs[name], candidates[name], left[name], result)
         for name, result in results.items()

@@ -7,7 +7,7 @@ from math import isfinite
 from typing import Any
 
 from aprtui.core.diagnosis import Diagnosis
-from aprtui.core.findings import Finding, LevelResult
+from aprtui.core.findings import Finding, FindingKind, LevelResult
 from aprtui.core.json_values import to_json
 from aprtui.core.results import Comparison, TensorResult
 
@@ -56,6 +56,7 @@ def finding_to_json(finding: Finding) -> dict[str, Any]:
     fields = asdict(finding)
     fields["level"] = finding.level.value
     fields["severity"] = finding.severity.value
+    fields["kind"] = None if finding.kind is FindingKind.OTHER else finding.kind.value
     return {key: value for key, value in fields.items() if value is not None}
 
 
@@ -80,7 +81,7 @@ def tensor_to_json(tensor: TensorResult) -> dict[str, Any]:
         "nbytes": tensor.nbytes,
         "rule": tensor.tolerance.rule.value,
         "limit": tensor.tolerance.limit,
-        "origin": tensor.tolerance.origin,
+        "origin": tensor.tolerance.full_origin,
         "outcome": tensor.judgement.outcome.value,
         "margin": _number(tensor.judgement.margin),
         "margin_unit": tensor.judgement.unit,
