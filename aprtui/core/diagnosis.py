@@ -130,10 +130,6 @@ class Diagnosis:
         left = f"{len(self.unexplained)} of {self.failures} failures are unexplained"
         return f"{causes} a part: {left}" if count else f"no cause was found: {left}"
 
-    def causes_of(self, subject: str) -> tuple[NamedCause, ...]:
-        """The causes that a tensor, key or part is a member of."""
-        return tuple(found for found in self.causes if subject in found.members)
-
     @property
     def by_subject(self) -> Mapping[str, tuple[str, ...]]:
         """Codes of the causes of every member."""

@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 
 from aprtui.compare.weights import measure_pair, tolerance_of
 from aprtui.core.dtypes import DType
-from aprtui.core.statistics import StatisticsRecord
 from aprtui.core.tolerance import judge
 from aprtui.formats.chunk import Chunk
 from aprtui.formats.codecs import decode_chunk
@@ -87,9 +86,4 @@ def passes_on(pair: TensorPair, rows: Indices, *, importance_matrix: bool = Fals
     if pair.view.dtype is DType.APR_Q8:
         # Its one scale follows from the largest element of the whole tensor, which a sample does not have.
         return record.nmse < _BAND_OF_WHOLE_TENSOR_TYPES
-    return judge(record, tolerance_of(pair)).passed
-
-
-def passes(pair: TensorPair, record: StatisticsRecord) -> bool:
-    """Whether a record of a pair is within its tolerance."""
     return judge(record, tolerance_of(pair)).passed

@@ -121,20 +121,43 @@ def test_a_file_without_entries_is_not_sound(tmp_path, capsys):
     assert "planned and missing: F-CONV-S-G" in output
 
 
-def own(**more):
-    levels = json.dumps([{"level": "weights", "outcome": "Corroborated", "checked": 26, "findings": []}])
-    metadata = {"levels": levels, "source_files": '{"m.safetensors": "xxh3:1"}', "target_files": "{}", **more}
-    return {"metadata": metadata}
+def own(comparison=None, **more):
+    """Metadata of a pair that aprtui judged."""
+    weights = {"level": "weights", "outcome": "Corroborated", "checked": 26, "findings": []}
+    compared = {"outcome": "Corroborated", "levels": [weights], "target_files": {"model.gguf": "xxh3:3"}}
+    facts = {"aprtui_version": "0.1.0", "family": "pair", "levels": '["weights"]', "tolerance_settings": "{}"}
+    facts |= {"model_files": '{"there/m.safetensors": "xxh3:1"}'}
+    facts |= {"comparisons": json.dumps([compared | (comparison or {})])}
+    return {"metadata": facts | more}
 
 
-def test_our_own_entries_are_judged_by_their_levels(tmp_path):
-    assert one(tmp_path, "F-CONV-S-G", "Corroborated", **own()).standing is HOLDS
-    failed = json.dumps([{"level": "weights", "outcome": "Falsified", "checked": 26}])
-    assert one(tmp_path, "F-CONV-S-G", "Corroborated", **own(levels=failed)).standing is CONTRADICTS
-    empty = json.dumps([{"level": "weights", "outcome": "Corroborated", "checked": 0}])
-    assert one(tmp_path, "F-CONV-S-G", "Corroborated", **own(levels=empty)).standing is EMPTY
-    audit = audit_evidence(tmp_path / "evidence.json", model_digests={"m.safetensors": "xxh3:2"})
+OURS = (
+    ("Corroborated", own(), HOLDS),
+    ("Corroborated", own({"levels": [{"level": "weights", "outcome": "Falsified", "checked": 26}]}), CONTRADICTS),
+    ("Corroborated", own({"tolerances": [{"failed": 2, "rule": "bit-exact"}]}), CONTRADICTS),
+    ("Corroborated", own({"levels": [{"level": "weights", "outcome": "Corroborated", "checked": 0}]}), EMPTY),
+    ("Corroborated", own(comparisons="[]"), EMPTY),
+    ("Corroborated", own(comparisons="[]", levels="[]"), HOLDS),
+    ("Corroborated", own({"target_files": {}}), OPEN),
+    ("Falsified", own({"outcome": "Falsified"}), HOLDS),
+    ("Falsified", own(), CONTRADICTS),
+    ("Skipped", own(comparisons="[]"), HOLDS),
+)
+
+
+@pytest.mark.parametrize(("outcome", "fields", "expected"), OURS)
+def test_our_own_entries_are_judged_by_their_comparisons(outcome, fields, expected, tmp_path):
+    found = one(tmp_path, "F-CONV-S-G", outcome, **fields)
+    assert found.standing is expected, found.why
+
+
+def test_digests_are_held_against_the_model_at_hand(tmp_path):
+    one(tmp_path, "F-CONV-S-G", "Corroborated", **own(tolerance_settings='{"ulp": 4}'))
+    path = tmp_path / "evidence.json"
+    assert audit_evidence(path, model_digests={"m.safetensors": "xxh3:1"}).entries[0].standing is HOLDS
+    audit = audit_evidence(path, model_digests={"m.safetensors": "xxh3:2"})
     assert audit.entries[0].standing is CONTRADICTS
+    assert any("tolerances of their playbook" in note for note in audit.notes)
 
 
 @pytest.mark.parametrize("content", ["", "{}", '"text"', "[1]", '[{"outcome": "Corroborated"}]', "[" * 100_000])

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from aprtui.report.audit.facts import EntryAudit, FileAudit
-from aprtui.report.audit.own import is_ours, judge_ours
+from aprtui.report.audit.own import has_own_tolerances, is_ours, judge_ours
 from aprtui.report.audit.reading import StoredEntry, read_entries
 from aprtui.report.audit.rules import PASSING_PAIR, judge
 
@@ -60,7 +60,7 @@ def _model(entries: Sequence[StoredEntry]) -> str:
 def _ambiguous(entries: Sequence[StoredEntry]) -> dict[str, tuple[str, ...]]:
     """Passing ids with the gates that they may stand for."""
     found: dict[str, tuple[str, ...]] = {}
-    for entry in entries:
+    for entry in (entry for entry in entries if not is_ours(entry)):
         match = PASSING_PAIR.match(entry.gate_id)
         if match is None:
             continue
@@ -81,6 +81,9 @@ def _notes(
     theirs = [entry for entry in entries if not is_ours(entry)]
     if theirs:
         yield f"{len(theirs)} entries hold no digest of any file and no version of the converter"
+    replaced = sum(has_own_tolerances(entry) for entry in entries if is_ours(entry))
+    if replaced:
+        yield f"{replaced} entries were judged under tolerances of their playbook in place of the rules' own"
     loosened = sum("loosened" in audit.why for audit in audits)
     if loosened:
         yield f"{loosened} passes have differences above 1e-6: the rule was replaced, not met"

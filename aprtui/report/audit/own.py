@@ -1,20 +1,26 @@
-"""Rules for entries that aprtui wrote: their levels, digests and counts are in their metadata, as JSON text."""
+"""Rules for entries that aprtui wrote: their metadata hold comparisons, levels, tolerances and digests as JSON text."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from aprtui.report.audit.facts import EntryAudit, Standing
 from aprtui.report.audit.reading import StoredEntry
 
-_DIGESTS = ("source_files", "target_files")
+_PASSED, _FAILED = "Corroborated", "Falsified"
+_ABOUT_ONE_CONVERSION = "pair"
 
 
 def is_ours(entry: StoredEntry) -> bool:
     """Whether aprtui wrote an entry."""
-    return "conversion_commands" in entry.metadata or any(name in entry.metadata for name in _DIGESTS)
+    return "aprtui_version" in entry.metadata
+
+
+def has_own_tolerances(entry: StoredEntry) -> bool:
+    """Whether a playbook's tolerances took the place of the rules' own."""
+    return bool(_object(entry.metadata.get("tolerance_settings")))
 
 
 def judge_ours(entry: StoredEntry, model_digests: Mapping[str, str]) -> EntryAudit:
@@ -24,25 +30,53 @@ def judge_ours(entry: StoredEntry, model_digests: Mapping[str, str]) -> EntryAud
 
 
 def _judge(entry: StoredEntry, model_digests: Mapping[str, str]) -> tuple[Standing, str, str]:
-    if entry.outcome in ("Skipped", "Crashed", "Timeout"):
-        return Standing.HOLDS, "it claims no result", ""
-    other = _other_files(_object(entry.metadata.get("source_files")), model_digests)
-    if other:
-        return Standing.CONTRADICTS, f"it was measured on another {other} than the model at hand", "the model it names"
-    levels = _levels(entry.metadata.get("levels"))
-    failed = [name for name, level in levels.items() if level.get("outcome") == "Falsified"]
-    empty = [name for name, level in levels.items() if not level.get("checked")]
-    if entry.outcome == "Corroborated":
-        if failed:
-            return Standing.CONTRADICTS, f"a pass, though its level {failed[0]} is falsified", ""
-        if levels and len(empty) == len(levels):
-            return Standing.WITHOUT_SUBSTANCE, "a pass in which no level checked anything", ""
-        if "target_files" not in entry.metadata:
-            return Standing.CANNOT_BE_KNOWN, "no digest says which product passed", "the product's digest"
-        return Standing.HOLDS, "its levels, digests and commands are there", ""
-    if levels and not failed:
-        return Standing.CONTRADICTS, "a failure, though none of its levels is falsified", ""
+    other = _other_file(_object(entry.metadata.get("model_files")), model_digests)
+    if other is not None:
+        return Standing.CONTRADICTS, f"{other} of the model at hand has another digest", "the model that it names"
+    comparisons = [item for item in _list(entry.metadata.get("comparisons")) if isinstance(item, dict)]
+    if entry.outcome == _PASSED:
+        return _passed(entry, comparisons)
+    if entry.outcome == _FAILED:
+        return _failed(entry, comparisons)
+    return Standing.HOLDS, "it claims no result", ""
+
+
+def _passed(entry: StoredEntry, comparisons: Sequence[Mapping[str, Any]]) -> tuple[Standing, str, str]:
+    if not comparisons:
+        if _list(entry.metadata.get("levels")):
+            return Standing.WITHOUT_SUBSTANCE, "a pass without the comparison that it asks for", ""
+        return Standing.HOLDS, "it asks for no comparison, and names the files", ""
+    if entry.metadata.get("family") == _ABOUT_ONE_CONVERSION:
+        contradiction = _contradiction(comparisons[0])
+        if contradiction is not None:
+            return Standing.CONTRADICTS, contradiction, ""
+    if not any(level.get("checked") for comparison in comparisons for level in _levels(comparison)):
+        return Standing.WITHOUT_SUBSTANCE, "a pass in which no level checked anything", ""
+    if not all(comparison.get("target_files") for comparison in comparisons):
+        return Standing.CANNOT_BE_KNOWN, "no digest says which product passed", "the product's digests"
+    return Standing.HOLDS, "its comparisons, levels and digests are there", ""
+
+
+def _contradiction(comparison: Mapping[str, Any]) -> str | None:
+    """What of a comparison says the opposite of a pass."""
+    failed = next((level for level in _levels(comparison) if level.get("outcome") == _FAILED), None)
+    if failed is not None:
+        return f"a pass, though its level {failed.get('level')} is falsified"
+    for row in _list(comparison.get("tolerances")):
+        if isinstance(row, dict) and row.get("failed"):
+            return f"a pass, though {row['failed']} tensors are outside their tolerance ({row.get('rule')})"
+    return None
+
+
+def _failed(entry: StoredEntry, comparisons: Sequence[Mapping[str, Any]]) -> tuple[Standing, str, str]:
+    about_one = entry.metadata.get("family") == _ABOUT_ONE_CONVERSION
+    if about_one and comparisons and all(comparison.get("outcome") == _PASSED for comparison in comparisons):
+        return Standing.CONTRADICTS, "a failure, though every comparison of it passes", ""
     return Standing.HOLDS, "the reason says what failed", ""
+
+
+def _levels(comparison: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    return [level for level in _list(comparison.get("levels")) if isinstance(level, dict)]
 
 
 def _object(value: object) -> Mapping[str, Any]:
@@ -50,12 +84,9 @@ def _object(value: object) -> Mapping[str, Any]:
     return parsed if isinstance(parsed, dict) else {}
 
 
-def _levels(value: object) -> dict[str, Mapping[str, Any]]:
+def _list(value: object) -> list[Any]:
     parsed = _parsed(value)
-    if isinstance(parsed, dict):
-        return {str(name): level for name, level in parsed.items() if isinstance(level, dict)}
-    items = parsed if isinstance(parsed, list) else []
-    return {str(item.get("level")): item for item in items if isinstance(item, dict)}
+    return parsed if isinstance(parsed, list) else []
 
 
 def _parsed(value: object) -> object:
@@ -67,7 +98,7 @@ def _parsed(value: object) -> object:
         return None
 
 
-def _other_files(stated: Mapping[str, Any], model_digests: Mapping[str, str]) -> str | None:
+def _other_file(stated: Mapping[str, Any], model_digests: Mapping[str, str]) -> str | None:
     """A file of the model at hand with another digest than the entry states."""
     for path, digest in stated.items():
         name = str(path).rpartition("/")[2]
