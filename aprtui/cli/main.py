@@ -17,7 +17,9 @@ from aprtui.core.safe_text import safe_text
 
 _COMMANDS = {
     "attach": "Show what happens in a run until it ends.",
+    "audit": "Judge evidence files: which passes have substance.",
     "bundle": "Write a run as one file without weights.",
+    "causes": "List what goes wrong with conversions, and what repairs it.",
     "compare": "Show what changed from one run to another.",
     "convert": "Convert a model to SafeTensors, GGUF or APR.",
     "demo": "Qualify good and broken conversions of the shipped model.",
@@ -29,6 +31,7 @@ _COMMANDS = {
     "playbooks": "List playbooks and what is wrong with them.",
     "ps": "List the runs that are going on.",
     "rejudge": "Judge a run again under other tolerances, without reading weights.",
+    "repair": "Write the model that a diagnosis repairs.",
     "run": "Run the gates of playbooks and write evidence.",
     "selftest": "Show that every fault of the catalogue is found.",
     "show": "Show the verdicts of a run.",

@@ -73,7 +73,7 @@ def compare_models(
     started = monotonic()
     reference = scope.reference or source
     source, target, *via = (model.named_as(reference.architecture) for model in (source, target, *scope.via))
-    plan = plan_several_hops(source, via, target, reference).restricted(_matcher(scope.tensor_globs))
+    plan = layout_of(source, target, scope)
     tensors: tuple[TensorResult, ...] = ()
     by_level: dict[Level, LevelResult] = {}
     if Level.WEIGHTS in scope.levels:
@@ -104,6 +104,13 @@ def compare_models(
         bytes_read=sum(tensor.nbytes for tensor in tensors),
         embedding=tuple(filter(None, dict.fromkeys((embedding_name(source), head_name(source))))),
     )
+
+
+def layout_of(source: Model, target: Model, scope: Scope) -> LayoutPlan:
+    """What the tensors of the target should hold, for those that a scope covers; both models named as the reference."""
+    reference = scope.reference or source
+    via = [model.named_as(reference.architecture) for model in scope.via]
+    return plan_several_hops(source, via, target, reference).restricted(_matcher(scope.tensor_globs))
 
 
 def _matcher(globs: Sequence[str]) -> Callable[[str], bool]:

@@ -41,12 +41,14 @@ class ProductTensor:
         role: GGUF's name of the tensor, whatever the product's format; the canonical name where GGUF has none.
         view: What it holds.
         dtype: Type that it is stored in.
+        canonical: Canonical name.
     """
 
     name: str
     role: str
     view: View
     dtype: DType
+    canonical: str
 
     def to_write(self) -> TensorToWrite:
         """The tensor for a writer."""
@@ -71,6 +73,7 @@ def product_tensors(source: Model, target: Format, asked_for: OutputTypes) -> li
             role=roles[name],
             view=view,
             dtype=_stored_type(name, view, target, asked_for, conversion),
+            canonical=name,
         )
         for name, view in views.items()
     ]
