@@ -27,7 +27,7 @@ def comparison_lines(comparison: Comparison, diagnosis: Diagnosis) -> Iterator[s
     if comparison.not_checked:
         yield f"not checked: {'; '.join(safe_text(part) for part in comparison.not_checked)}"
     yield ""
-    yield from question_lines(diagnosis)
+    yield from question_lines(diagnosis.questions)
     yield ""
     if diagnosis.failures:
         yield from diagnosis_lines(diagnosis)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import click
 
-from aprtui.core.diagnosis import Answer, Diagnosis, NamedCause
+from aprtui.core.diagnosis import Answer, Diagnosis, NamedCause, QuestionAnswered
 from aprtui.core.safe_text import safe_text
 
 _COLORS = {Answer.YES: "red", Answer.NO: "green", Answer.UNKNOWN: "yellow"}
@@ -14,9 +14,9 @@ _QUESTION_WIDTH = len("quantisation?")
 _UNEXPLAINED_SHOWN = 10
 
 
-def question_lines(diagnosis: Diagnosis) -> Iterator[str]:
+def question_lines(questions: Iterable[QuestionAnswered]) -> Iterator[str]:
     """The three questions, one a line."""
-    for asked in diagnosis.questions:
+    for asked in questions:
         word = click.style(f"{asked.answer:<7}", fg=_COLORS[asked.answer], bold=True)
         yield f"{asked.question.value + '?':<{_QUESTION_WIDTH}}  {word}  {safe_text(asked.evidence)}"
 
@@ -26,7 +26,7 @@ def diagnosis_lines(diagnosis: Diagnosis) -> Iterator[str]:
     color = "green" if diagnosis.is_complete else "yellow"
     yield click.style(safe_text(diagnosis.sentence), fg=color, bold=True)
     for number, named in enumerate(diagnosis.causes, 1):
-        yield from _cause_lines(number, named)
+        yield from named_cause_lines(number, named)
     if diagnosis.unexplained:
         yield "unexplained"
     for item in diagnosis.unexplained[:_UNEXPLAINED_SHOWN]:
@@ -36,7 +36,8 @@ def diagnosis_lines(diagnosis: Diagnosis) -> Iterator[str]:
         yield f"  … {more} more (--format json lists all)"
 
 
-def _cause_lines(number: int, named: NamedCause) -> Iterator[str]:
+def named_cause_lines(number: int, named: NamedCause) -> Iterator[str]:
+    """One cause: where, what proves it, what undoes it, what to change in the converter."""
     cause = named.cause
     beneath = f" (under the repairs of layer {named.layer - 1})" if named.layer > 1 else ""
     yield click.style(f"{number:>2}  {cause.title}", bold=True) + f"  {cause.code}{beneath}"
