@@ -18,7 +18,9 @@ def cause_lines(causes: RunCauses) -> Iterator[str]:
     yield ""
     yield click.style("causes", bold=True)
     for number, found in enumerate(causes.causes, start=1):
-        yield from named_cause_lines(number, found.named)
-        yield f"      shows in  {safe_text(', '.join(found.comparisons))}"
+        yield from named_cause_lines(number, found.first)
+        for where, (_, comparisons) in found.shown.items():
+            members = "" if len(found.shown) == 1 else f": {safe_text(where)}"
+            yield f"      shows in  {safe_text(', '.join(comparisons))}{members}"
     if causes.unexplained:
         yield f"{causes.unexplained} failures are unexplained; `aprtui diff` lists them"

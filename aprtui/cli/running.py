@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import click
 
+from aprtui.cli.diagnosis_text import question_lines
 from aprtui.cli.output import show
 from aprtui.cli.playbook_text import complaint_lines
+from aprtui.cli.run_causes_text import cause_lines
 from aprtui.cli.run_listener import ShowingListener
 from aprtui.convert import Converter, MissingConverter, converter_named
 from aprtui.core.errors import AprtuiError, UsageError
@@ -23,6 +26,7 @@ from aprtui.report.evidence import EvidenceEntry
 from aprtui.settings import load_settings
 from aprtui.store.plan import Limits, RunPlan
 from aprtui.store.register import try_register
+from aprtui.store.run_causes import run_causes
 from aprtui.store.run_folder import RunFolder, RunState
 from aprtui.store.summary import read_record, state_of
 
@@ -139,12 +143,20 @@ def run_planned(planned: PlannedRun) -> RunResult:
         if entry.outcome is Outcome.SKIPPED and entry.gate_id in plan.playbook.allow_skip
     ]
     if listener.entries:
+        show("\n".join(_causes_of(planned)))
         show(f"evidence: {safe_text(plan.evidence)}")
     if accepted:
         click.echo(f"skips that are accepted: {', '.join(accepted)}", err=True)
     if code is ExitCode.INTERRUPTED:
         click.echo(f"interrupted; `aprtui run --resume {plan.run_id}` goes on with it", err=True)
     return RunResult(code, tuple(listener.entries))
+
+
+def _causes_of(planned: PlannedRun) -> Iterator[str]:
+    """The three questions, and the causes by name."""
+    causes = run_causes(planned.plan, read_record(planned.folder.reader().new_lines()))
+    yield from question_lines(causes.questions)
+    yield from cause_lines(causes)
 
 
 def resume_run(folder: RunFolder, limits: Limits) -> RunResult:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from aprtui.core.causes import Question
@@ -17,12 +17,20 @@ class CauseInRun:
     """One cause.
 
     Attributes:
-        named: As the first comparison shows it.
-        comparisons: Ids of all comparisons that show it.
+        shown: Its members in words, each with the ids of the comparisons that show just these, and as one of them does.
     """
 
-    named: NamedCause
-    comparisons: tuple[str, ...]
+    shown: Mapping[str, tuple[NamedCause, tuple[str, ...]]]
+
+    @property
+    def first(self) -> NamedCause:
+        """As the first comparison shows it."""
+        return next(named for named, _ in self.shown.values())
+
+    @property
+    def comparisons(self) -> tuple[str, ...]:
+        """Ids of all comparisons that show it."""
+        return tuple(dict.fromkeys(one for _, places in self.shown.values() for one in places))
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,16 +55,16 @@ def run_causes(plan: RunPlan, record: RunRecord) -> RunCauses:
     """
     found = {one: record.comparisons[one] for one in _of_conversions(plan) if one in record.comparisons}
     diagnoses = {one: record.diagnosis for one, record in found.items() if record.diagnosis is not None}
-    causes: dict[str, CauseInRun] = {}
+    causes: dict[str, dict[str, tuple[NamedCause, tuple[str, ...]]]] = {}
     for comparison, diagnosis in diagnoses.items():
         for named in diagnosis.causes:
-            known = causes.get(named.code)
-            places = (comparison,) if known is None else (*known.comparisons, comparison)
-            causes[named.code] = CauseInRun(named if known is None else known.named, places)
+            shown = causes.setdefault(named.code, {})
+            known, places = shown.get(named.where, (named, ()))
+            shown[named.where] = (known, tuple(dict.fromkeys((*places, comparison))))
     complete = len(found) == len(list(_of_conversions(plan))) and all(map(_measured, found.values()))
     questions = tuple(_answered(question, diagnoses, complete=complete) for question in Question)
     unexplained = sum(len(diagnosis.unexplained) for diagnosis in diagnoses.values())
-    return RunCauses(questions, tuple(causes.values()), unexplained)
+    return RunCauses(questions, tuple(map(CauseInRun, causes.values())), unexplained)
 
 
 def _of_conversions(plan: RunPlan) -> Iterator[str]:

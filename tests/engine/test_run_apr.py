@@ -160,3 +160,27 @@ def test_two_transcripts_that_differ_in_path_and_time_alone_are_no_difference(ap
     records = [comparison(entry) for entry in found]
     printed = [program["last_lines"] for record in records for program in record["programs"]]
     assert len(printed) == 2 and printed[0] != printed[1]
+
+
+def test_every_cause_is_named_once_with_the_conversions_that_show_it(entries, capsys, tmp_path):
+    (run_id,) = {entry["metadata"]["run"] for entry in entries.values()}
+    code, out, _ = run(capsys, "show", tmp_path / "llama/runs" / run_id)
+    assert code == 1
+    head = out.split("G0-PULL-001")[0]
+    for question in ("transposed?    yes", "quantisation?  yes", "tokenizer?     yes"):
+        assert question in head
+    causes = out.split("\ncauses\n")[1]
+    for cause in (
+        *("structure.type_not_asked_for", "weights.rotary_missing", "weights.rotary_extra", "structure.head_missing"),
+        *("metadata.constant_config", "tokenizer.missing", "tokenizer.pre_tokenizer_lost", "metadata.rope_type"),
+    ):
+        assert causes.count(f"  {cause}\n") == 1, cause
+    rotary = causes.split("weights.rotary_missing")[1]
+    assert "shows in  S~S>G, S>A~S>A>G" in rotary.split("repair")[1].split("\n\n")[0]
+    assert "unexplained" not in causes
+    diagnosis = comparison(entries["F-CONV-S-G"])["diagnosis"]
+    assert diagnosis["is_complete"] is True
+    assert {cause["code"] for cause in diagnosis["causes"]} >= {
+        "structure.type_not_asked_for",
+        "weights.rotary_missing",
+    }
