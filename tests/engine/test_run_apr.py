@@ -175,8 +175,8 @@ def test_every_cause_is_named_once_with_the_conversions_that_show_it(entries, ca
         *("metadata.constant_config", "tokenizer.missing", "tokenizer.pre_tokenizer_lost", "metadata.rope_type"),
     ):
         assert causes.count(f"  {cause}\n") == 1, cause
-    rotary = causes.split("weights.rotary_missing")[1]
-    assert "shows in  S~S>G, S>A~S>A>G" in rotary.split("repair")[1].split("\n\n")[0]
+    rotary = causes.split("weights.rotary_missing")[1].split("weights.rotary_extra")[0]
+    assert "shows in  S~S>G, S>A~S>A>G" in rotary
     assert "unexplained" not in causes
     diagnosis = comparison(entries["F-CONV-S-G"])["diagnosis"]
     assert diagnosis["is_complete"] is True
