@@ -13,7 +13,7 @@ from time import monotonic
 from aprtui.compare.integrity import check_integrity
 from aprtui.compare.metadata import compare_metadata
 from aprtui.compare.structure import check_structure
-from aprtui.compare.tokenizer import compare_tokenizers
+from aprtui.compare.token_ids import tokenizer_level
 from aprtui.compare.weights import Progress, compare_weights, weights_level
 from aprtui.core.findings import LevelResult
 from aprtui.core.outcomes import Level
@@ -36,6 +36,7 @@ class Scope:
         asked_for: Output types that the conversion asked for; None to report types without judging them.
         jobs: Threads.
         reference: The model whose architecture and head counts the layout rules take; the source by default.
+        prompts: Texts that tokenizers and models are tried on, beside those that are built in.
     """
 
     levels: tuple[Level, ...] = STATIC_LEVELS
@@ -43,6 +44,7 @@ class Scope:
     asked_for: OutputTypes | None = None
     jobs: int = 1
     reference: Model | None = None
+    prompts: tuple[str, ...] = ()
 
 
 def compare_models(source: Model, target: Model, scope: Scope, progress: Progress | None = None) -> Comparison:
@@ -67,7 +69,7 @@ def compare_models(source: Model, target: Model, scope: Scope, progress: Progres
         Level.INTEGRITY: lambda: check_integrity(source, target, tensors, read_weights=not scope.tensor_globs),
         Level.STRUCTURE: lambda: check_structure(plan, scope.asked_for),
         Level.METADATA: lambda: compare_metadata(source.config, target.config),
-        Level.TOKENIZER: lambda: compare_tokenizers(source.tokenizer, target.tokenizer),
+        Level.TOKENIZER: lambda: tokenizer_level(source, target, scope.prompts),
     }
     for level, check in checks.items():
         if level in scope.levels:
