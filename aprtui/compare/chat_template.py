@@ -46,7 +46,8 @@ def compare_rendered(source: Model, target: Model) -> TemplateVerdict:
         reason = f"chat_template: the source's renders nothing: {a[0].error}"
         return TemplateVerdict(not_checked=(reason,))
     pairs = list(zip(CONVERSATIONS, a, b, strict=True))
-    differing = [(conversation.name, *pair) for conversation, *pair in pairs if _differ(*pair)]
+    # Two templates that both refuse a conversation agree, whatever their words.
+    differing = [(case.name, wanted, got) for case, wanted, got in pairs if wanted.text != got.text]
     if not differing:
         message = f"the templates differ, but render {len(pairs)} conversations alike"
         note = Finding(Level.TOKENIZER, "chat_template", message, Severity.NOTE)
@@ -62,11 +63,6 @@ def compare_rendered(source: Model, target: Model) -> TemplateVerdict:
         place=_place(wanted, got),
     )
     return TemplateVerdict((failure,), checked=len(pairs))
-
-
-def _differ(a: Rendering, b: Rendering) -> bool:
-    """Two templates that both refuse a conversation agree, whatever their words."""
-    return a.text != b.text
 
 
 def _special_texts(model: Model) -> dict[str, str]:

@@ -106,14 +106,15 @@ def _failure(
 
 def _ends(failing: Sequence[_Difference]) -> str:
     """What is the same everywhere: a token in front or behind that one side alone puts there."""
+    pairs = [(each.expected, each.found) for each in failing]
     cases = {
-        "the target puts no token in front of a text": lambda a, b: a[1:] == b,
-        "the target puts a token in front of a text that the source does not": lambda a, b: a == b[1:],
-        "another token stands in front of a text": lambda a, b: a[1:] == b[1:],
-        "the target puts no token behind a text": lambda a, b: a[:-1] == b,
-        "the target puts a token behind a text that the source does not": lambda a, b: a == b[:-1],
+        "the target puts no token in front of a text": [(a[1:], b) for a, b in pairs],
+        "the target puts a token in front of a text that the source does not": [(a, b[1:]) for a, b in pairs],
+        "another token stands in front of a text": [(a[1:], b[1:]) for a, b in pairs],
+        "the target puts no token behind a text": [(a[:-1], b) for a, b in pairs],
+        "the target puts a token behind a text that the source does not": [(a, b[:-1]) for a, b in pairs],
     }
-    return next((words for words, holds in cases.items() if all(holds(f.expected, f.found) for f in failing)), "")
+    return next((words for words, cut in cases.items() if all(a == b for a, b in cut)), "")
 
 
 def _first(expected: Sequence[int], found: Sequence[int]) -> int:

@@ -40,7 +40,9 @@ def compare_tokenizers(source: TokenizerFacts | None, target: TokenizerFacts | N
     """
     if source is None or source.stub:
         reason = "tokenizer: the source has none" if source is None else f"tokenizer: the source's {source.stub}"
-        return judge_level(Level.TOKENIZER, source.problems if source else (), checked=0, not_checked=(reason, IDS_NOT_CHECKED))
+        return judge_level(
+            Level.TOKENIZER, source.problems if source else (), checked=0, not_checked=(reason, IDS_NOT_CHECKED)
+        )
     if target is None or target.stub:
         message = "the target has no tokenizer at all" if target is None else f"the target's {target.stub}"
         finding = Finding(Level.TOKENIZER, "missing", message, expected=_summary(source), found="none")
@@ -73,7 +75,10 @@ class _Comparison:
             self._flag("add_eos", self.source.add_eos, self.target.add_eos)
         self._chat_template()
         return judge_level(
-            Level.TOKENIZER, self.findings, checked=max(self.tokens, 1), not_checked=(*self.not_checked, IDS_NOT_CHECKED)
+            Level.TOKENIZER,
+            self.findings,
+            checked=max(self.tokens, 1),
+            not_checked=(*self.not_checked, IDS_NOT_CHECKED),
         )
 
     def _fail(self, part: str, message: str, expected: str, found: str) -> None:

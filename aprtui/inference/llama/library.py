@@ -177,7 +177,7 @@ def _context_parameters(tokens: int, *, exact: bool) -> _Parameters:
     Raises:
         Refused: The defaults are not those that the fields are found by.
     """
-    parameters = _default_context()
+    parameters: _Parameters = _default_context()
     raw = bytearray(ctypes.string_at(ctypes.addressof(parameters), _ROOM))
     fields = list(struct.unpack(f"<{_ROOM // 4}i", raw))
     if fields[:3] != [512, 2048, 512]:

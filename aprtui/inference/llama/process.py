@@ -111,6 +111,6 @@ def _ask(request: dict[str, Any], path: Path) -> tuple[dict[str, Any], list[NDAr
 
 
 def _words(result: CommandResult) -> str:
-    """The last line of llama.cpp's log that says what is wrong."""
-    said = [line for line in result.stderr.last_lines if any(word in line for word in _LLAMA_SAYS)]
-    return said[-1] if said else ""
+    """The line of llama.cpp's log that says what is wrong; the lines behind it say that loading failed."""
+    said = (line for line in result.stderr.last_lines if any(word in line for word in _LLAMA_SAYS))
+    return next(said, "")

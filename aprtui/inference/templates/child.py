@@ -96,7 +96,7 @@ def _rendered(environment: Environment, request: Mapping[str, Any], conversation
                 return {"text": None, "error": f"it renders more than {MOST_CHARACTERS} characters"}
     except MemoryError:
         return {"text": None, "error": "it takes more than a GiB of memory"}
-    except Exception as error:  # noqa: BLE001 - a template may raise anything
+    except Exception as error:
         return {"text": None, "error": f"{type(error).__name__}: {error}"[:300]}
     return {"text": "".join(pieces)}
 

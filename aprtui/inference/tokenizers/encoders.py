@@ -7,12 +7,14 @@ is installed. Everything else: a tokenizer rebuilt from what the file states.
 from __future__ import annotations
 
 import json
+import tempfile
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 import xxhash
 
@@ -21,14 +23,14 @@ from aprtui.formats.container import Format
 from aprtui.formats.metadata.json_files import LARGEST_TOKENIZER, read_bounded
 from aprtui.formats.model import Model
 from aprtui.formats.tokenizer import TokenizerFacts, TokenizerModel
+from aprtui.inference.child import run_module
 from aprtui.inference.llama import LlamaRefusedError, installed_version
 from aprtui.inference.tokenizers.llama_vocabulary import llama_cpp_ids
 from aprtui.inference.tokenizers.rebuild import CannotRebuild, rebuilt_json
 
-if TYPE_CHECKING:
-    from tokenizers import Tokenizer
-
 _REMEMBERED = 64
+_SECONDS = 120.0
+_MODULE = "aprtui.inference.tokenizers.child"
 _SPACE_PREFIX = "tokenizer.ggml.add_space_prefix"
 
 
@@ -74,43 +76,44 @@ def encode_texts(model: Model, texts: Sequence[str]) -> EncodedTexts:
 def _encode(model: Model, facts: TokenizerFacts, texts: tuple[str, ...]) -> EncodedTexts:
     why = ""
     if model.format is Format.GGUF:
-        if (version := installed_version()) is not None:
+        if (llama := installed_version()) is not None:
             try:
                 ids = llama_cpp_ids(model.container.metadata, texts)
-                return EncodedTexts(f"llama.cpp (xllamacpp {version})", _frozen(ids))
+                return EncodedTexts(f"llama.cpp (xllamacpp {llama})", _frozen(ids))
             except LlamaRefusedError as error:
                 why = f"; llama.cpp: {error.problem}"
         else:
             why = "; llama.cpp is not installed"
     if find_spec("tokenizers") is None:
         raise NoEncoderError(f"tokenizers is not installed{why}", todo="pip install 'aprtui[run]'")
-    from tokenizers import Tokenizer, __version__  # noqa: PLC0415
-
+    by = f"(tokenizers {version('tokenizers')})"
     own = model.container.companions.get("tokenizer.json")
     if own is not None and "tokenizer.model" not in model.container.companions:
-        name, content = f"tokenizer.json (tokenizers {__version__})", read_bounded(own, LARGEST_TOKENIZER).decode()
+        name, content = f"tokenizer.json {by}", read_bounded(own, LARGEST_TOKENIZER).decode("utf-8", "replace")
     else:
-        name = f"rebuilt from its {model.format} facts (tokenizers {__version__}){why}"
+        name = f"rebuilt from its {model.format} facts {by}{why}"
         try:
             prefix = model.container.metadata.get(_SPACE_PREFIX) is not False
             content = json.dumps(rebuilt_json(facts, space_prefix=prefix))
         except CannotRebuild as reason:
             raise NoEncoderError(f"its tokenizer cannot be rebuilt: {reason}{why}") from None
-    try:
-        tokenizer = Tokenizer.from_str(content)
-    except Exception as error:  # noqa: BLE001 - tokenizers raises this class itself
-        raise NoEncoderError(f"tokenizers does not read it: {error}") from None
-    tokenizer.no_padding()
-    tokenizer.no_truncation()
-    return EncodedTexts(name, _frozen(_with_ends(tokenizer, model, facts, texts)))
-
-
-def _with_ends(tokenizer: Tokenizer, model: Model, facts: TokenizerFacts, texts: Sequence[str]) -> list[list[int]]:
-    """Ids with bos and eos: put there by the tokenizer's own post-processor, else by the stored flags."""
-    if len(tokenizer.encode("a", add_special_tokens=True).ids) > len(tokenizer.encode("a", add_special_tokens=False)):
-        return [tokenizer.encode(text).ids for text in texts]
     first, last = (_end(model, facts, kind) for kind in ("bos", "eos"))
-    return [[*first, *tokenizer.encode(text, add_special_tokens=False).ids, *last] for text in texts]
+    request = {"tokenizer": content, "texts": texts, "first": first, "last": last}
+    return EncodedTexts(name, _ask(request))
+
+
+def _ask(request: dict[str, Any]) -> tuple[tuple[int, ...], ...]:
+    """What `tokenizers` answers in a process of its own."""
+    with tempfile.TemporaryDirectory(prefix="aprtui-tokenizer-") as name:
+        folder = Path(name)
+        result = run_module(_MODULE, folder, request, time_limit=_SECONDS)
+        path = folder / "answer.json"
+        if result.timed_out:
+            raise NoEncoderError(f"tokenizers did not answer in {_SECONDS:.0f} s")
+        answer: dict[str, Any] = json.loads(path.read_bytes()) if path.is_file() else {"refused": result.ending}
+    if "refused" in answer:
+        raise NoEncoderError(f"tokenizers does not read it: {answer['refused']}")
+    return _frozen(answer["ids"])
 
 
 def _end(model: Model, facts: TokenizerFacts, kind: str) -> tuple[int, ...]:
@@ -139,7 +142,7 @@ def _digest(model: Model, facts: TokenizerFacts) -> str:
     for texts in (facts.vocabulary, facts.merges):
         digest.update("\0".join(texts or ()).encode("utf-8", "surrogateescape") + b"\1")
     digest.update(repr((facts.token_types, facts.scores)).encode())
-    path: Path | None = model.container.companions.get("tokenizer.json")
+    path = model.container.companions.get("tokenizer.json")
     if path is not None:
         digest.update(read_bounded(path, LARGEST_TOKENIZER))
     return digest.hexdigest()
