@@ -14,7 +14,7 @@ from math import prod
 from typing import Any, Protocol
 
 import torch
-from transformers import AutoModelForCausalLM
+from transformers import MODEL_FOR_CAUSAL_LM_MAPPING, AutoModelForCausalLM
 from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 
 from aprtui.inference.errors import CannotRunError, NotAModelError
@@ -72,17 +72,16 @@ class ReferenceModel:
     Args:
         checkpoint: Configuration and weights.
         runtime: Where and how it runs.
-        resident: Weights stay in memory once they were read (text needs them for every token).
 
     Raises:
         CannotRunError: transformers does not know the architecture.
         NotAModelError: Tensors are missing, or have other shapes than the metadata says.
     """
 
-    def __init__(self, checkpoint: Checkpoint, runtime: Runtime, *, resident: bool = False) -> None:
+    def __init__(self, checkpoint: Checkpoint, runtime: Runtime) -> None:
         self.checkpoint = checkpoint
         self.runtime = runtime
-        self._resident = resident
+        self._resident = False
         self._loaded: set[str] = set()
         self._observer: Observer | None = None
         self._output_class: Any = None
@@ -91,6 +90,11 @@ class ReferenceModel:
         self.units = tuple(self._units())
         for unit in self.units:
             unit.module.forward = partial(self._run, unit, unit.module.forward)  # type: ignore[method-assign]
+
+    @property
+    def attention(self) -> str:
+        """The attention code that runs; some architectures have one only."""
+        return str(self._model.config._attn_implementation)
 
     @property
     def base(self) -> torch.nn.Module:
@@ -168,10 +172,10 @@ class ReferenceModel:
         return found
 
     @contextlib.contextmanager
-    def kept(self, *, head: bool = True) -> Iterator[None]:
-        """Weights that are read within stay until the end of the block (the head, for several calls)."""
+    def kept(self) -> Iterator[None]:
+        """Weights that are read within stay until the end of the block."""
         before = self._resident
-        self._resident = head
+        self._resident = True
         try:
             yield
         finally:
@@ -268,8 +272,10 @@ def _instantiate(checkpoint: Checkpoint, runtime: Runtime) -> Any:  # noqa: ANN4
         raise CannotRunError(f"transformers has no architecture {kind!r}", file=checkpoint.path)
     try:
         config = CONFIG_MAPPING[kind].from_dict({**checkpoint.config, "torch_dtype": "float32"})
+        known = MODEL_FOR_CAUSAL_LM_MAPPING[type(config)]
+        attention = runtime.attention if getattr(known, "_supports_sdpa", False) else "eager"
         with _without_memory():
-            model = AutoModelForCausalLM.from_config(config, attn_implementation=runtime.attention)
+            model = AutoModelForCausalLM.from_config(config, attn_implementation=attention)
     except Exception as error:
         # A configuration from a stranger's file may make any class raise anything.
         raise NotAModelError(f"its metadata makes no model: {type(error).__name__}: {error}"[:500]) from None

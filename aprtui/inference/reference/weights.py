@@ -37,7 +37,10 @@ def sources_of(parameter: str, views: Mapping[str, View]) -> tuple[View, ...]:
     if match is None:
         return ()
     plain, mixtral_parts = _PARTS[match["kind"]]
-    for place, parts in ((f"{match['layer']}.mlp.experts", plain), (f"{match['layer']}.block_sparse_moe.experts", mixtral_parts)):
+    for place, parts in (
+        (f"{match['layer']}.mlp.experts", plain),
+        (f"{match['layer']}.block_sparse_moe.experts", mixtral_parts),
+    ):
         found = list(_experts(place, parts, views))
         if found:
             return tuple(found)
