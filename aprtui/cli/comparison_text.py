@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 
 import click
 
+from aprtui.cli.behaviour_text import behaviour_lines
 from aprtui.core.findings import Finding, LevelResult
 from aprtui.core.outcomes import Outcome
 from aprtui.core.results import Comparison, TensorResult
@@ -37,7 +38,10 @@ def comparison_lines(comparison: Comparison) -> Iterator[str]:
         yield from _layout_lines(comparison.tensors)
         yield ""
         yield from _tensor_lines(comparison.tensors)
-    if comparison.bytes_read:
+    if comparison.behaviour is not None:
+        yield ""
+        yield from behaviour_lines(comparison.behaviour)
+    elif comparison.bytes_read:
         rate = comparison.bytes_read / 1e9 / max(comparison.seconds, 1e-9)
         yield ""
         yield f"{comparison.bytes_read / 1e6:.1f} MB compared in {comparison.seconds:.2f} s ({rate:.2f} GB/s)"

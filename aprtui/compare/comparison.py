@@ -6,10 +6,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from time import monotonic
 
+from aprtui.compare.behaviour import BehaviourSettings, behaviour_level
 from aprtui.compare.integrity import check_integrity
 from aprtui.compare.metadata import compare_metadata
 from aprtui.compare.structure import check_structure
@@ -37,6 +38,7 @@ class Scope:
         jobs: Threads.
         reference: The model whose architecture and head counts the layout rules take; the source by default.
         prompts: Texts that tokenizers and models are tried on, beside those that are built in.
+        running: How models are run, where behaviour is a level.
     """
 
     levels: tuple[Level, ...] = STATIC_LEVELS
@@ -45,6 +47,7 @@ class Scope:
     jobs: int = 1
     reference: Model | None = None
     prompts: tuple[str, ...] = ()
+    running: BehaviourSettings = field(default_factory=BehaviourSettings)
 
 
 def compare_models(source: Model, target: Model, scope: Scope, progress: Progress | None = None) -> Comparison:
@@ -59,7 +62,8 @@ def compare_models(source: Model, target: Model, scope: Scope, progress: Progres
     started = monotonic()
     reference = scope.reference or source
     source, target = (model.named_as(reference.architecture) for model in (source, target))
-    plan = plan_layout(source, target, reference).restricted(_matcher(scope.tensor_globs))
+    whole = plan_layout(source, target, reference)
+    plan = whole.restricted(_matcher(scope.tensor_globs))
     tensors: tuple[TensorResult, ...] = ()
     by_level: dict[Level, LevelResult] = {}
     if Level.WEIGHTS in scope.levels:
@@ -74,6 +78,11 @@ def compare_models(source: Model, target: Model, scope: Scope, progress: Progres
     for level, check in checks.items():
         if level in scope.levels:
             by_level[level] = check()
+    behaviour = None
+    if Level.BEHAVIOUR in scope.levels:
+        by_level[Level.BEHAVIOUR], behaviour = behaviour_level(
+            whole, (source, target, reference), scope.running, scope.prompts, progress
+        )
     ordered = tuple(by_level[level] for level in Level if level in by_level)
     return Comparison(
         source=str(source.path),
@@ -85,6 +94,7 @@ def compare_models(source: Model, target: Model, scope: Scope, progress: Progres
         asked_for=scope.asked_for.text if scope.asked_for else None,
         seconds=monotonic() - started,
         bytes_read=sum(tensor.nbytes for tensor in tensors),
+        behaviour=behaviour,
     )
 
 
@@ -95,7 +105,8 @@ def _matcher(globs: Sequence[str]) -> Callable[[str], bool]:
 def _not_checked(scope: Scope, plan: LayoutPlan, results: tuple[LevelResult, ...]) -> tuple[str, ...]:
     """Everything that no level looked at."""
     missing = [f"{level}: not planned" for level in STATIC_LEVELS if level not in scope.levels]
-    missing.append("behaviour: not planned (needs a running model)")
+    if Level.BEHAVIOUR not in scope.levels:
+        missing.append("behaviour: not planned (it runs both models; ask for it)")
     if scope.tensor_globs:
         missing.append(f"tensors outside {', '.join(scope.tensor_globs)}")
     return tuple(dict.fromkeys([*missing, *(part for result in results for part in result.not_checked)]))

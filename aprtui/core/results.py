@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from aprtui.core.behaviour import Behaviour
 from aprtui.core.dtypes import DType
 from aprtui.core.findings import LevelResult
 from aprtui.core.outcomes import ExitCode, Level, Outcome
@@ -78,6 +79,7 @@ class Comparison:
         asked_for: The output type that was asked for; None where types are only reported.
         seconds: Wall time.
         bytes_read: Bytes of both sides that were compared.
+        behaviour: What running both models showed; None where they were not run.
     """
 
     source: str
@@ -89,6 +91,7 @@ class Comparison:
     asked_for: str | None
     seconds: float
     bytes_read: int
+    behaviour: Behaviour | None = None
 
     @property
     def failed_levels(self) -> tuple[Level, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from math import exp, inf, sqrt
+from math import exp, inf, isnan, sqrt
 
 import numpy as np
 import torch
@@ -54,7 +54,7 @@ class LogitRecord:
         r, t = r.double(), t.double()
         delta = (t - r).abs()
         largest = float(delta.max()) if delta.numel() else 0.0
-        self.max_abs_delta = max(self.max_abs_delta, largest if largest == largest else inf)
+        self.max_abs_delta = max(self.max_abs_delta, inf if isnan(largest) else largest)
         self.squared_delta += float((delta * delta).sum())
         self.squared_source += float((r * r).sum())
         ln_r, ln_t = torch.log_softmax(r, 1), torch.log_softmax(t, 1)
@@ -128,7 +128,7 @@ def standard_error(values: Floats) -> float:
         return 0.0
     with np.errstate(all="ignore"):
         error = float(values.std(ddof=1) / sqrt(values.size))
-    return error if error == error else inf
+    return inf if isnan(error) else error
 
 
 def _array(values: torch.Tensor) -> Floats:
@@ -147,6 +147,6 @@ def _perplexity(ln_p: Floats) -> float:
 
 
 def _ratio(part: float, whole: float) -> float:
-    if part != part:
+    if isnan(part):
         return inf
     return part / whole if whole else (inf if part else 0.0)

@@ -24,7 +24,7 @@ from aprtui.inference.logits import LogitRecord
 from aprtui.inference.machine import check_device, peak_bytes, require
 from aprtui.inference.reference.checkpoint import Checkpoint, checkpoint_of
 from aprtui.inference.reference.lockstep import ErrorSum, LockstepObserver, SourceRecorder
-from aprtui.inference.reference.model import ReferenceModel, Runtime
+from aprtui.inference.reference.model import ReferenceModel, Runtime, Unit
 from aprtui.inference.reference.twin import Twin, twin_of
 from aprtui.inference.samples import Samples, samples_of
 from aprtui.inference.text import compare_texts
@@ -76,7 +76,7 @@ def measure_behaviour(pair: Pair, request: Request, progress: Progress | None = 
     Args:
         pair: The models.
         request: What to measure.
-        progress: Told after each part of a model: parts so far, parts in all, name.
+        progress: Told after each part of a model: bytes of float32 weights so far, bytes in all, name.
 
     Raises:
         CannotRunError: The source cannot be run here.
@@ -99,7 +99,8 @@ class _Measurement:
         self.samples = self._samples()
         self._require_memory()
         self._done, self._progress = 0, progress
-        self._total = len(self.source.units) * (4 if self.twin.checkpoint else 3)
+        passes = [self.source, self.source, self.target, *([self.source] if self.twin.checkpoint else [])]
+        self._total = sum(model.nbytes for model in passes)
 
     def result(self) -> Behaviour:
         """Everything."""
@@ -107,7 +108,7 @@ class _Measurement:
         with tempfile.TemporaryDirectory(prefix="aprtui-layers-") as folder:
             recorder = SourceRecorder(self.source, Path(folder), kept)
             source = self.source.hidden(ids, recorder)
-            self._tell_all(len(self.source.units), "source")
+            self._tell_bytes(self.source.nbytes, "source")
             observer = LockstepObserver(recorder, self._tell)
             target = self.target.hidden(ids, observer)
             twin_model, twin, twin_errors = self._run_twin(ids, recorder)
@@ -182,7 +183,7 @@ class _Measurement:
             self.not_checked.append("noise floor: transformers has one attention code for this architecture")
             return None
         hidden = model.hidden(ids)
-        self._tell_all(len(model.units), "noise floor")
+        self._tell_bytes(model.nbytes, "noise floor")
         return model, hidden
 
     def _logits(
@@ -199,7 +200,7 @@ class _Measurement:
         records: dict[str, LogitRecord | None] = {"target": LogitRecord()}
         records["twin"] = LogitRecord() if twin_model is not None else None
         records["floor"] = LogitRecord() if other is not None else None
-        own, chain, equal = ErrorSum(), ErrorSum(), True
+        own, chain, twin_own, equal = ErrorSum(), ErrorSum(), ErrorSum(), True
         step = max(1, _ELEMENTS // max(1, int(self.source.checkpoint.config.get("vocab_size") or 1)))
         models = [self.source, self.target, *([twin_model] if twin_model else []), *([other[0]] if other else [])]
         with ExitStack() as stack:
@@ -214,6 +215,7 @@ class _Measurement:
                 if twin_model is not None and twin_hidden is not None:
                     same = twin_model.logits(twin_hidden[span])
                     _add(records["twin"], expected, same, following[span])
+                    twin_own.add(expected, twin_model.logits(source[span]))
                 if other is not None:
                     _add(records["floor"], expected, other[0].logits(other[1][kept][span]), following[span])
                 equal = equal and torch.equal(found, same)
@@ -222,18 +224,17 @@ class _Measurement:
                 alike = source.shape == target.shape
                 fed = self.target.logits(source[span]) if alike and not torch.equal(source, target) else found
                 own.add(expected[:, :width], fed[:, :width])
-        twin_record = records["twin"]
-        twin_own = inf if self.twin_fails else (twin_record.statistics().nmse if twin_record else None)
-        return records, (LayerError("lm_head", "", own.result(), chain.result(), twin_own),), equal
+        explained = None if twin_model is None else twin_own.result().nmse
+        head = LayerError("lm_head", "", own.result(), chain.result(), inf if self.twin_fails else explained)
+        return records, (head,), equal
 
-    def _tell(self, name: str) -> None:
-        self._done += 1
+    def _tell(self, unit: Unit) -> None:
+        self._tell_bytes(unit.nbytes, unit.name)
+
+    def _tell_bytes(self, nbytes: int, name: str) -> None:
+        self._done += nbytes
         if self._progress:
             self._progress(min(self._done, self._total), self._total, name)
-
-    def _tell_all(self, count: int, name: str) -> None:
-        self._done += count - 1
-        self._tell(name)
 
 
 def _add(record: LogitRecord | None, expected: torch.Tensor, found: torch.Tensor, following: torch.Tensor) -> None:

@@ -1,4 +1,4 @@
-"""The token ids that models are compared on: the prompts and the probe texts, cut to what a model and a check can bear."""
+"""The token ids that models are compared on: prompts and probe texts, cut to what a model and a check can bear."""
 
 from __future__ import annotations
 

@@ -7,6 +7,7 @@ from math import isfinite
 from typing import Any
 
 from aprtui.core.findings import Finding, LevelResult
+from aprtui.core.json_values import to_json
 from aprtui.core.results import Comparison, TensorResult
 
 
@@ -22,6 +23,7 @@ def comparison_to_json(comparison: Comparison) -> dict[str, Any]:
         "levels": [level_to_json(level) for level in comparison.levels],
         "not_checked": list(comparison.not_checked),
         "tensors": [tensor_to_json(tensor) for tensor in comparison.tensors],
+        "behaviour": to_json(comparison.behaviour),
         "seconds": round(comparison.seconds, 3),
         "bytes_read": comparison.bytes_read,
     }

@@ -86,12 +86,12 @@ class LockstepObserver:
 
     Attributes:
         source: What the source showed.
-        told: Told after each unit.
+        told: Told each unit that has run.
         errors: One entry for each module and unit, in order of execution.
     """
 
     source: SourceRecorder
-    told: Callable[[str], None] = lambda _: None
+    told: Callable[[Unit], None] = lambda _: None
     errors: list[LayerError] = field(default_factory=list)
 
     def run(self, unit: Unit, call: Call, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:  # noqa: ANN401
@@ -113,9 +113,9 @@ class LockstepObserver:
         for name, expected in shown.given.items():
             if name in own:
                 pair = [at_positions(values[name], self.source.kept) for values in (own, chain)]
-                measures = [measure(expected.to(values.device), values) for values in pair]
-                self.errors.append(LayerError(unit.name, name, *measures))
-        self.told(unit.name)
+                alone, inherited = (measure(expected.to(values.device), values) for values in pair)
+                self.errors.append(LayerError(unit.name, name, alone, inherited))
+        self.told(unit)
         return output
 
 

@@ -89,7 +89,7 @@ class ReferenceModel:
         self._sources = self._checked_sources()
         self.units = tuple(self._units())
         for unit in self.units:
-            unit.module.forward = partial(self._run, unit, unit.module.forward)  # type: ignore[method-assign]
+            unit.module.forward = partial(self._run, unit, unit.module.forward)
 
     @property
     def attention(self) -> str:
@@ -105,10 +105,10 @@ class ReferenceModel:
     @property
     def layers(self) -> tuple[torch.nn.Module, ...]:
         """The decoder's layers in order."""
-        lists = [child for child in self.base.children() if isinstance(child, torch.nn.ModuleList)]
+        lists = [list(child) for child in self.base.children() if isinstance(child, torch.nn.ModuleList)]
         if not lists:
             raise CannotRunError("transformers' class for this architecture has no list of layers")
-        return tuple(max(lists, key=len))
+        return tuple(sorted(lists, key=len)[-1])
 
     @property
     def nbytes(self) -> int:
