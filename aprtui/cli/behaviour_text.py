@@ -16,9 +16,10 @@ def behaviour_lines(behaviour: Behaviour) -> Iterator[str]:
     yield f"logits at {behaviour.target.positions} positions; {safe_text(behaviour.runtime, 300)}"
     rows = {"target": behaviour.target, "expected-loss twin": behaviour.twin, "noise floor": behaviour.floor}
     yield from _figures({name: figures for name, figures in rows.items() if figures is not None})
-    yield ""
-    yield "error by part (NMSE): fed what the source's part is fed, and in its own chain"
-    yield from _layers([error for error in behaviour.layers if not error.block])
+    if behaviour.layers:
+        yield ""
+        yield "error by part (NMSE): fed what the source's part is fed, and in its own chain"
+        yield from _layers([error for error in behaviour.layers if not error.block])
     if behaviour.texts:
         yield ""
         yield "greedy text"

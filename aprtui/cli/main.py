@@ -20,6 +20,8 @@ _COMMANDS = {
     "convert": "Convert a model to SafeTensors, GGUF or APR.",
     "demo": "Qualify good and broken conversions of the shipped model.",
     "diff": "Compare two models and say whether they are equivalent.",
+    "doctor": "Show which engines can run models here.",
+    "golden": "Keep a model's logits, and compare products with them.",
     "init": "Write a playbook for a model.",
     "inspect": "Show what a model is, what it holds and what it lacks.",
     "models": "List the models on this machine.",

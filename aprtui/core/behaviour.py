@@ -19,6 +19,9 @@ STANDARD_ERRORS = 3.0
 LAYER_FACTOR = 2.0
 """A layer diverges where its own NMSE is beyond this many times its twin's."""
 
+ROUNDING_KLD = 1e-9
+"""Largest KLD of one position that other float32 arithmetic explains; llama.cpp and torch differ by 1e-12."""
+
 LAYER_FLOOR = 1e-9
 """NMSE below which a layer of a lossy conversion counts as float32 arithmetic: about a hundred roundings."""
 
@@ -232,6 +235,7 @@ class Behaviour:
         seconds: Wall time.
         peak_bytes: Peak memory of this process.
         not_checked: What could not be measured, with the reason.
+        same_arithmetic: Both models ran in the same runtime on the same processor; golden logits may come from another.
     """
 
     runtime: str
@@ -249,6 +253,7 @@ class Behaviour:
     seconds: float
     peak_bytes: int
     not_checked: tuple[str, ...] = ()
+    same_arithmetic: bool = True
 
     @property
     def first_divergence(self) -> LayerError | None:
@@ -315,6 +320,9 @@ def _judge_lossless(behaviour: Behaviour) -> BehaviourJudgement:
         rule = "every stored value is exact but for the layout rule's arithmetic, so every logit must equal the twin's"
     if behaviour.equals_twin:
         measured = f"all {total} logits at {target.positions} positions equal"
+        return BehaviourJudgement(Outcome.CORROBORATED, rule, measured, 0.0)
+    if not behaviour.same_arithmetic and target.max_kld <= ROUNDING_KLD:
+        measured = f"largest KLD {target.max_kld:.1g}: equal but for the rounding of another machine or version"
         return BehaviourJudgement(Outcome.CORROBORATED, rule, measured, 0.0)
     measured = (
         f"{target.differing} of {total} logits differ from the source's, by up to {target.max_abs_delta:.3g}; "

@@ -104,7 +104,7 @@ class _Measurement:
 
     def result(self) -> Behaviour:
         """Everything."""
-        ids, kept, following = _batch(self.samples.ids)
+        ids, kept, following = batch(self.samples.ids)
         with tempfile.TemporaryDirectory(prefix="aprtui-layers-") as folder:
             recorder = SourceRecorder(self.source, Path(folder), kept)
             source = self.source.hidden(ids, recorder)
@@ -242,7 +242,7 @@ def _add(record: LogitRecord | None, expected: torch.Tensor, found: torch.Tensor
         record.add(expected, found, following)
 
 
-def _batch(sequences: Sequence[Sequence[int]]) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+def batch(sequences: Sequence[Sequence[int]]) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Sequences side by side, filled up at their end.
 
     Returns:

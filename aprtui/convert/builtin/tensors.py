@@ -38,12 +38,14 @@ class ProductTensor:
 
     Attributes:
         name: Name in the product.
+        canonical: Canonical name.
         role: GGUF's name of the tensor, whatever the product's format; the canonical name where GGUF has none.
         view: What it holds.
         dtype: Type that it is stored in.
     """
 
     name: str
+    canonical: str
     role: str
     view: View
     dtype: DType
@@ -68,6 +70,7 @@ def product_tensors(source: Model, target: Format, asked_for: OutputTypes) -> li
     return [
         ProductTensor(
             name=roles[name] if target is Format.GGUF else name,
+            canonical=name,
             role=roles[name],
             view=view,
             dtype=_stored_type(name, view, target, asked_for, conversion),

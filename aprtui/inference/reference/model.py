@@ -40,7 +40,11 @@ class Runtime:
     @property
     def words(self) -> str:
         """For the evidence."""
-        return f"torch {torch.__version__}, float32 on {self.device}, {self.attention} attention"
+        if self.device == "cpu":
+            where = f"cpu ({torch.backends.cpu.get_cpu_capability()}, {torch.get_num_threads()} threads)"
+        else:
+            where = f"{self.device} ({torch.cuda.get_device_name(self.device)})"
+        return f"torch {torch.__version__}, float32 on {where}, {self.attention} attention"
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ What an honest conversion loses, the twin loses too; what a product loses beyond
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from math import lcm
@@ -12,18 +13,21 @@ from math import lcm
 import numpy as np
 from numpy.typing import NDArray
 
+from aprtui.convert.builtin.tensors import product_tensors
 from aprtui.core.dtypes import DType
 from aprtui.core.tolerance import holds_exactly
 from aprtui.formats.chunk import Chunk
 from aprtui.formats.codecs import decode_chunk, encode
 from aprtui.formats.codecs.apr import apr_q8_codes, apr_q8_scale
 from aprtui.formats.codecs.encode import ENCODABLE
+from aprtui.formats.container import Format
 from aprtui.formats.layout.orders import rules_undone
-from aprtui.formats.layout.plan import LayoutPlan, TensorPair, model_row_order
+from aprtui.formats.layout.plan import LayoutPlan, model_row_order
 from aprtui.formats.layout.rope_tensors import GENERATED
 from aprtui.formats.layout.transforms import hf_to_gguf
 from aprtui.formats.model import Model
 from aprtui.formats.names import RowOrder, checkpoint_names
+from aprtui.formats.output_types import OutputTypes
 from aprtui.formats.views import View
 from aprtui.formats.views.base import Indices, OneBelow, float_chunk
 from aprtui.inference.errors import CannotRunError
@@ -110,6 +114,24 @@ class Twin:
     types: tuple[DType, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class _Storing:
+    """A tensor and the type that it is stored in."""
+
+    name: str
+    view: View
+    dtype: DType
+    runs_on: bool = False
+
+    @property
+    def loses(self) -> bool:
+        return not holds_exactly(self.view.dtype, self.dtype)
+
+    @property
+    def read_again(self) -> View:
+        return Encoded(self.view, self.dtype, self.runs_on) if self.loses else self.view
+
+
 def twin_of(plan: LayoutPlan, source: Checkpoint, target: Model, reference: Model) -> Twin:
     """The twin of a product.
 
@@ -122,27 +144,40 @@ def twin_of(plan: LayoutPlan, source: Checkpoint, target: Model, reference: Mode
     Raises:
         CannotRunError: A type has no encoder.
     """
-    lossy = [pair for pair in plan.pairs if not holds_exactly(pair.source.dtype, pair.target.dtype)]
-    without = sorted({pair.target.dtype for pair in lossy} - ENCODABLE - {DType.APR_Q8})
+    storing = [
+        _Storing(pair.name, pair.source, pair.target.dtype, pair.target.runs_on and not pair.target.dtype.info.flat)
+        for pair in plan.pairs
+    ]
+    return _twin(storing, model_row_order(target), source, reference)
+
+
+def twin_as(model: Model, source: Checkpoint, target: Format, asked_for: OutputTypes) -> Twin:
+    """The twin of a product that is not here: what a format and an output type make of a model.
+
+    Raises:
+        CannotRunError: A type has no encoder.
+        AprtuiError: The format cannot hold the model in these types.
+    """
+    tensors = product_tensors(model, target, asked_for)
+    storing = [_Storing(tensor.canonical, tensor.view, tensor.dtype) for tensor in tensors]
+    return _twin(storing, RowOrder.GGUF if target is Format.GGUF else RowOrder.HF, source, model)
+
+
+def _twin(storing: Sequence[_Storing], order: RowOrder, source: Checkpoint, reference: Model) -> Twin:
+    lossy = {each.dtype for each in storing if each.loses}
+    without = sorted(lossy - ENCODABLE - {DType.APR_Q8})
     if without:
         raise CannotRunError(f"there is no expected-loss twin: no encoder for {', '.join(without)}")
-    types = tuple(sorted({pair.target.dtype for pair in lossy}))
-    if not lossy and all(pair.source.moves_bytes_only for pair in plan.pairs):
+    types = tuple(sorted(lossy))
+    if not lossy and all(each.view.moves_bytes_only for each in storing):
         return Twin(None, lossless=True, types=types)
-    views = {pair.name: _as_stored(pair) for pair in plan.pairs}
-    if model_row_order(target) is RowOrder.GGUF:
-        rules = hf_to_gguf(reference.geometry)
+    views = {each.name: each.read_again for each in storing}
+    if order is RowOrder.GGUF:
+        geometry = reference.geometry
         kept = tuple(name for name in views if name not in GENERATED)
-        wanted = checkpoint_names(reference.geometry.architecture, kept, reference.geometry.experts)
-        undone = rules_undone(views, wanted, rules, {})
+        wanted = checkpoint_names(geometry.architecture, kept, geometry.experts)
+        undone = rules_undone(views, wanted, hf_to_gguf(geometry), {})
         views = {name: expected.view for name, expected in undone.items()}
     known = {name: view for name, view in views.items() if name in source.views}
     checkpoint = Checkpoint(source.path, source.config, {**source.views, **known})
     return Twin(checkpoint, lossless=not lossy, types=types)
-
-
-def _as_stored(pair: TensorPair) -> View:
-    if holds_exactly(pair.source.dtype, pair.target.dtype):
-        return pair.source
-    tensor = pair.target
-    return Encoded(pair.source, tensor.dtype, runs_on=tensor.runs_on and not tensor.dtype.info.flat)
