@@ -32,7 +32,7 @@ from aprtui.inference.token_swap import token_swap
 
 Progress = Callable[[int, int, str], None]
 
-_ELEMENTS = 1 << 23
+_ELEMENTS = 1 << 22
 """Logits of one model that are in memory at a time."""
 
 _OTHER_CODE = {"sdpa": "eager", "eager": "sdpa"}
@@ -164,7 +164,7 @@ class _Measurement:
         heads = max(model.units[-1].nbytes for model in (self.source, self.target))
         activations = 64 * positions * max(1, int(self.source.checkpoint.config.get("hidden_size") or 4096))
         models = max(self.source.largest_unit, self.target.largest_unit)
-        require(models + 4 * heads + activations + 16 * _ELEMENTS, self.runtime.device, "a run layer by layer")
+        require(models + 4 * heads + activations + 128 * _ELEMENTS, self.runtime.device, "a run layer by layer")
 
     def _run_twin(
         self, ids: torch.Tensor, recorder: SourceRecorder

@@ -22,6 +22,7 @@ from aprtui.inference.reference.checkpoint import Checkpoint
 from aprtui.inference.reference.weights import read_into, sources_of
 
 _SHOWN = 3
+_SPARE_BYTES = 1 << 26  # Larger ones are pages of their own, which go back to the system.
 Call = Callable[..., Any]
 
 
@@ -87,6 +88,9 @@ class ReferenceModel:
         self.runtime = runtime
         self._resident = False
         self._loaded: set[str] = set()
+        # Layers have equal shapes: what one leaves, the next one takes. Freed and taken anew, each layer's memory
+        # stays with the allocator, and a model grows with its layers after all.
+        self._spare: dict[torch.Size, list[torch.Tensor]] = {}
         self._observer: Observer | None = None
         self._output_class: Any = None
         self._model = _instantiate(checkpoint, runtime)
@@ -138,6 +142,7 @@ class ReferenceModel:
             output = self.base(input_ids=ids.to(self.runtime.device), use_cache=False)
         finally:
             self._observer = None
+            self._spare.clear()
         self._output_class = type(output)
         last: torch.Tensor = output.last_hidden_state
         return last
@@ -187,6 +192,7 @@ class ReferenceModel:
             if not before:
                 for unit in self.units:
                     self._unload(unit)
+                self._spare.clear()
 
     def _run(self, unit: Unit, call: Call, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
         self._load(unit)
@@ -240,7 +246,8 @@ class ReferenceModel:
         for module_name, module in unit.module.named_modules(prefix=unit.name):
             for name, parameter in module.named_parameters(recurse=False):
                 views = sources_of(self._sources[f"{module_name}.{name}"], self.checkpoint.views)
-                values = torch.empty(parameter.shape, dtype=torch.float32)
+                spare = self._spare.get(parameter.shape)
+                values = spare.pop() if spare else torch.empty(parameter.shape, dtype=torch.float32)
                 read_into(values, views)
                 _set(module, name, values.to(self.runtime.device))
         self._loaded.add(unit.name)
@@ -250,6 +257,8 @@ class ReferenceModel:
             return
         for module in unit.module.modules():
             for name, parameter in module.named_parameters(recurse=False):
+                if parameter.device.type == "cpu" and parameter.nbytes <= _SPARE_BYTES:
+                    self._spare.setdefault(parameter.shape, []).append(parameter.data)
                 _set(module, name, torch.empty(parameter.shape, dtype=torch.float32, device="meta"))
         self._loaded.discard(unit.name)
 
