@@ -232,6 +232,8 @@ class Behaviour:
         layers: Every part in order of execution.
         texts: Generated texts.
         swap: The 2x2 test, where tokens differ.
+        llama_cpp: llama.cpp's logits of the product against the reference's of the same file, on a few texts: what an
+            engine makes of it. None where it was not asked.
         seconds: Wall time.
         peak_bytes: Peak memory of this process.
         not_checked: What could not be measured, with the reason.
@@ -250,6 +252,7 @@ class Behaviour:
     layers: tuple[LayerError, ...]
     texts: tuple[TextComparison, ...]
     swap: TokenSwap | None
+    llama_cpp: LogitStatistics | None
     seconds: float
     peak_bytes: int
     not_checked: tuple[str, ...] = ()

@@ -192,6 +192,7 @@ def compare_with_golden(path: Path, target: Model, *, device: str = "cpu") -> tu
         layers=(),
         texts=(),
         swap=None,
+        llama_cpp=None,
         seconds=monotonic() - started,
         peak_bytes=peak_bytes(),
         not_checked=("layers and text: the source is not here",),

@@ -14,12 +14,16 @@ from math import inf
 from pathlib import Path
 from time import monotonic
 
+import numpy as np
 import torch
 
-from aprtui.core.behaviour import Behaviour, LayerError
+from aprtui.core.behaviour import Behaviour, LayerError, LogitStatistics
+from aprtui.core.errors import AprtuiError
+from aprtui.formats.container import Format
 from aprtui.formats.layout.plan import LayoutPlan
 from aprtui.formats.model import Model
 from aprtui.inference.errors import CannotRunError
+from aprtui.inference.llama import installed_version, llama_logits
 from aprtui.inference.logits import LogitRecord
 from aprtui.inference.machine import check_device, peak_bytes, require
 from aprtui.inference.reference.checkpoint import Checkpoint, checkpoint_of
@@ -34,6 +38,9 @@ Progress = Callable[[int, int, str], None]
 
 _ELEMENTS = 1 << 22
 """Logits of one model that are in memory at a time."""
+
+_ENGINE_POSITIONS = 64
+"""Positions at which llama.cpp runs the product as well."""
 
 _OTHER_CODE = {"sdpa": "eager", "eager": "sdpa"}
 
@@ -92,6 +99,7 @@ class _Measurement:
         self.runtime = Runtime(check_device(request.device))
         self.not_checked: list[str] = []
         self.twin_fails = ""
+        self._first: list[torch.Tensor] = []
         source = checkpoint_of(pair.source)
         self.twin = self._twin(source)
         self.source = ReferenceModel(source, self.runtime)
@@ -138,6 +146,7 @@ class _Measurement:
             layers=(*layers, *head),
             texts=texts,
             swap=swap,
+            llama_cpp=self._llama_cpp(),
             seconds=monotonic() - self.started,
             peak_bytes=peak_bytes(),
             not_checked=tuple(dict.fromkeys(self.not_checked)),
@@ -211,6 +220,7 @@ class _Measurement:
                 expected = self.source.logits(source[span])
                 found = self.target.logits(target[span])
                 _add(records["target"], expected, found, following[span])
+                self._keep(found)
                 same = expected
                 if twin_model is not None and twin_hidden is not None:
                     same = twin_model.logits(twin_hidden[span])
@@ -227,6 +237,36 @@ class _Measurement:
         explained = None if twin_model is None else twin_own.result().nmse
         head = LayerError("lm_head", "", own.result(), chain.result(), inf if self.twin_fails else explained)
         return records, (head,), equal
+
+    def _keep(self, logits: torch.Tensor) -> None:
+        """Keep the product's first logits for `_llama_cpp`."""
+        room = _ENGINE_POSITIONS - sum(map(len, self._first))
+        if room > 0:
+            self._first.append(logits[:room].cpu())
+
+    def _llama_cpp(self) -> LogitStatistics | None:
+        """What llama.cpp makes of the same file, in its own arithmetic but without rounding keys and values."""
+        target = self.pair.target
+        if target.format is not Format.GGUF or installed_version() is None:
+            return None
+        sequences: list[tuple[int, ...]] = []
+        for ids in self.samples.ids:
+            if sum(map(len, sequences)) + len(ids) <= _ENGINE_POSITIONS:
+                sequences.append(ids)
+            else:
+                break
+        size = sum(tensor.nbytes for tensor in target.container.tensors)
+        try:
+            require(size + size // 4, "cpu", "llama.cpp")
+            found = llama_logits(target.container.files[0], sequences, exact=True)
+        except AprtuiError as error:
+            self.not_checked.append(f"llama.cpp on the same file: {error.problem}")
+            return None
+        record, reference = LogitRecord(), torch.cat(self._first)
+        following = batch(sequences)[2]
+        theirs = torch.from_numpy(np.concatenate(found))
+        record.add(reference[: len(theirs)], theirs, following)
+        return record.statistics()
 
     def _tell(self, unit: Unit) -> None:
         self._tell_bytes(unit.nbytes, unit.name)

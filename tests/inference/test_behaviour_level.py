@@ -53,6 +53,10 @@ def test_good_conversions_pass(name, kind):
         assert behaviour.target.differing == 0
         assert {text.verdict for text in behaviour.texts} == {TextVerdict.EQUAL}
     assert not behaviour.wrong_texts
+    if name != "phi3-tiny":  # llama.cpp refuses this one by its name
+        assert behaviour.llama_cpp.top1_agreement > 0.9
+        assert behaviour.llama_cpp.nmse < 5e-3
+        assert any("llama.cpp and the reference agree" in finding.message for finding in level.findings)
     assert from_json(Behaviour, to_json(behaviour)) == behaviour
 
 
