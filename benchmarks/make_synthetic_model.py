@@ -17,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from synthetic_tokenizer import write_tokenizer
 
 from aprtui.core.dtypes import DType
 from aprtui.formats.output import TensorToWrite
@@ -122,7 +123,7 @@ def config(geometry: Geometry) -> dict[str, object]:
 
 
 def make(folder: Path, geometry: Geometry, seed: int) -> None:
-    """Write model.safetensors and config.json into a folder."""
+    """Write model.safetensors, config.json and a tokenizer into a folder."""
     stored = shapes(geometry)
     if (len(stored), sum(map(prod, stored.values()))) != (geometry.tensors, geometry.parameters):
         raise SystemExit("the shapes do not add up to the model's own counts")
@@ -133,6 +134,7 @@ def make(folder: Path, geometry: Geometry, seed: int) -> None:
     )
     write_safetensors(folder / "model.safetensors", map(TensorToWrite._make, tensors), {"format": "pt"})
     (folder / "config.json").write_text(json.dumps(config(geometry), indent=2) + "\n", encoding="utf-8")
+    write_tokenizer(folder)
 
 
 def main() -> None:

@@ -7,11 +7,12 @@ import sys
 import time
 from pathlib import Path
 
-from aprtui.engine.jobs import check_conversion
+from aprtui.engine.jobs import measure
 from aprtui.engine.marked import mark_of, marked_processes
-from aprtui.engine.plan import Places, make_plan
+from aprtui.engine.plan import Places, Start, make_plan
 from aprtui.engine.run import run_plan
-from aprtui.models import Wanted, resolve_model
+from aprtui.engine.selection import EVERYTHING
+from aprtui.models import Wanted, find_sources, resolve_model
 from aprtui.playbook import load_playbook
 from aprtui.store.plan import Limits
 from aprtui.store.run_folder import RunFolder
@@ -27,10 +28,10 @@ class Collecting:
         self.entries = {}
         self.begun = []
 
-    def started(self, gate):
-        self.begun.append(gate)
+    def started(self, step):
+        self.begun.append(step)
 
-    def progress(self, gate, done, total):
+    def progress(self, step, done, total):
         pass
 
     def finished(self, entry):
@@ -46,13 +47,21 @@ def write_playbook(folder, keys="", name="test"):
     return load_playbook(path)
 
 
-def run_in(folder, playbook, model, converter, *, limits=None, check=check_conversion):
-    """Exit code and what was told, of a run in this folder; goes on with what is there."""
+PAIRS = ["F-CONV-S-G", "F-CONV-S-A", "F-CONV-G-S", "F-CONV-A-S", "F-CONV-A-G", "F-CONV-G-A"]
+
+
+def plan_in(folder, playbook, model, converter, *, limits=None, selection=EVERYTHING, sources=(), scratch=None):
     resolved = resolve_model(Wanted("", named=model))
-    places = Places(folder, folder.parent / "evidence.json")
-    plan = make_plan(playbook, resolved, converter, places, limits or Limits())
+    start = Start(resolved, find_sources(resolved.path, sources))
+    places = Places(folder, folder.parent / "evidence.json", scratch)
+    return make_plan(playbook, start, converter, places=places, limits=limits or Limits(), selection=selection)
+
+
+def run_in(folder, playbook, model, converter, *, how=measure, **options):
+    """Exit code and what was told, of a run in this folder; goes on with what is there."""
+    plan = plan_in(folder, playbook, model, converter, **options)
     told = Collecting()
-    return run_plan(plan, RunFolder(folder), converter, told, check=check), told
+    return run_plan(plan, RunFolder(folder), converter, told, how=how), told
 
 
 def events_of(folder):
@@ -75,10 +84,10 @@ def start(output, *arguments):
     )
 
 
-def aprtui(*arguments):
+def aprtui(*arguments, timeout=120):
     """Exit code and both outputs of a command."""
     command = [sys.executable, "-m", "aprtui", *map(str, arguments)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=120)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=timeout)
     assert "Traceback" not in done.stderr, done.stderr
     return done.returncode, done.stdout, done.stderr
 

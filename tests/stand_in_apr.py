@@ -1,8 +1,10 @@
 """Makes an executable `apr` that answers as a recorded version did, and copies the files that it wrote.
 
-What it prints and how it ends is in `tests/data/apr_transcripts/VERSION.json`; the files are among the fixtures.
+What it prints and how it ends is in `tests/data/apr_transcripts/VERSION.json`; the files are among the fixtures. A
+source that was not recorded it has no answer for: exit code 77.
 """
 
+import hashlib
 import sys
 from pathlib import Path
 
@@ -23,9 +25,10 @@ PRODUCTS = {
 }
 
 _PROGRAM = '''#!{python}
-import json, os, pathlib, shutil, sys
+import hashlib, json, os, pathlib, shutil, sys
 
 PRODUCTS = {products!r}
+SOURCES = {sources!r}
 
 
 def key(arguments):
@@ -39,6 +42,11 @@ def key(arguments):
 arguments = sys.argv[1:]
 recorded = json.loads(pathlib.Path({transcript!r}).read_text(encoding="utf-8"))
 entry = next(entry for entry in recorded if key(entry["command"][1:]) == key(arguments))
+if arguments[0] != "--version":
+    source = pathlib.Path(arguments[2 if arguments[0] == "rosetta" else 1])
+    if hashlib.sha256(source.read_bytes()).hexdigest() not in SOURCES:
+        print(f"this source was not recorded: {{source}}", file=sys.stderr)
+        sys.exit(77)
 sys.stdout.write(entry["stdout"])
 sys.stderr.write(entry["stderr"])
 if arguments[0] == "import" and arguments[1].endswith(".safetensors"):
@@ -63,6 +71,7 @@ def install_apr(folder: Path, version: str) -> Path:
         _PROGRAM.format(
             python=sys.executable,
             products=PRODUCTS,
+            sources=[hashlib.sha256(path.read_bytes()).hexdigest() for path in _recorded_sources(version)],
             transcript=str(TRANSCRIPTS / f"{version}.json"),
             folder=str(FIXTURES / "apr" / version / "llama-tiny256"),
         ),
@@ -70,3 +79,10 @@ def install_apr(folder: Path, version: str) -> Path:
     )
     program.chmod(0o755)
     return program
+
+
+def _recorded_sources(version: str) -> list[Path]:
+    model = FIXTURES / "llama-tiny256"
+    imported = FIXTURES / "apr" / version / "llama-tiny256/s-import.apr"
+    sources = (model / "hf/model.safetensors", model / "gguf/bf16.gguf", imported)
+    return [path for path in sources if path.exists()]

@@ -7,6 +7,8 @@ import pytest
 import torch
 from make_synthetic_model import GEOMETRIES, Geometry, config, make, shapes, to_bfloat16
 from safetensors.torch import load_file
+from synthetic_tokenizer import write_tokenizer
+from tokenizers import Tokenizer
 from transformers import Qwen2Config, Qwen2ForCausalLM
 
 SMALL = Geometry(hidden=64, intermediate=128, layers=1, heads=2, key_value_heads=1, parameters=9_761_088, tensors=14)
@@ -35,6 +37,15 @@ def test_the_files_hold_what_they_promise(tmp_path):
     assert tensors["model.norm.weight"].float().mean().item() == pytest.approx(1.0, abs=0.05)
     same = [(tmp_path / name / "model.safetensors").read_bytes() for name in "ab"]
     assert same[0] == same[1]
+
+
+def test_the_tokenizer_has_the_size_and_ids_of_the_real_one(tmp_path):
+    write_tokenizer(tmp_path)
+    tokenizer = Tokenizer.from_file(str(tmp_path / "tokenizer.json"))
+    assert tokenizer.get_vocab_size() == 151_665 and tokenizer.token_to_id("<|im_end|>") == 151_645
+    encoded = tokenizer.encode("abcd def <|im_start|>")
+    assert encoded.tokens == ["ab", "cd", "Ġ", "def", "Ġ", "<|im_start|>"] and encoded.ids[-1] == 151_644
+    assert tokenizer.decode(tokenizer.encode("Grüße, 世界! 1+1").ids) == "Grüße, 世界! 1+1"
 
 
 def test_counts_that_do_not_add_up_are_refused(tmp_path):

@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from aprtui.cli.comparison_text import level_lines
-from aprtui.cli.run import run_places, run_playbook
+from aprtui.cli.running import RunOptions, planned_run, run_planned
 from aprtui.compare.comparison import Scope, compare_models
 from aprtui.convert.builtin import BuiltinConverter
 from aprtui.core.outcomes import ExitCode, Outcome
@@ -20,7 +20,6 @@ from aprtui.faults import FAULTS, Fault, inject
 from aprtui.formats.container import Format
 from aprtui.formats.model import open_model
 from aprtui.formats.output_types import parse_output_type
-from aprtui.models import Wanted, resolve_model
 from aprtui.paths import playbooks_folder
 from aprtui.playbook import load_playbook
 from aprtui.store.plan import Limits
@@ -46,9 +45,8 @@ def command(*, headless: bool, output_dir: Path) -> int:
     del headless
     playbook = load_playbook(playbooks_folder() / "demo.playbook.yaml")
     click.echo("1. the shipped model, converted between all three formats by the built-in converter\n")
-    resolved = resolve_model(Wanted(playbook.model.hf_repo, named=MODEL))
-    limits = Limits(min(8, os.cpu_count() or 1))
-    entries = run_playbook(playbook, resolved, "builtin", run_places(playbook, output_dir), limits).entries
+    request = RunOptions(model=MODEL, converter="builtin", output=output_dir)
+    entries = run_planned(planned_run(playbook, request, Limits(min(8, os.cpu_count() or 1)))).entries
     click.echo()
     good = bool(entries) and all(entry.outcome is Outcome.CORROBORATED for entry in entries)
     click.echo("2. the same model as GGUF, broken on purpose\n")

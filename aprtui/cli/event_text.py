@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from aprtui.cli.comparison_text import outcome_word
 from aprtui.core.events import (
+    ComparisonFinished,
+    ComparisonStarted,
     ConversionFailed,
     ConversionFinished,
     ConversionStarted,
     Event,
     GateFinished,
-    GateStarted,
     Heartbeat,
     JournalLine,
     LevelFinished,
@@ -19,7 +20,9 @@ from aprtui.core.events import (
     RunResumed,
     RunStarted,
     TensorFinished,
+    TolerancesChanged,
     WorkerDied,
+    WorkspaceChecked,
 )
 from aprtui.core.safe_text import safe_text
 
@@ -30,12 +33,12 @@ def journal_line_text(line: JournalLine) -> str:
 
 
 def _text(event: Event) -> str:
-    if isinstance(event, GateStarted | GateFinished | TensorFinished | LevelFinished):
-        return _gate_text(event)
+    if isinstance(event, ComparisonStarted | ComparisonFinished | TensorFinished | LevelFinished):
+        return _comparison_text(event)
     if isinstance(event, ConversionStarted | ConversionFinished | ConversionFailed):
         return _conversion_text(event)
-    if isinstance(event, ModelOpened):
-        return f"model read, {len(event.files)} files"
+    if isinstance(event, GateFinished):
+        return f"{outcome_word(event.outcome)}  {safe_text(event.gate)}  {safe_text(event.reason, 300)}"
     if isinstance(event, WorkerDied):
         last = f": {safe_text(event.last_lines[-1])}" if event.last_lines else ""
         return f"worker {event.worker} ended at {safe_text(event.step)}: {safe_text(event.reason)}{last}"
@@ -44,9 +47,17 @@ def _text(event: Event) -> str:
     return _run_text(event)
 
 
-def _run_text(event: RunStarted | RunResumed | RunFinished | RunInterrupted) -> str:
+def _run_text(
+    event: RunStarted | RunResumed | RunFinished | RunInterrupted | ModelOpened | WorkspaceChecked | TolerancesChanged,
+) -> str:
     if isinstance(event, RunStarted):
         return f"{'resumed' if event.resumed else 'started'} on {safe_text(event.host)}, process {event.pid}"
+    if isinstance(event, ModelOpened):
+        return f"model read, {len(event.files)} files"
+    if isinstance(event, WorkspaceChecked):
+        return safe_text(event.problem) if event.problem else f"products go to {safe_text(event.path)}"
+    if isinstance(event, TolerancesChanged):
+        return f"judged again under the tolerances of {safe_text(event.tolerances.origin) or 'the rules'}"
     if isinstance(event, RunResumed):
         why = f" ({safe_text(event.reason)})" if event.reason else ""
         return f"taken over: {safe_text(', '.join(event.gates)) or 'nothing'}{why}"
@@ -64,15 +75,16 @@ def _conversion_text(event: ConversionStarted | ConversionFinished | ConversionF
     return f"conversion {name}: {outcome_word(event.outcome)}  {safe_text(event.reason)}"
 
 
-def _gate_text(event: GateStarted | GateFinished | TensorFinished | LevelFinished) -> str:
-    gate = safe_text(event.gate)
-    if isinstance(event, GateStarted):
-        return f"{gate} started"
-    if isinstance(event, GateFinished):
-        return f"{outcome_word(event.outcome)}  {gate}  {safe_text(event.reason, 300)}"
+def _comparison_text(event: ComparisonStarted | ComparisonFinished | TensorFinished | LevelFinished) -> str:
+    comparison = safe_text(event.comparison)
+    if isinstance(event, ComparisonStarted):
+        return f"comparison {comparison} started"
+    if isinstance(event, ComparisonFinished):
+        return f"{outcome_word(event.outcome)}  {comparison}  {safe_text(event.reason, 300)}"
     if isinstance(event, LevelFinished):
         level = event.level
         failed = f", {len(level.failures)} failed" if level.failures else ""
-        return f"{outcome_word(level.outcome)}  {gate}  {level.level.value}: {level.checked} checked{failed}"
+        return f"{outcome_word(level.outcome)}  {comparison}  {level.level.value}: {level.checked} checked{failed}"
     judgement = event.tensor.judgement
-    return f"{outcome_word(judgement.outcome)}  {gate}  {safe_text(event.tensor.name)}: {safe_text(judgement.sentence)}"
+    name = safe_text(event.tensor.name)
+    return f"{outcome_word(judgement.outcome)}  {comparison}  {name}: {safe_text(judgement.sentence)}"

@@ -17,6 +17,8 @@ from aprtui.core.safe_text import safe_text
 
 _COMMANDS = {
     "attach": "Show what happens in a run until it ends.",
+    "bundle": "Write a run as one file without weights.",
+    "compare": "Show what changed from one run to another.",
     "convert": "Convert a model to SafeTensors, GGUF or APR.",
     "demo": "Qualify good and broken conversions of the shipped model.",
     "diff": "Compare two models and say whether they are equivalent.",
@@ -27,10 +29,13 @@ _COMMANDS = {
     "models": "List the models on this machine.",
     "playbooks": "List playbooks and what is wrong with them.",
     "ps": "List the runs that are going on.",
-    "run": "Run the conversion pairs of a playbook and write evidence.",
+    "rejudge": "Judge a run again under other tolerances, without reading weights.",
+    "run": "Run the gates of playbooks and write evidence.",
     "selftest": "Show that every fault of the catalogue is found.",
     "show": "Show the verdicts of a run.",
     "stop": "Stop a run; what it measured is kept.",
+    "tensor": "Show where the errors of one tensor sit.",
+    "watch": "Run a playbook again whenever it, the model or the converter changes.",
 }
 """Each command is `command` in the module of its name; the summaries stand here so that `--help` imports none."""
 

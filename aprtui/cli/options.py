@@ -36,6 +36,40 @@ revision = click.option(
     help="Snapshot of the Hugging Face cache: a branch, a tag, a commit or its first digits. main by default.",
 )
 
+sources = click.option(
+    "--source",
+    "sources",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="GGUF or APR that pairs from its format start from, instead of one that the converter makes (repeatable).",
+)
+
+converter = click.option(
+    "--converter", metavar="NAME", help="Converter under test: apr (default), llama.cpp, builtin, your own."
+)
+
+gates = click.option("--gate", "gates", multiple=True, metavar="ID|GLOB", help="Run only this gate (repeatable).")
+
+pairs = click.option(
+    "--pair", "pairs", multiple=True, metavar="S-G", help="Run only the gate of this pair (repeatable)."
+)
+
+output = click.option(
+    "--output-dir",
+    "--output",
+    "output",
+    type=click.Path(path_type=Path),
+    show_default="output",
+    help="Directory for evidence.json and run folders, or a path for the evidence that ends in .json.",
+)
+
+scratch = click.option(
+    "--scratch",
+    type=click.Path(path_type=Path),
+    help="Directory for products, which stay there for later runs. By default they end with the run.",
+)
+
 levels = click.option(
     "--level",
     "levels",

@@ -1,185 +1,176 @@
-"""`aprtui run PLAYBOOK`: conversions and their gates, evidence at the end."""
+"""`aprtui run PLAYBOOK...`: conversions and their gates, evidence at the end."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from glob import glob
 from pathlib import Path
+from typing import Any
 
 import click
 
 from aprtui.cli import options
+from aprtui.cli.dry_run import show_plan
 from aprtui.cli.output import show
-from aprtui.cli.playbook_text import complaint_lines
-from aprtui.cli.run_listener import ShowingListener
-from aprtui.convert import Converter, MissingConverter, converter_named
+from aprtui.cli.running import RunOptions, RunResult, planned_run, resume_run, run_planned, show_complaints
 from aprtui.core.errors import AprtuiError, UsageError
-from aprtui.core.outcomes import ExitCode, Outcome
+from aprtui.core.outcomes import ExitCode, Outcome, worst_exit_code
 from aprtui.core.safe_text import safe_text
-from aprtui.engine.plan import Places, gates_of, make_plan, new_run_id
-from aprtui.engine.run import run_plan
-from aprtui.models import ResolvedModel, Wanted, resolve_model
+from aprtui.engine.selection import Selection, failed_of, select
 from aprtui.playbook import Playbook, load_playbook
-from aprtui.report.evidence import EvidenceEntry
-from aprtui.settings import load_settings
-from aprtui.store.plan import Limits
-from aprtui.store.register import find_run, try_register
-from aprtui.store.run_folder import RunFolder, RunState
-from aprtui.store.summary import read_record, state_of
+from aprtui.store.plan import Limits, RunPlan
+from aprtui.store.register import find_run
+from aprtui.store.summary import read_record
 
 _SECONDS = click.FloatRange(min=0, min_open=True)
 
 
 @click.command(name="run")
-@click.argument("playbook", type=click.Path(path_type=Path), required=False)
+@click.argument("playbooks", metavar="PLAYBOOK...", nargs=-1)
 @options.named_model
 @options.revision
+@options.sources
 @click.option("--download", is_flag=True, help="Fetch the model with huggingface_hub where it is not on this machine.")
-@click.option("--converter", metavar="NAME", help="Converter under test: apr (default), llama.cpp, builtin, your own.")
-@click.option(
-    "--output-dir",
-    "--output",
-    "output",
-    type=click.Path(path_type=Path),
-    show_default="output",
-    help="Directory for evidence.json and run folders, or a path for the evidence that ends in .json.",
-)
-@click.option("--scratch", type=click.Path(path_type=Path), help="Directory for products; by default the run folder.")
-@click.option("--timeout", type=_SECONDS, metavar="SECONDS", help="Longest time of one gate or conversion.")
+@options.converter
+@options.gates
+@options.pairs
+@options.tensor_globs
+@click.option("--failed-of", metavar="RUN", help="Run what failed in RUN, and the gates that share its conversions.")
+@click.option("--allow-skip", multiple=True, metavar="ID", help="A gate that may be Skipped (repeatable).")
+@options.output
+@options.scratch
+@click.option("--fresh", is_flag=True, help="Convert anew, also what an earlier run left in --scratch.")
+@click.option("--timeout", type=_SECONDS, metavar="SECONDS", help="Longest time of one comparison or conversion.")
 @click.option("--run-timeout", type=_SECONDS, metavar="SECONDS", help="Longest time of the whole run.")
 @click.option("--resume", metavar="RUN", help="Go on with a run that was interrupted; names no PLAYBOOK.")
+@click.option("--dry-run", is_flag=True, help="List gates, conversions and disk space, and run nothing.")
+@click.option("--no-gpu", is_flag=True, help="For apr-qa's command lines: no gate of this version uses a GPU.")
 @options.jobs
-def command(
-    playbook: Path | None,
-    *,
-    model: Path | None,
-    revision: str | None,
-    download: bool,
-    converter: str | None,
-    output: Path | None,
-    scratch: Path | None,
-    timeout: float | None,
-    run_timeout: float | None,
-    resume: str | None,
-    jobs: int,
-) -> int:
-    """Run the six conversion pairs of a playbook and write evidence.json.
+def command(playbooks: tuple[str, ...], **given: Any) -> int:  # noqa: ANN401 - click passes options by name
+    """Run the gates of playbooks and write evidence.json for each.
 
-    Exit codes: 0 all pairs hold, 1 one is falsified, 2 the playbook is wrong, 3 the model cannot be read or a worker
-    crashed, 4 a gate ran out of time, 5 skipped, 130 interrupted.
+    PLAYBOOK may be a pattern in quotes ("playbooks/**/*.yaml").
+
+    Exit codes: 0 every gate holds, 1 one is falsified, 2 a playbook is wrong, 3 a model cannot be read or a worker
+    crashed, 4 a gate ran out of time, 5 skipped, 130 interrupted. The worst of several playbooks counts.
     """
-    limits = Limits(jobs, timeout, run_timeout)
-    if resume is not None:
-        if download or any(given is not None for given in (playbook, model, revision, converter, output, scratch)):
-            raise UsageError("--resume takes playbook, model, converter and places from the run", todo="leave them out")
-        return int(resume_run(find_run(resume), limits).code)
-    if playbook is None:
-        raise UsageError("a playbook is missing", todo="name one, or a run with --resume")
-    loaded = load_playbook(playbook)
-    show_complaints(loaded)
-    found = find_model(loaded, model, revision, download=download)
-    if not gates_of(loaded):
-        click.echo(f"{safe_text(playbook)}: no conversion pair between the formats that it names", err=True)
-        return int(ExitCode.SKIPPED)
-    places = run_places(loaded, output or Path("output"), scratch)
-    return int(run_playbook(loaded, found, converter, places, limits).code)
-
-
-def show_complaints(playbook: Playbook) -> None:
-    """What has no effect, or not the effect that the playbook's author expects."""
-    for line in complaint_lines(playbook):
-        click.echo(line, err=True)
-
-
-def find_model(
-    playbook: Playbook, named: Path | None, revision: str | None = None, *, download: bool = False
-) -> ResolvedModel:
-    """The model of a playbook, found by its own rules (docs/models.md); says on standard error which one it is.
-
-    Raises:
-        AprtuiError: It is not on this machine; says how to get it.
-        UsageError: Several snapshots fit, or the settings are wrong.
-    """
-    wanted = Wanted(playbook.model.hf_repo, playbook.model.local_path, named, revision)
-    model = resolve_model(wanted, load_settings().model_folders, download=download)
-    commit = f", commit {model.commit}" if model.commit else ""
-    click.echo(f"model: {safe_text(model.path)} ({safe_text(model.how)}{safe_text(commit)})", err=True)
-    return model
-
-
-def run_places(playbook: Playbook, output: Path, scratch: Path | None = None) -> Places:
-    """Where a new run puts things: OUTPUT/NAME/evidence.json, and beside it runs/ID."""
-    is_file = output.suffix == ".json"
-    folder = (output.parent if is_file else output) / playbook.name
-    return Places(folder / "runs" / new_run_id(), output if is_file else folder / "evidence.json", scratch)
+    limits = Limits(given["jobs"], given["timeout"], given["run_timeout"])
+    if given["resume"] is not None:
+        return int(_resume(playbooks, given, limits).code)
+    request, loaded = _request(playbooks, given)
+    if given["dry_run"]:
+        for playbook in loaded:
+            show_plan(planned_run(playbook, request, limits).plan)
+        return int(ExitCode.PASSED)
+    if len(loaded) == 1:
+        show_complaints(loaded[0])
+        result = run_planned(planned_run(loaded[0], request, limits))
+        show("\n".join(_summary_lines([Ran(loaded[0], result)])))
+        return int(result.code)
+    return int(_run_all(loaded, request, limits))
 
 
 @dataclass(frozen=True, slots=True)
-class RunResult:
-    """What a run came to.
+class Ran:
+    """A playbook and what became of it.
 
     Attributes:
-        code: Its exit code.
-        entries: One for each gate that has a verdict, in the order in which they ended.
+        playbook: The playbook.
+        result: The result; without entries where it could not begin.
+        error: Why it could not begin.
     """
 
-    code: ExitCode
-    entries: tuple[EvidenceEntry, ...]
+    playbook: Playbook
+    result: RunResult
+    error: str = ""
 
 
-def run_playbook(
-    playbook: Playbook, model: ResolvedModel, converter: str | None, places: Places, limits: Limits
-) -> RunResult:
-    """Run all gates with a line for each, and say where the evidence is.
-
-    Raises:
-        AprtuiError: The run folder cannot be written, or the playbook asks for what does not exist.
-    """
-    chosen = _converter(converter)
-    plan = make_plan(playbook, model, chosen, places, limits)
-    folder = RunFolder(places.folder)
-    problem = try_register(folder)
-    if problem is not None:
-        click.echo(f"aprtui: {safe_text(problem)}", err=True)
-    with ShowingListener() as listener:
-        code = run_plan(plan, folder, chosen, listener)
-    accepted = [
-        entry.gate_id
-        for entry in listener.entries
-        if entry.outcome is Outcome.SKIPPED and entry.gate_id in plan.playbook.allow_skip
-    ]
-    if listener.entries:
-        show(f"evidence: {safe_text(places.evidence)}")
-    if accepted:
-        click.echo(f"skips that the playbook accepts: {', '.join(accepted)}", err=True)
-    if code is ExitCode.INTERRUPTED:
-        click.echo(f"interrupted; `aprtui run --resume {plan.run_id}` goes on with it", err=True)
-    return RunResult(code, tuple(listener.entries))
+def _run_all(playbooks: list[Playbook], request: RunOptions, limits: Limits) -> ExitCode:
+    """Several playbooks one after the other, with one summary; what stops one stops no other."""
+    if request.output is not None and request.output.suffix == ".json":
+        raise UsageError("several playbooks cannot share one evidence file", todo="name a directory with --output-dir")
+    ran: list[Ran] = []
+    for playbook in playbooks:
+        click.echo(f"{safe_text(playbook.path)}", err=True)
+        show_complaints(playbook)
+        try:
+            ran.append(Ran(playbook, run_planned(planned_run(playbook, request, limits))))
+        except AprtuiError as error:
+            click.echo(f"aprtui: {safe_text(error.message, limit=2000)}", err=True)
+            ran.append(Ran(playbook, RunResult(error.exit_code, ()), error.problem))
+        if ran[-1].result.code is ExitCode.INTERRUPTED:
+            break
+    show("\n".join(_summary_lines(ran)))
+    return worst_exit_code(one.result.code for one in ran)
 
 
-def resume_run(folder: RunFolder, limits: Limits) -> RunResult:
-    """Go on with a run.
+def _summary_lines(ran: list[Ran]) -> list[str]:
+    """One line for each playbook: how many gates came to what."""
+    return [_summary_line(one) for one in ran]
 
-    Raises:
-        UsageError: The playbook is gone or no longer fits, or the run is still going on.
-    """
+
+def _summary_line(ran: Ran) -> str:
+    name = safe_text(ran.playbook.name)
+    if ran.error:
+        return f"{name}: exit {int(ran.result.code)}, {safe_text(ran.error, 300)}"
+    outcomes = [entry.outcome for entry in ran.result.entries]
+    counts = [(outcomes.count(outcome), outcome.value) for outcome in Outcome if outcome in outcomes]
+    parts = ", ".join(f"{count} {word}" for count, word in counts) or "no gate was judged"
+    return f"{name}: exit {int(ran.result.code)}, {parts}"
+
+
+def _resume(playbooks: tuple[str, ...], given: dict[str, Any], limits: Limits) -> RunResult:
+    allowed = ("resume", "jobs", "timeout", "run_timeout", "no_gpu")
+    if playbooks or any(value for name, value in given.items() if name not in allowed):
+        raise UsageError("--resume takes playbook, model, converter and places from the run", todo="leave them out")
+    return resume_run(find_run(given["resume"]), limits)
+
+
+def _request(names: tuple[str, ...], given: dict[str, Any]) -> tuple[RunOptions, list[Playbook]]:
+    """What to run, how and which playbooks; those of --failed-of come from its run."""
+    selection = select(given["gates"], given["pairs"], given["tensor_globs"], given["allow_skip"])
+    model, converter = given["model"], given["converter"]
+    sources = given["sources"]
+    if given["failed_of"] is not None:
+        before, selection = _failed_of(given["failed_of"], selection)
+        names = names or (before.playbook.path,)
+        model = model or Path(before.model.path)
+        converter = converter or (None if before.converter is None else before.converter.name)
+        sources = sources or tuple(Path(one.path) for one in before.sources if one.how.startswith("given"))
+    request = RunOptions(
+        model=model,
+        revision=given["revision"],
+        sources=sources,
+        download=given["download"],
+        converter=converter,
+        selection=selection,
+        output=given["output"],
+        scratch=given["scratch"],
+        fresh=given["fresh"],
+    )
+    return request, [load_playbook(path) for path in _paths(names)]
+
+
+def _failed_of(run: str, selection: Selection) -> tuple[RunPlan, Selection]:
+    folder = find_run(run)
     plan = folder.plan()
-    if state_of(folder, read_record(folder.reader().new_lines())) is RunState.ELSEWHERE:
-        raise UsageError(f"this run belongs to host {folder.engine().host}", file=folder.path, todo="resume it there")
-    model = ResolvedModel(Path(plan.model.path), plan.model.how, plan.model.commit, ())
-    if not model.path.exists():
-        raise AprtuiError("the model is gone", file=model.path)
-    playbook = load_playbook(Path(plan.playbook.path))
-    products = folder.path / "products"
-    scratch = None if Path(plan.scratch) == products else Path(plan.scratch).parent
-    places = Places(folder.path, Path(plan.evidence), scratch)
-    name = None if plan.converter is None else plan.converter.name
-    return run_playbook(playbook, model, name, places, limits)
+    gates = failed_of(plan, read_record(folder.reader().new_lines()))
+    return plan, Selection((*selection.gates, *gates), selection.tensors, selection.allow_skip)
 
 
-def _converter(name: str | None) -> Converter | None:
-    """The converter under test; one that is missing is told, and its gates are Skipped."""
-    found = converter_named(name, load_settings())
-    if isinstance(found, MissingConverter):
-        click.echo(safe_text(found.reason), err=True)
-        return None
-    return found
+def _paths(names: tuple[str, ...]) -> list[Path]:
+    """The playbooks that are meant, each once; a pattern stands for what fits it.
+
+    Raises:
+        UsageError: There is none, or nothing fits a pattern.
+    """
+    if not names:
+        raise UsageError("a playbook is missing", todo="name one, or a run with --resume or --failed-of")
+    paths: dict[Path, None] = {}
+    for name in names:
+        is_pattern = any(character in name for character in "*?[") and not Path(name).exists()
+        found = sorted(glob(name, recursive=True)) if is_pattern else [name]  # noqa: PTH207 - absolute patterns too
+        if not found:
+            raise UsageError(f"no file fits {name!r}")
+        paths.update((Path(one), None) for one in found)
+    return list(paths)

@@ -9,8 +9,11 @@ from aprtui.cli.comparison_text import outcome_word
 from aprtui.cli.output import show
 from aprtui.cli.progress import progress_reporter
 from aprtui.compare.weights import Progress
+from aprtui.core.outcomes import Outcome
 from aprtui.core.safe_text import safe_text
 from aprtui.report.evidence import EvidenceEntry
+
+_FAILED = (Outcome.FALSIFIED, Outcome.CRASHED, Outcome.TIMEOUT)
 
 
 class ShowingListener:
@@ -34,24 +37,25 @@ class ShowingListener:
     ) -> None:
         self._hide()
 
-    def started(self, gate: str) -> None:
-        """A gate is being measured; it has the bar until it ends, unless another one has it."""
+    def started(self, step: str) -> None:
+        """A comparison is being measured; it has the bar until a gate has its verdict, unless another one has it."""
         if self._shown is None:
-            self._shown, self._report = gate, self._bars.enter_context(progress_reporter(gate))
+            self._shown, self._report = step, self._bars.enter_context(progress_reporter(step))
 
-    def progress(self, gate: str, done: int, total: int) -> None:
-        """Bytes of a gate so far, and in all."""
+    def progress(self, step: str, done: int, total: int) -> None:
+        """Bytes of a comparison so far, and in all."""
         if self._shown is None:
-            self.started(gate)
-        if gate == self._shown and self._report is not None:
-            self._report(done, total, gate)
+            self.started(step)
+        if step == self._shown and self._report is not None:
+            self._report(done, total, step)
 
     def finished(self, entry: EvidenceEntry) -> None:
         """A gate has its verdict."""
-        if entry.gate_id == self._shown:
-            self._hide()
+        self._hide()
         self.entries.append(entry)
         show(entry_line(entry))
+        if entry.outcome in _FAILED:
+            show(f"      again: {safe_text(entry.details.get('command', ''), 1000)}")
 
     def _hide(self) -> None:
         self._bars.close()
@@ -61,4 +65,4 @@ class ShowingListener:
 def entry_line(entry: EvidenceEntry) -> str:
     """One gate as a line."""
     seconds = entry.duration_ms / 1000
-    return f"{outcome_word(entry.outcome)}  {entry.gate_id:<12} {seconds:6.1f} s  {safe_text(entry.reason, 300)}"
+    return f"{outcome_word(entry.outcome)}  {entry.gate_id:<22} {seconds:6.1f} s  {safe_text(entry.reason, 300)}"

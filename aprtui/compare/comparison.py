@@ -13,13 +13,16 @@ from time import monotonic
 from aprtui.compare.behaviour import BehaviourSettings, behaviour_level
 from aprtui.compare.integrity import check_integrity
 from aprtui.compare.metadata import compare_metadata
+from aprtui.compare.several_hops import plan_several_hops
+from aprtui.compare.stored_bytes import stored_bytes_findings
 from aprtui.compare.structure import check_structure
 from aprtui.compare.token_ids import tokenizer_level
-from aprtui.compare.weights import Progress, compare_weights, weights_level
+from aprtui.compare.weights import Measured, Progress, compare_weights, weights_level
 from aprtui.core.findings import LevelResult
 from aprtui.core.outcomes import Level
 from aprtui.core.results import Comparison, TensorResult, WeightsClass, classify_weights
-from aprtui.formats.layout.plan import LayoutPlan, plan_layout
+from aprtui.core.tolerance import OWN_RULES, ToleranceSettings
+from aprtui.formats.layout.plan import LayoutPlan, embedding_name, head_name
 from aprtui.formats.model import Model
 from aprtui.formats.output_types import OutputTypes
 
@@ -39,6 +42,9 @@ class Scope:
         reference: The model whose architecture and head counts the layout rules take; the source by default.
         prompts: Texts that tokenizers and models are tried on, beside those that are built in.
         running: How models are run, where behaviour is a level.
+        via: Products on the way from the source to the target, where several conversions lie between them.
+        same_bytes: Whether tensors of one type have to hold the same bytes.
+        tolerances: Tolerances of the playbook in place of the rules' own.
     """
 
     levels: tuple[Level, ...] = STATIC_LEVELS
@@ -48,9 +54,18 @@ class Scope:
     reference: Model | None = None
     prompts: tuple[str, ...] = ()
     running: BehaviourSettings = field(default_factory=BehaviourSettings)
+    via: tuple[Model, ...] = ()
+    same_bytes: bool = False
+    tolerances: ToleranceSettings = OWN_RULES
 
 
-def compare_models(source: Model, target: Model, scope: Scope, progress: Progress | None = None) -> Comparison:
+def compare_models(
+    source: Model,
+    target: Model,
+    scope: Scope,
+    progress: Progress | None = None,
+    measured: Measured | None = None,
+) -> Comparison:
     """Compare B with A on every level of the scope; every level runs even where an earlier one failed.
 
     Args:
@@ -58,21 +73,25 @@ def compare_models(source: Model, target: Model, scope: Scope, progress: Progres
         target: B, the product.
         scope: What to cover.
         progress: Told while weights are read: bytes so far, bytes in all, name of a tensor.
+        measured: Told of each tensor once it is judged.
     """
     started = monotonic()
     reference = scope.reference or source
-    source, target = (model.named_as(reference.architecture) for model in (source, target))
-    whole = plan_layout(source, target, reference)
+    source, target, *via = (model.named_as(reference.architecture) for model in (source, target, *scope.via))
+    whole = plan_several_hops(source, via, target, reference)
     plan = whole.restricted(_matcher(scope.tensor_globs))
     tensors: tuple[TensorResult, ...] = ()
     by_level: dict[Level, LevelResult] = {}
     if Level.WEIGHTS in scope.levels:
-        tensors = compare_weights(plan, jobs=scope.jobs, progress=progress)
-        by_level[Level.WEIGHTS] = weights_level(plan, tensors)
+        tensors = compare_weights(
+            plan, jobs=scope.jobs, progress=progress, settings=scope.tolerances, measured=measured
+        )
+        more = stored_bytes_findings(plan) if scope.same_bytes else []
+        by_level[Level.WEIGHTS] = weights_level(plan, tensors, more)
     checks: dict[Level, Callable[[], LevelResult]] = {
         Level.INTEGRITY: lambda: check_integrity(source, target, tensors, read_weights=not scope.tensor_globs),
-        Level.STRUCTURE: lambda: check_structure(plan, scope.asked_for),
-        Level.METADATA: lambda: compare_metadata(source.config, target.config),
+        Level.STRUCTURE: lambda: check_structure(plan, scope.asked_for, types_elsewhere=bool(via) or scope.same_bytes),
+        Level.METADATA: lambda: compare_metadata(source.config, target.config, [model.format for model in via]),
         Level.TOKENIZER: lambda: tokenizer_level(source, target, scope.prompts),
     }
     for level, check in checks.items():
@@ -95,6 +114,7 @@ def compare_models(source: Model, target: Model, scope: Scope, progress: Progres
         seconds=monotonic() - started,
         bytes_read=sum(tensor.nbytes for tensor in tensors),
         behaviour=behaviour,
+        embedding=tuple(filter(None, dict.fromkeys((embedding_name(source), head_name(source))))),
     )
 
 

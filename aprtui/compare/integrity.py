@@ -7,6 +7,7 @@ metadata against shapes, and NaN or infinity among the weights.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from aprtui.compare.weights import measure_pair
 from aprtui.core.dtypes import DType, Family
@@ -25,27 +26,27 @@ _HEAD_KEYS = ("num_attention_heads", "num_key_value_heads")
 
 
 def check_integrity(
-    source: Model, target: Model, tensors: Iterable[TensorResult] = (), *, read_weights: bool = True
+    source: Model, target: Model | None = None, tensors: Iterable[TensorResult] = (), *, read_weights: bool = True
 ) -> LevelResult:
-    """Integrity of both sides; findings of the source say so in their place.
+    """Integrity of both sides; findings say in their place which one they are of.
 
     Args:
         source: A.
-        target: B.
+        target: B; None for one model alone.
         tensors: Results of the weights level, whose counts of non-finite values are taken over.
         read_weights: Look for NaN and infinity in tensors that `tensors` does not cover.
     """
     counted = {result.name: result for result in tensors}
     findings: list[Finding] = []
     tied = bool(source.config.values.get("tie_word_embeddings"))
-    for side, model in (("A", source), ("B", target)):
+    sides = (("A", source),) if target is None else (("A", source), ("B", target))
+    for side, model in sides:
         own = [*model.findings, *_footer(model), *_config_against_shapes(model)]
         own += _non_finite(model, side, counted, read_weights=read_weights)
         findings += [_on_side(finding, side) for finding in _without_repeats(model, own, tied=tied)]
     skipped = () if read_weights or counted else ("NaN and infinity: weights were not read",)
-    return judge_level(
-        Level.INTEGRITY, findings, checked=len(source.tensors) + len(target.tensors), not_checked=skipped
-    )
+    checked = sum(len(model.tensors) for _, model in sides)
+    return judge_level(Level.INTEGRITY, findings, checked=checked, not_checked=skipped)
 
 
 def _without_repeats(model: Model, findings: list[Finding], *, tied: bool) -> list[Finding]:
@@ -59,9 +60,7 @@ def _without_repeats(model: Model, findings: list[Finding], *, tied: bool) -> li
 
 def _on_side(finding: Finding, side: str) -> Finding:
     place = f"{side}, {finding.place}" if finding.place else side
-    return Finding(
-        finding.level, finding.subject, finding.message, finding.severity, finding.expected, finding.found, place
-    )
+    return replace(finding, place=place)
 
 
 def _footer(model: Model) -> list[Finding]:

@@ -6,7 +6,7 @@ checked; what it has a place for and lacks is a failure.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 import numpy as np
@@ -33,12 +33,14 @@ _SCALING_IN_GGUF = {
 }
 
 
-def compare_metadata(source: ModelConfig, target: ModelConfig) -> LevelResult:
+def compare_metadata(source: ModelConfig, target: ModelConfig, via: Collection[Format] = ()) -> LevelResult:
     """Compare every canonical key.
 
     Args:
         source: The reference.
         target: The product.
+        via: Formats on the way, where the product was made in several hops: what one of them has no key for may be
+            missing at the end.
 
     Returns:
         One finding for each key that differs, with the subject "missing" where the target says nothing at all.
@@ -53,13 +55,14 @@ def compare_metadata(source: ModelConfig, target: ModelConfig) -> LevelResult:
             message += " (no config.json beside it)"
         finding = Finding(Level.METADATA, "missing", message, expected="metadata", found="none")
         return judge_level(Level.METADATA, [finding, *target.problems], checked=1)
-    return _Comparison(source, target).result()
+    return _Comparison(source, target, via).result()
 
 
 class _Comparison:
-    def __init__(self, source: ModelConfig, target: ModelConfig) -> None:
+    def __init__(self, source: ModelConfig, target: ModelConfig, via: Collection[Format]) -> None:
         self.source = source
         self.target = target
+        self.via = via
         self.architecture = source.architecture or target.architecture or ""
         self.findings: list[Finding] = [*source.problems, *target.problems]
         self.damaged = {finding.subject for finding in self.findings}
@@ -135,6 +138,10 @@ class _Comparison:
             return  # Without a window there are no sliding layers: the finding is sliding_window's.
         if key.name == "head_dim" and key.name not in self.source.explicit | self.target.explicit:
             return  # It only follows from hidden_size and num_attention_heads, which are compared.
+        lost = next((form for form in self.via if not can_hold(key, form, gguf_architecture)), None)
+        if lost is not None and found in (None, key.neutral):
+            self.not_checked.append(f"{key.name}: {lost}, on the way, has no key for it")
+            return
         self.checked += 1
         if found is None:
             if expected != key.neutral:
@@ -159,7 +166,8 @@ class _Comparison:
         if not found or not set(found) <= set(expected):
             self._fail(key.name, f"{key.name} differs", _with_unit(key, expected), _with_unit(key, found))
         elif set(found) != set(expected):
-            severity = Severity.FAILURE if self.target.format is Format.SAFETENSORS else Severity.NOTE
+            holds_several = {self.target.format, *self.via} == {Format.SAFETENSORS}
+            severity = Severity.FAILURE if holds_several else Severity.NOTE
             message = f"{key.name} holds one of several ids"
             self.findings.append(
                 Finding(Level.METADATA, key.name, message, severity, _with_unit(key, expected), _with_unit(key, found))

@@ -3,30 +3,31 @@
 from __future__ import annotations
 
 from aprtui.core.dtypes import DType
-from aprtui.core.findings import Finding, LevelResult, judge_level
+from aprtui.core.findings import Finding, FindingKind, LevelResult, judge_level
 from aprtui.core.outcomes import Level, Severity
 from aprtui.formats.container import Format
 from aprtui.formats.layout.plan import LayoutPlan
 from aprtui.formats.output_types import OutputTypes
 
 
-def check_structure(plan: LayoutPlan, asked_for: OutputTypes | None) -> LevelResult:
+def check_structure(plan: LayoutPlan, asked_for: OutputTypes | None, *, types_elsewhere: bool = False) -> LevelResult:
     """Names as a bijection under the layout rules, shapes, and the types found against the types asked for.
 
     Args:
         plan: What the target should hold, and what it does.
         asked_for: Types that the conversion asked for; None reports types without judging them.
+        types_elsewhere: The types are judged with the conversions in between, or have no rule between two products.
     """
     findings = [
-        Finding(Level.STRUCTURE, name, "the target lacks this tensor", expected="present", found="missing")
+        _finding(FindingKind.MISSING, name, "the target lacks this tensor", "present", "missing")
         for name in plan.missing
     ]
     findings += [
-        Finding(Level.STRUCTURE, name, "the source has no such tensor", expected="absent", found="present")
+        _finding(FindingKind.UNEXPECTED, name, "the source has no such tensor", "absent", "present")
         for name in plan.unexpected
     ]
     findings += [
-        Finding(Level.STRUCTURE, name, f"the layout rule does not fit: {reason}")
+        _finding(FindingKind.SHAPE, name, f"the layout rule does not fit: {reason}")
         for name, reason in plan.impossible.items()
     ]
     reader = "llama.cpp" if plan.conversion.target is Format.GGUF else "transformers"
@@ -36,6 +37,7 @@ def check_structure(plan: LayoutPlan, asked_for: OutputTypes | None) -> LevelRes
             name,
             f"it is stored under a name that {reader} does not look for, which is {wanted}",
             Severity.NOTE,
+            kind=FindingKind.MISNAMED,
         )
         for name, wanted in plan.misnamed.items()
     ]
@@ -44,20 +46,13 @@ def check_structure(plan: LayoutPlan, asked_for: OutputTypes | None) -> LevelRes
     ]
     for pair in plan.pairs:
         if pair.source.shape != pair.target.shape:
-            findings.append(
-                Finding(
-                    Level.STRUCTURE,
-                    pair.name,
-                    "shapes differ",
-                    expected=str(list(pair.source.shape)),
-                    found=str(list(pair.target.shape)),
-                )
-            )
+            shapes = str(list(pair.source.shape)), str(list(pair.target.shape))
+            findings.append(_finding(FindingKind.SHAPE, pair.name, "shapes differ", *shapes))
         if asked_for is not None:
             allowed = asked_for.allowed(pair.name, pair.target.shape, pair.source.dtype, plan.conversion)
             findings += _type_finding(pair.name, allowed, pair.target.dtype)
     not_checked: tuple[str, ...] = (plan.no_rule,) if plan.no_rule else ()
-    if asked_for is None:
+    if asked_for is None and not types_elsewhere:
         not_checked += ("types: no output type was named (--outtype), so types are reported, not judged",)
     return judge_level(Level.STRUCTURE, findings, checked=len(plan.pairs), not_checked=not_checked)
 
@@ -66,4 +61,10 @@ def _type_finding(name: str, allowed: tuple[DType, ...], found: DType) -> list[F
     if found in allowed:
         return []
     expected = " or ".join(allowed)
-    return [Finding(Level.STRUCTURE, name, f"{found} was not asked for", expected=expected, found=found)]
+    return [_finding(FindingKind.TYPE, name, f"{found} was not asked for", expected, found)]
+
+
+def _finding(
+    kind: FindingKind, name: str, message: str, expected: str | None = None, found: str | None = None
+) -> Finding:
+    return Finding(Level.STRUCTURE, name, message, expected=expected, found=found, kind=kind)

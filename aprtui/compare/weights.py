@@ -15,9 +15,18 @@ from aprtui.compare.kernels import Accumulator, finish, merge, new_accumulator
 from aprtui.core.dtypes import DType
 from aprtui.core.findings import Finding, LevelResult, judge_level
 from aprtui.core.outcomes import Level, Outcome
-from aprtui.core.results import TensorResult
+from aprtui.core.results import TensorResult, tolerance_findings
 from aprtui.core.statistics import StatisticsRecord
-from aprtui.core.tolerance import Rule, Tolerance, generated_tolerance, judge, tolerance_for
+from aprtui.core.tolerance import (
+    OWN_RULES,
+    Rule,
+    Tolerance,
+    ToleranceSettings,
+    generated_tolerance,
+    judge,
+    tolerance_for,
+    with_settings,
+)
 from aprtui.formats.chunk import Chunk
 from aprtui.formats.codecs import decode_chunk
 from aprtui.formats.layout.plan import LayoutPlan, TensorPair
@@ -28,6 +37,8 @@ CHUNK_ELEMENTS = 1 << 20
 """Elements that one step reads: 4 MiB of float32, whatever the size of the tensor."""
 
 Progress = Callable[[int, int, str], None]
+
+Measured = Callable[[TensorResult], None]
 
 SEGMENT_ELEMENTS = 1 << 24
 """Elements of a tensor that one worker measures before its mapped pages are given back to the system."""
@@ -43,13 +54,22 @@ class Partial:
     certifier: Certifier | None
 
 
-def compare_weights(plan: LayoutPlan, *, jobs: int = 1, progress: Progress | None = None) -> tuple[TensorResult, ...]:
+def compare_weights(
+    plan: LayoutPlan,
+    *,
+    jobs: int = 1,
+    progress: Progress | None = None,
+    settings: ToleranceSettings = OWN_RULES,
+    measured: Measured | None = None,
+) -> tuple[TensorResult, ...]:
     """Measure and judge every pair whose bytes can be read and whose shapes agree.
 
     Args:
         plan: The pairs.
         jobs: Threads; results do not depend on it.
         progress: Told at the start and after each segment of a tensor: bytes so far, bytes in all, name.
+        settings: Tolerances of the playbook in place of the rules' own.
+        measured: Told of each tensor once it is judged, in the order of the plan.
     """
     pairs = [pair for pair in plan.pairs if reason_not_compared(pair) is None]
     imatrix = plan.conversion.importance_matrix
@@ -73,15 +93,21 @@ def compare_weights(plan: LayoutPlan, *, jobs: int = 1, progress: Progress | Non
             for pair in pairs
         ]
         try:
-            return tuple(_result(pair, [future.result() for future in futures]) for pair, futures in waiting)
+            results = []
+            for pair, futures in waiting:
+                results.append(tensor_result(pair, [future.result() for future in futures], settings))
+                if measured:
+                    measured(results[-1])
+            return tuple(results)
         except BaseException:
             # An error or Ctrl-C must not wait for the rest of the model.
             pool.shutdown(wait=False, cancel_futures=True)
             raise
 
 
-def _result(pair: TensorPair, partials: Sequence[Partial]) -> TensorResult:
-    tolerance = tolerance_of(pair)
+def tensor_result(pair: TensorPair, partials: Sequence[Partial], settings: ToleranceSettings) -> TensorResult:
+    """The judged result of a pair from its segments in order."""
+    tolerance = with_settings(tolerance_of(pair), settings)
     record = combine(pair.target.dtype, partials)
     return TensorResult(
         name=pair.name,
@@ -124,8 +150,8 @@ def measure_segment(pair: TensorPair, segment: Span, *, importance_matrix: bool)
     certified = tolerance_for(source.dtype, target.dtype).rule is Rule.CERTIFICATE
     accumulator = new_accumulator(target.dtype)
     certifier = Certifier(target.dtype, importance_matrix=importance_matrix) if certified else None
-    for start, stop in _steps(source, target, segment):
-        a, b = _side_by_side(source.read(start, stop), target.read(start, stop))
+    for start, stop in spans(source, target, segment):
+        a, b = side_by_side(source.read(start, stop), target.read(start, stop))
         accumulator.update(a, b, start)
         if certifier is not None:
             values = np.asarray(decode_chunk(a), np.float32).reshape(b.rows, b.columns)
@@ -137,14 +163,20 @@ def measure_segment(pair: TensorPair, segment: Span, *, importance_matrix: bool)
 
 def combine(dtype: DType, partials: Sequence[Partial]) -> StatisticsRecord:
     """The record of a tensor from its segments in order; a tensor without elements has none."""
+    certifier = whole_certifier(dtype, partials)
     states = [partial.accumulator.state for partial in partials]
+    return finish(merge(states), None if certifier is None else certifier.result())
+
+
+def whole_certifier(dtype: DType, partials: Sequence[Partial]) -> Certifier | None:
+    """The certificate of a tensor from its segments in order; None where it is not certified."""
     certifiers = [partial.certifier for partial in partials if partial.certifier is not None]
     if not certifiers:
-        return finish(merge(states))
+        return None
     whole = Certifier(dtype, importance_matrix=certifiers[0].importance_matrix)
     for certifier in certifiers:
         whole.absorb(certifier)
-    return finish(merge(states), whole.result())
+    return whole
 
 
 def segments(source: View, target: View) -> Iterator[Span]:
@@ -155,7 +187,8 @@ def segments(source: View, target: View) -> Iterator[Span]:
         yield start, min(start + length, target.elements)
 
 
-def _steps(source: View, target: View, segment: Span) -> Iterator[Span]:
+def spans(source: View, target: View, segment: Span) -> Iterator[Span]:
+    """Element ranges of a segment that are read at once."""
     step = _step(source, target)
     for start in range(segment[0], segment[1], step):
         yield start, min(start + step, segment[1])
@@ -188,19 +221,9 @@ def stored_below(view: View) -> Iterator[Stored]:
         yield from stored_below(below)
 
 
-def weights_level(plan: LayoutPlan, results: tuple[TensorResult, ...]) -> LevelResult:
-    """The level's verdict from the tensors' verdicts."""
-    findings = [
-        Finding(
-            Level.WEIGHTS,
-            result.name,
-            f"outside its tolerance ({result.tolerance.rule})",
-            expected=result.tolerance.origin,
-            found=result.judgement.sentence,
-        )
-        for result in sorted(results, key=lambda result: result.rank)
-        if not result.judgement.passed
-    ]
+def weights_level(plan: LayoutPlan, results: tuple[TensorResult, ...], more: Sequence[Finding] = ()) -> LevelResult:
+    """The level's verdict from the tensors' verdicts and further findings."""
+    findings = [*tolerance_findings(results), *more]
     for pair in plan.pairs:
         reason = reason_not_compared(pair)
         if reason is not None:
@@ -225,7 +248,7 @@ def _weights_not_checked(plan: LayoutPlan) -> Iterator[str]:
             yield f"weights of {len(names)} tensors {what}, {names[0]} first"
 
 
-def _side_by_side(a: Chunk, b: Chunk) -> tuple[Chunk, Chunk]:
+def side_by_side(a: Chunk, b: Chunk) -> tuple[Chunk, Chunk]:
     """Both chunks with the same rows and columns; a side without padding is cut to the other's rows."""
     if (a.rows, a.columns) == (b.rows, b.columns):
         return a, b

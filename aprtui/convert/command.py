@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Protocol
 
 from aprtui.convert.converter import ConverterIdentity
-from aprtui.convert.errors import ConversionTimeoutError, ConversionVoidError
+from aprtui.convert.errors import ConversionNotOfferedError, ConversionTimeoutError, ConversionVoidError
 from aprtui.convert.process import CommandResult, run_command
 from aprtui.convert.workspace import Workspace, working_directory
 from aprtui.core.errors import AprtuiError
@@ -23,6 +23,9 @@ from aprtui.formats.output_types import OutputTypes
 
 _PRODUCTS = {Format.SAFETENSORS: "model.safetensors", Format.GGUF: "model.gguf", Format.APR: "model.apr"}
 _ONE_AT_A_TIME = threading.Lock()
+
+NOT_OFFERED = 77
+"""Exit code of a program that has no such conversion: what automake's tests mean by it, skipped and not failed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,6 +177,8 @@ class CommandConverter:
             line = result.stderr.error_line or result.stdout.error_line
             said = f"; its last line: {line}" if line else ""
             raise ConversionTimeoutError(f"{self._profile.name} was ended at its time limit of {limit}{said}")
+        if result.exit_code == NOT_OFFERED:
+            raise ConversionNotOfferedError(f"{self._profile.name} {result.ending}")
         if result.exit_code:
             raise AprtuiError(f"{self._profile.name} {result.ending}")
 

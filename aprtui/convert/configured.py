@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from aprtui.core.errors import UsageError
-from aprtui.core.gates import CONVERSION_PAIRS
+from aprtui.core.gate_table import CONVERSION_PAIRS
 from aprtui.formats.container import Format
 from aprtui.paths import user_settings_file
 

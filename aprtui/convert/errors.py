@@ -12,5 +12,9 @@ class ConversionTimeoutError(AprtuiError):
     exit_code = ExitCode.TIMEOUT
 
 
+class ConversionNotOfferedError(AprtuiError):
+    """The converter says that it has no such conversion, by its exit code."""
+
+
 class ConversionVoidError(AprtuiError):
     """The source or the converter changed while it ran, so the product says nothing about either."""

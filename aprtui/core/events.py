@@ -16,8 +16,9 @@ from aprtui.core.findings import LevelResult
 from aprtui.core.json_values import from_json, to_json
 from aprtui.core.outcomes import Outcome
 from aprtui.core.results import TensorResult
+from aprtui.core.tolerance import ToleranceSettings
 
-JOURNAL_VERSION = 1
+JOURNAL_VERSION = 2
 """Version of the lines; a reader passes over lines of a version that it does not know."""
 
 
@@ -39,6 +40,25 @@ class ConverterFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class ProgramRun:
+    """A program that a conversion ran.
+
+    Attributes:
+        arguments: Program and arguments.
+        exit_code: As the system gave it; the negative number of the signal that ended it.
+        seconds: Wall time.
+        timed_out: It was ended at its time limit.
+        last_lines: What it printed last.
+    """
+
+    arguments: tuple[str, ...]
+    exit_code: int
+    seconds: float
+    timed_out: bool = False
+    last_lines: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class RunStarted:
     """An engine began, or went on with a run that had ended early.
 
@@ -55,13 +75,32 @@ class RunStarted:
 
 @dataclass(frozen=True, slots=True)
 class ModelOpened:
-    """The run's model was read.
+    """The run's model was read, and the sources that were given.
 
     Attributes:
-        files: Digest by file.
+        files: Digest by file of the model.
+        sources: Digests by file of each source that was given or found, by the letter of its format.
     """
 
     files: Mapping[str, str]
+    sources: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class WorkspaceChecked:
+    """Whether there is room for products.
+
+    Attributes:
+        path: The directory for products.
+        free_bytes: Free space on its disk.
+        needed_bytes: Most bytes of products that are there at the same time, as the plan estimates them.
+        problem: Why nothing can be converted; empty where something can.
+    """
+
+    path: str
+    free_bytes: int
+    needed_bytes: int
+    problem: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,12 +108,14 @@ class RunResumed:
     """What was taken over from before; everything else runs again.
 
     Attributes:
-        gates: Ids of the gates whose results stand.
+        gates: Ids of the gates whose verdicts stand.
         reason: Why nothing could be taken over; empty where something could.
+        comparisons: Ids of the comparisons whose results stand.
     """
 
     gates: tuple[str, ...]
     reason: str = ""
+    comparisons: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +142,8 @@ class ConversionFinished:
         commands: Command lines that lead from the run's model to the product.
         converter: Who made it.
         seconds: Wall time.
+        programs: What the converter ran; empty where it is no program, or where the product was kept from before.
+        kept: Whether an earlier run made the product.
     """
 
     conversion: str
@@ -109,6 +152,8 @@ class ConversionFinished:
     commands: tuple[str, ...]
     converter: ConverterFacts
     seconds: float
+    programs: tuple[ProgramRun, ...] = ()
+    kept: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +167,7 @@ class ConversionFailed:
         commands: As in `ConversionFinished`.
         seconds: Wall time.
         stderr: Last lines of a worker that died.
+        programs: As in `ConversionFinished`.
     """
 
     conversion: str
@@ -130,45 +176,85 @@ class ConversionFailed:
     commands: tuple[str, ...] = ()
     seconds: float = 0.0
     stderr: str | None = None
+    programs: tuple[ProgramRun, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
-class GateStarted:
-    """A gate began to measure; what was measured for it before is void.
+class ComparisonStarted:
+    """A comparison began to measure; what was measured for it before is void.
 
     Attributes:
-        gate: Id.
+        comparison: Id in the plan.
         worker: Number of the worker.
     """
 
-    gate: str
+    comparison: str
     worker: int
 
 
 @dataclass(frozen=True, slots=True)
 class TensorFinished:
-    """One tensor of a gate: the statistics record, the tolerance, the judgement.
+    """One tensor of a comparison: the statistics record, the tolerance, the judgement.
 
     Attributes:
-        gate: Id.
+        comparison: Id in the plan.
         tensor: The result.
     """
 
-    gate: str
+    comparison: str
     tensor: TensorResult
 
 
 @dataclass(frozen=True, slots=True)
 class LevelFinished:
-    """One level of a gate.
+    """One level of a comparison.
 
     Attributes:
-        gate: Id.
+        comparison: Id in the plan.
         level: The result with its findings.
     """
 
-    gate: str
+    comparison: str
     level: LevelResult
+
+
+@dataclass(frozen=True, slots=True)
+class ComparisonFinished:
+    """A comparison has come to its end.
+
+    Attributes:
+        comparison: Id in the plan.
+        outcome: Of its worst level; Skipped where a file to compare was not made, Crashed or Timeout where the worker
+            did not live to tell.
+        reason: One sentence.
+        seconds: Wall time.
+        bytes_read: Bytes of both sides that were compared.
+        not_checked: What nobody looked at, with the reason.
+        embedding: Canonical names of embedding and output matrix.
+        lacks: Id of the conversion that left no product; empty where both sides were there.
+        stderr: Last lines that a worker wrote before it died.
+    """
+
+    comparison: str
+    outcome: Outcome
+    reason: str
+    seconds: float = 0.0
+    bytes_read: int = 0
+    not_checked: tuple[str, ...] = ()
+    embedding: tuple[str, ...] = ()
+    lacks: str = ""
+    stderr: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TolerancesChanged:
+    """Tolerances of the playbook became others; what was measured is judged again from its scalars.
+
+    Attributes:
+        tolerances: The ones that hold from here on.
+    """
+
+    tolerances: ToleranceSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,9 +266,9 @@ class GateFinished:
         outcome: What became of it.
         reason: One sentence.
         entry_id: Of its evidence entry.
-        duration_ms: Wall time of the gate and of the conversion that it tests.
+        duration_ms: Wall time of its comparisons and of the conversions that it tests.
         output: The report as text.
-        details: What the evidence says beside levels and tensors: digests, commands, what was not checked.
+        details: What the evidence says beside levels and tensors: digests, commands, where a tensor changed.
         stderr: Last lines that a worker wrote before it died.
     """
 
@@ -251,13 +337,16 @@ class RunInterrupted:
 Event = (
     RunStarted
     | ModelOpened
+    | WorkspaceChecked
     | RunResumed
     | ConversionStarted
     | ConversionFinished
     | ConversionFailed
-    | GateStarted
+    | ComparisonStarted
     | TensorFinished
     | LevelFinished
+    | ComparisonFinished
+    | TolerancesChanged
     | GateFinished
     | WorkerDied
     | Heartbeat

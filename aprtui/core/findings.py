@@ -3,8 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 
 from aprtui.core.outcomes import Level, Outcome, Severity
+
+
+class FindingKind(StrEnum):
+    """What a finding is about, where a gate judges only such findings."""
+
+    MISSING = "missing tensor"
+    UNEXPECTED = "unexpected tensor"
+    MISNAMED = "misnamed tensor"
+    SHAPE = "shape"
+    TYPE = "type"
+    TOLERANCE = "tolerance"
+    STORED_BYTES = "stored bytes"
+    UNREADABLE = "unreadable file"
+    EXPECTATION = "expectation of the playbook"
+    OTHER = "other"
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +35,7 @@ class Finding:
         expected: What should have been there, as text.
         found: What was there, as text.
         place: File, offset or stored name, where that helps.
+        kind: What it is about.
     """
 
     level: Level
@@ -28,6 +45,7 @@ class Finding:
     expected: str | None = None
     found: str | None = None
     place: str | None = None
+    kind: FindingKind = FindingKind.OTHER
 
     @property
     def is_failure(self) -> bool:
@@ -73,3 +91,8 @@ def judge_level(
     else:
         outcome = Outcome.CORROBORATED if checked else Outcome.SKIPPED
     return LevelResult(level, outcome, ordered, checked, not_checked)
+
+
+def not_stated(key: str) -> str:
+    """What a level says it did not check where a configuration does not state a size, or nothing can contradict it."""
+    return f"{key}: not stated, or no tensor to hold it against"

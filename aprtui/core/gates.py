@@ -1,11 +1,10 @@
-"""The table of gates: what each one takes, which levels it asks for, when it passes.
+"""What a gate is: the row of a table that says what is tested, on which levels, and when it passes.
 
-There is no gate without a row. Ids are apr-qa's; what a gate means here that upstream's does not, its row says.
+The rows themselves stand in `core.gate_table`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -31,58 +30,59 @@ class FormatLetter(StrEnum):
 FORMAT_NAMES = {FormatLetter.SAFETENSORS: "safetensors", FormatLetter.GGUF: "gguf", FormatLetter.APR: "apr"}
 """Spelling of the formats in playbooks and evidence."""
 
+FORMAT_TITLES = {FormatLetter.SAFETENSORS: "SafeTensors", FormatLetter.GGUF: "GGUF", FormatLetter.APR: "APR"}
+"""Spelling of the formats in sentences."""
+
+
+class GateFamily(StrEnum):
+    """Gates that are judged alike."""
+
+    PAIR = "pair"
+    ROUND_TRIP = "round trip"
+    TWO_ROUTES = "two routes"
+    CONTENT = "content"
+    CONTRACT = "contract"
+    GATEWAY = "gateway"
+
 
 @dataclass(frozen=True, slots=True)
 class Gate:
     """One gate.
 
     Attributes:
-        gate_id: The same for a pass and a failure.
+        gate_id: apr-qa's id; the same for a pass and a failure.
         title: What is tested.
-        source: Format of the source.
-        target: Format of the product.
+        family: How it is judged.
+        routes: Conversions that it needs, as the letters of the formats in their order ("GASG"); a gate of two routes
+            compares the ends of both. Empty where it looks at whatever the run converts, or at the model alone.
         levels: Levels that the gate asks for; every one is required.
         severity: Weight of a failure.
+        inputs: What it looks at.
         pass_rule: When it is Corroborated.
         unlike_upstream: What it means that apr-qa's gate of this id does not.
     """
 
     gate_id: str
     title: str
-    source: FormatLetter
-    target: FormatLetter
+    family: GateFamily
+    routes: tuple[str, ...]
     levels: tuple[Level, ...]
     severity: GateSeverity
+    inputs: str
     pass_rule: str
     unlike_upstream: str
 
+    @property
+    def source(self) -> FormatLetter:
+        """Format that its route starts from; of a pair the format of the source."""
+        return FormatLetter(self.routes[0][0])
 
-_STATIC_LEVELS = tuple(level for level in Level if level is not Level.BEHAVIOUR)
+    @property
+    def target(self) -> FormatLetter:
+        """Format that its route ends in; of a pair the format of the product."""
+        return FormatLetter(self.routes[0][-1])
 
-
-_EVERY_LEVEL_HOLDS = "every level holds: the product's tensors equal the source's under the layout rules and tolerances"
-
-
-def _pair(source: FormatLetter, target: FormatLetter) -> Gate:
-    names = {FormatLetter.SAFETENSORS: "SafeTensors", FormatLetter.GGUF: "GGUF", FormatLetter.APR: "APR"}
-    return Gate(
-        gate_id=f"F-CONV-{source}-{target}",
-        title=f"{names[source]} converted to {names[target]}",
-        source=source,
-        target=target,
-        levels=_STATIC_LEVELS,
-        severity=GateSeverity.P0,
-        pass_rule=_EVERY_LEVEL_HOLDS,
-        unlike_upstream="compares stored weights, metadata and tokenizer; upstream compared standard output",
-    )
-
-
-_S, _G, _A = FormatLetter.SAFETENSORS, FormatLetter.GGUF, FormatLetter.APR
-
-CONVERSION_PAIRS: tuple[Gate, ...] = tuple(
-    _pair(source, target) for source, target in ((_S, _G), (_S, _A), (_G, _S), (_A, _S), (_A, _G), (_G, _A))
-)
-"""The six pairs."""
-
-GATES: Mapping[str, Gate] = {gate.gate_id: gate for gate in CONVERSION_PAIRS}
-"""Every gate by its id."""
+    @property
+    def formats(self) -> frozenset[FormatLetter]:
+        """Formats that have to take part in a run for this gate to be planned."""
+        return frozenset(FormatLetter(letter) for route in self.routes for letter in route)

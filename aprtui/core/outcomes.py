@@ -56,6 +56,7 @@ _PRIORITY = (
     ExitCode.FALSIFIED,
     ExitCode.TIMEOUT,
     ExitCode.ENVIRONMENT,
+    ExitCode.USAGE,
     ExitCode.SKIPPED,
 )
 
@@ -68,7 +69,12 @@ _BY_OUTCOME = {
 }
 
 
+def worst_exit_code(codes: Iterable[ExitCode]) -> ExitCode:
+    """The code that counts among several (130 > 1 > 4 > 3 > 2 > 5 > 0)."""
+    found = set(codes)
+    return next((code for code in _PRIORITY if code in found), ExitCode.PASSED)
+
+
 def exit_code(outcomes: Iterable[Outcome]) -> ExitCode:
     """The exit code of a run with these outcomes; the worst one decides (130 > 1 > 4 > 3 > 5 > 0)."""
-    codes = {_BY_OUTCOME[outcome] for outcome in outcomes}
-    return next((code for code in _PRIORITY if code in codes), ExitCode.PASSED)
+    return worst_exit_code(_BY_OUTCOME[outcome] for outcome in outcomes)

@@ -5,12 +5,13 @@ Journals, reports and screens read these; nothing here knows how they were measu
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
 from aprtui.core.behaviour import Behaviour
 from aprtui.core.dtypes import DType
-from aprtui.core.findings import LevelResult
+from aprtui.core.findings import Finding, FindingKind, LevelResult
 from aprtui.core.outcomes import ExitCode, Level, Outcome
 from aprtui.core.outcomes import exit_code as worst_exit_code
 from aprtui.core.statistics import StatisticsRecord
@@ -54,6 +55,22 @@ class TensorResult:
         )
 
 
+def tolerance_findings(tensors: Iterable[TensorResult]) -> list[Finding]:
+    """A finding for every tensor outside its tolerance, worst first."""
+    failed = (tensor for tensor in tensors if not tensor.judgement.passed)
+    return [
+        Finding(
+            Level.WEIGHTS,
+            tensor.name,
+            f"outside its tolerance ({tensor.tolerance.rule})",
+            expected=tensor.tolerance.full_origin,
+            found=tensor.judgement.sentence,
+            kind=FindingKind.TOLERANCE,
+        )
+        for tensor in sorted(failed, key=lambda tensor: tensor.rank)
+    ]
+
+
 class WeightsClass(StrEnum):
     """What is true of the weights as a whole, in one phrase."""
 
@@ -80,6 +97,7 @@ class Comparison:
         seconds: Wall time.
         bytes_read: Bytes of both sides that were compared.
         behaviour: What running both models showed; None where they were not run.
+        embedding: Canonical names of the source's embedding and output matrix.
     """
 
     source: str
@@ -92,6 +110,7 @@ class Comparison:
     seconds: float
     bytes_read: int
     behaviour: Behaviour | None = None
+    embedding: tuple[str, ...] = ()
 
     @property
     def failed_levels(self) -> tuple[Level, ...]:

@@ -6,13 +6,13 @@ The rule follows from the conversion of the tensor, never from one epsilon for a
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from math import isfinite
 
 from aprtui.core.dtypes import DType, Family
 from aprtui.core.outcomes import Outcome
-from aprtui.core.statistics import StatisticsRecord
+from aprtui.core.statistics import CertificateScalars, StatisticsRecord
 
 CERTIFIED_TYPES = frozenset(
     DType(name)
@@ -43,6 +43,13 @@ Above what ggml's encoder shows on five distributions, rows with an outlier of 1
 """
 
 
+FORMULA_TYPES = frozenset(DType(name) for name in ("Q8_0", "Q4_0", "Q4_1", "Q5_0", "Q5_1", "AprQ4", "AprQ8"))
+"""Certified types whose scale is a formula of the block's extremes; the scale of the others is searched."""
+
+ROUNDING_ULP = 0.5
+"""Largest error of rounding to nearest, in ULP of the target."""
+
+
 class Rule(StrEnum):
     """How a tensor is judged."""
 
@@ -50,6 +57,27 @@ class Rule(StrEnum):
     ROUNDING = "rounding"
     CERTIFICATE = "certificate"
     BAND = "error band"
+
+
+@dataclass(frozen=True, slots=True)
+class ToleranceSettings:
+    """Tolerances of lossy conversions that a playbook sets in place of the rules' own; None where it sets none.
+
+    Attributes:
+        ulp: Largest difference of a rounded value, in ULP of the target.
+        scale_ulp: Largest distance of a block's scale from its formula, in ULP of f16.
+        rmse_ratio: Largest RMS error of a block over what plain min/max encoding guarantees.
+        origin: Where they were set: the playbook's path.
+    """
+
+    ulp: float | None = None
+    scale_ulp: float | None = None
+    rmse_ratio: float | None = None
+    origin: str = ""
+
+
+OWN_RULES = ToleranceSettings()
+"""No tolerance but those of the rules."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,12 +89,23 @@ class Tolerance:
         dtype: Stored type of the target.
         limit: Largest ULP of the rounding rule, largest NRMSE of the band rule; 0 for the others.
         origin: Where the tolerance came from, in words.
+        scale_ulp: Where set, the largest distance of a scale from its formula, in place of clause (b) of formula types.
+        rmse_ratio: Where set, the largest error of a block over its bound, in place of clause (b) of searched types.
+        set_by: The playbook's key that changed it, with the file; empty where the rule's own value holds.
     """
 
     rule: Rule
     dtype: DType
     limit: float
     origin: str
+    scale_ulp: float | None = None
+    rmse_ratio: float | None = None
+    set_by: str = ""
+
+    @property
+    def full_origin(self) -> str:
+        """Where it came from, the playbook's key included."""
+        return f"{self.origin}; {self.set_by}" if self.set_by else self.origin
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +158,7 @@ def tolerance_for(source: DType, target: DType) -> Tolerance:
     if target in ERROR_BANDS:
         return Tolerance(Rule.BAND, target, ERROR_BANDS[target], f"{conversion}: no certificate exists for {target}")
     if target.info.family is Family.FLOAT:
-        return Tolerance(Rule.ROUNDING, target, 0.5, f"{conversion} rounds to nearest")
+        return Tolerance(Rule.ROUNDING, target, ROUNDING_ULP, f"{conversion} rounds to nearest")
     return Tolerance(Rule.BIT_EXACT, target, 0.0, f"{conversion} must keep every value")
 
 
@@ -131,9 +170,32 @@ rope_theta 1e4 to 1e6, 32 to 256 rows per head, factors 8 and 32.
 """
 
 
+_GENERATED = "computed from the configuration by a formula in float32"
+
+
 def generated_tolerance(target: DType) -> Tolerance:
     """The rule for a tensor that follows from the configuration by a formula."""
-    return Tolerance(Rule.ROUNDING, target, GENERATED_ULP, "computed from the configuration by a formula in float32")
+    return Tolerance(Rule.ROUNDING, target, GENERATED_ULP, _GENERATED)
+
+
+def with_settings(tolerance: Tolerance, settings: ToleranceSettings) -> Tolerance:
+    """A tolerance under a playbook's settings; whatever settings it had before are void.
+
+    Lossless conversions and tensors that follow from the configuration have no settings.
+    """
+    own = replace(tolerance, scale_ulp=None, rmse_ratio=None, set_by="")
+    if tolerance.rule is Rule.ROUNDING and tolerance.origin != _GENERATED:
+        own = replace(own, limit=ROUNDING_ULP)
+        return own if settings.ulp is None else replace(own, limit=settings.ulp, set_by=_set_by("ulp", settings))
+    if tolerance.rule is Rule.CERTIFICATE and tolerance.dtype in FORMULA_TYPES and settings.scale_ulp is not None:
+        return replace(own, scale_ulp=settings.scale_ulp, set_by=_set_by("scale_ulp", settings))
+    if tolerance.rule is Rule.CERTIFICATE and tolerance.dtype not in FORMULA_TYPES and settings.rmse_ratio is not None:
+        return replace(own, rmse_ratio=settings.rmse_ratio, set_by=_set_by("rmse_ratio", settings))
+    return own
+
+
+def _set_by(key: str, settings: ToleranceSettings) -> str:
+    return f"aprtui.tolerance.{key} {getattr(settings, key):g} of {settings.origin}"
 
 
 def judge(record: StatisticsRecord, tolerance: Tolerance) -> Judgement:
@@ -148,7 +210,7 @@ def judge(record: StatisticsRecord, tolerance: Tolerance) -> Judgement:
     if tolerance.rule is Rule.ROUNDING:
         return _judge_rounding(record, tolerance)
     if tolerance.rule is Rule.CERTIFICATE:
-        return _judge_certificate(record)
+        return _judge_certificate(record, tolerance)
     return _judge_band(record, tolerance)
 
 
@@ -175,23 +237,50 @@ def _judge_rounding(record: StatisticsRecord, tolerance: Tolerance) -> Judgement
     return Judgement(_verdict(passed), record.max_ulp - tolerance.limit, "ULP", record.max_ulp, sentence)
 
 
-def _judge_certificate(record: StatisticsRecord) -> Judgement:
+def _judge_certificate(record: StatisticsRecord, tolerance: Tolerance) -> Judgement:
     facts = record.certificate
     if facts is None:
         return Judgement(Outcome.SKIPPED, 0.0, "blocks", 0.0, "no certificate was computed")
+    if tolerance.scale_ulp is not None or tolerance.rmse_ratio is not None:
+        return _judge_set_scale(facts, tolerance)
     passed = facts.violations == 0
+    sentence = _violations(facts, facts.scale_violations)
     if passed:
         known = "up to unknown weights" if facts.unknown_weights else "all clauses hold"
         sentence = f"{facts.blocks} blocks certified ({known})"
-    else:
-        clauses = {
-            "codes that are not nearest": facts.code_violations,
-            "a scale that no encoder arrives at": facts.scale_violations,
-            "a false zero scale": facts.zero_violations,
-        }
-        parts = ", ".join(f"{count} with {what}" for what, count in clauses.items() if count)
-        sentence = f"{parts} among {facts.blocks} blocks, the first is block {facts.first_violation}"
     return Judgement(_verdict(passed), float(facts.violations), "blocks", float(facts.violations), sentence)
+
+
+def _judge_set_scale(facts: CertificateScalars, tolerance: Tolerance) -> Judgement:
+    """Codes and zeros as ever; scales by the playbook's limit, from the worst block's scalar.
+
+    How many blocks are beyond that limit no scalar says: the sentence has "?" for them, the margin is in its unit.
+    """
+    if tolerance.scale_ulp is not None:
+        limit, measured, unit = tolerance.scale_ulp, facts.worst_scale_ulp, "scale ULP"
+        holds = measured <= limit
+    else:
+        limit, measured, unit = tolerance.rmse_ratio or 0.0, facts.worst_error_ratio, "RMSE ratio"
+        holds = measured <= limit and facts.worst_step_ratio <= 1
+    others = facts.code_violations + facts.zero_violations
+    if others or not holds:
+        sentence = _violations(facts, 0 if holds else None)
+    else:
+        sentence = f"{facts.blocks} blocks certified under a limit of the playbook"
+    sentence += f"; worst {unit} {measured:.4g}, {limit:g} allowed"
+    return Judgement(_verdict(holds and not others), measured - limit, unit, measured, sentence)
+
+
+def _violations(facts: CertificateScalars, scales: int | None) -> str:
+    """The clauses that blocks violate; None scales are an unknown number of them."""
+    clauses = {
+        "codes that are not nearest": facts.code_violations,
+        "a scale that no encoder arrives at": "?" if scales is None else scales,
+        "a false zero scale": facts.zero_violations,
+    }
+    parts = ", ".join(f"{count} with {what}" for what, count in clauses.items() if count)
+    first = f", the first is block {facts.first_violation}" if facts.first_violation >= 0 else ""
+    return f"{parts} among {facts.blocks} blocks{first}"
 
 
 def _judge_band(record: StatisticsRecord, tolerance: Tolerance) -> Judgement:

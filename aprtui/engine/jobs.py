@@ -1,32 +1,48 @@
-"""What workers are told to do, and what they answer: read the model, convert it, check a gate.
+"""What workers are told to do, and what they answer: read the model, convert it, compare two files.
 
-The machinery around workers knows none of it: another kind of gate is another `GateCheck`.
+The machinery around workers knows none of it: another kind of comparison is another `Measure`.
 """
 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from time import monotonic
-from typing import Any, Protocol
+from typing import Protocol
 
 from aprtui.compare.comparison import Scope, compare_models
+from aprtui.compare.self_check import check_model
 from aprtui.compare.unreadable import unreadable_target
-from aprtui.convert import ConversionTimeoutError, ConversionVoidError, Converter, ConverterIdentity
+from aprtui.convert import (
+    ConversionNotOfferedError,
+    ConversionTimeoutError,
+    ConversionVoidError,
+    Converter,
+    ConverterIdentity,
+    read_record,
+)
 from aprtui.core.errors import AprtuiError
-from aprtui.core.events import ConverterFacts, Event, LevelFinished, TensorFinished
+from aprtui.core.events import (
+    ComparisonFinished,
+    ConverterFacts,
+    Event,
+    LevelFinished,
+    ProgramRun,
+    TensorFinished,
+)
 from aprtui.core.gates import FormatLetter
+from aprtui.core.json_values import from_json
 from aprtui.core.outcomes import Outcome
-from aprtui.core.results import Comparison
+from aprtui.core.results import Comparison, TensorResult
+from aprtui.core.tolerance import ToleranceSettings
 from aprtui.formats.container import Format
 from aprtui.formats.digest import file_digest
 from aprtui.formats.model import Model, open_model
 from aprtui.formats.output_types import parse_output_type
-from aprtui.gates.conversion import judge_conversion
-from aprtui.store.plan import PlannedGate
+from aprtui.store.plan import PlannedComparison
 
 FORMATS = {
     FormatLetter.SAFETENSORS: Format.SAFETENSORS,
@@ -59,12 +75,16 @@ class Product:
         files: Digest by file.
         converter: Who made it.
         seconds: Wall time.
+        programs: What the converter ran.
+        kept: Whether it was made before.
     """
 
     path: Path
     files: Digests
     converter: ConverterFacts
     seconds: float
+    programs: tuple[ProgramRun, ...] = ()
+    kept: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,44 +96,45 @@ class NoProduct:
         seconds: Wall time.
         outcome: Falsified where the converter failed, Skipped where it has no such conversion, Timeout where it took
             too long, Crashed where the attempt says nothing about it.
+        programs: What the converter ran.
     """
 
     reason: str
     seconds: float = 0.0
     outcome: Outcome = Outcome.FALSIFIED
+    programs: tuple[ProgramRun, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
-class Measured:
-    """What a gate came to.
+class ModelRead:
+    """Digests of what a run starts from.
 
     Attributes:
-        outcome: The verdict.
-        reason: One sentence.
-        output: The report as text.
-        details: Further values for the evidence.
+        files: By file of the model.
+        sources: By file of each given source, by the letter of its format.
     """
 
-    outcome: Outcome
-    reason: str
-    output: str = ""
-    details: Mapping[str, Any] = field(default_factory=dict)
+    files: Digests
+    sources: Mapping[str, Digests]
 
 
 @dataclass(frozen=True, slots=True)
 class ReadModel:
-    """Read the run's model: it can be opened, and these are the digests of its files.
+    """Read the run's model and the sources that were given: they can be opened, and these are their digests.
 
     Attributes:
-        model: Its path.
+        model: Path of the model.
+        sources: Paths of the sources, by letter.
     """
 
     model: Path
+    sources: Mapping[str, Path]
 
-    def run(self, report: Report) -> Digests:
-        """Digest by file."""
+    def run(self, report: Report) -> ModelRead:
+        """Digests by file."""
         del report
-        return _digests(_reference(self.model))
+        sources = {letter: _digests(open_model(path)) for letter, path in self.sources.items()}
+        return ModelRead(_digests(_reference(self.model)), sources)
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +161,7 @@ class Convert:
         """Convert, unless the product is there already."""
         del report
         if self.kept is not None and _unchanged(self.kept.files):
-            return self.kept
+            return replace(self.kept, kept=True)
         begun = monotonic()
         shutil.rmtree(self.directory, ignore_errors=True)
         self.directory.mkdir(parents=True)
@@ -150,84 +171,126 @@ class Convert:
         if refusal is not None:
             return NoProduct(refusal, outcome=Outcome.SKIPPED)
         try:
+            open_model(self.source)
+        except AprtuiError as error:
+            return NoProduct(f"its source cannot be opened: {error.message}", outcome=Outcome.SKIPPED)
+        try:
             product = self.converter.convert(self.source, FORMATS[self.target], self.directory, asked_for)
         except MemoryError:
             raise
-        except ConversionTimeoutError as error:
-            return NoProduct(error.message, monotonic() - begun, Outcome.TIMEOUT)
-        except ConversionVoidError as error:
-            return NoProduct(error.message, monotonic() - begun, Outcome.CRASHED)
         except AprtuiError as error:
-            return NoProduct(error.message, monotonic() - begun)
+            outcome = _OUTCOMES.get(type(error), Outcome.FALSIFIED)
+            return NoProduct(error.message, monotonic() - begun, outcome, _programs(self.directory))
         except Exception as error:
             return NoProduct(f"{type(error).__name__}: {error}", monotonic() - begun)
-        seconds = monotonic() - begun
+        seconds, programs = monotonic() - begun, _programs(self.directory)
         if not product.exists():
-            return NoProduct(f"there is no product at {product}", seconds)
-        return Product(product, _files_of_product(product), identity, seconds)
+            return NoProduct(f"there is no product at {product}", seconds, programs=programs)
+        return Product(product, _files_of_product(product), identity, seconds, programs)
+
+
+_OUTCOMES = {
+    ConversionTimeoutError: Outcome.TIMEOUT,
+    ConversionVoidError: Outcome.CRASHED,
+    ConversionNotOfferedError: Outcome.SKIPPED,
+}
+"""What a conversion that failed comes to, where that is no fault of the converter's."""
+
+
+def _programs(directory: Path) -> tuple[ProgramRun, ...]:
+    """What a converter ran, from the record beside its product."""
+    commands = (read_record(directory) or {}).get("commands", [])
+    return tuple(from_json(ProgramRun, command) for command in commands)
 
 
 @dataclass(frozen=True, slots=True)
-class CheckGate:
-    """Measure and judge a gate.
+class Compare:
+    """Measure and judge a comparison.
 
     Attributes:
-        planned: The gate.
+        planned: What to compare.
         model: The run's model, from which layout rules take architecture and head counts.
-        source: The source of the tested conversion.
-        product: Its product.
+        files: What to open for each source and conversion that the comparison names.
+        expected: What the playbook expects of the model's configuration.
+        tolerances: Tolerances of the playbook in place of the rules' own.
         threads: Threads to use.
-        check: How the gate is checked.
+        measure: How it is done.
     """
 
-    planned: PlannedGate
+    planned: PlannedComparison
     model: Path
-    source: Path
-    product: Path
+    files: Mapping[str, Path]
+    expected: Mapping[str, int]
+    tolerances: ToleranceSettings
     threads: int
-    check: GateCheck
+    measure: Measure
 
-    def run(self, report: Report) -> Measured:
-        """Check the gate."""
-        return self.check(self, report)
+    def run(self, report: Report) -> ComparisonFinished:
+        """Compare; tensors and levels are told as they are judged."""
+        return self.measure(self, report)
 
 
-GateCheck = Callable[[CheckGate, Report], Measured]
-"""How one kind of gate is checked."""
+Measure = Callable[[Compare, Report], ComparisonFinished]
+"""How one kind of comparison is done."""
 
-Job = ReadModel | Convert | CheckGate
+Job = ReadModel | Convert | Compare
 """What a worker can be told to do."""
 
 
-def check_conversion(job: CheckGate, report: Report) -> Measured:
-    """The six pairs: the product compared with its source on every level."""
+def measure(job: Compare, report: Report) -> ComparisonFinished:
+    """Compare the two files on every level, or check the run's model alone where both sides are the model."""
     planned = job.planned
-    comparison = _compared(job, report)
-    for tensor in comparison.tensors:
-        report.event(TensorFinished(planned.gate_id, tensor))
+
+    def measured(tensor: TensorResult) -> None:
+        report.event(TensorFinished(planned.comparison_id, tensor))
+
+    if planned.source == planned.target:
+        comparison = check_model(_reference(job.model), planned.levels, job.expected, report.progress)
+    else:
+        try:
+            sources = [_opened(job, one) for one in (planned.source, *planned.via)]
+        except AprtuiError as error:
+            reason = f"there is no source to compare with: {error.message}"
+            return ComparisonFinished(planned.comparison_id, Outcome.SKIPPED, reason)
+        comparison = _compared(job, sources, report, measured)
     for level in comparison.levels:
-        report.event(LevelFinished(planned.gate_id, level))
-    outcome, reason = judge_conversion(planned.gate, comparison, planned.tensors)
-    output = "\n".join([comparison.sentence, *(f"{level.level}: {level.outcome}" for level in comparison.levels)])
-    details = {"not_checked": list(comparison.not_checked), "asked_for": comparison.asked_for}
-    return Measured(outcome, reason, output, details)
+        report.event(LevelFinished(planned.comparison_id, level))
+    return ComparisonFinished(
+        planned.comparison_id,
+        comparison.outcome,
+        comparison.sentence,
+        seconds=comparison.seconds,
+        bytes_read=comparison.bytes_read,
+        not_checked=comparison.not_checked,
+        embedding=comparison.embedding,
+    )
 
 
-def _compared(job: CheckGate, report: Report) -> Comparison:
-    reference = _reference(job.model)
-    source = reference if job.source == job.model else open_model(job.source)
+def _compared(
+    job: Compare, sources: Sequence[Model], report: Report, measured: Callable[[TensorResult], None]
+) -> Comparison:
+    planned, reference = job.planned, _reference(job.model)
+    source, *via = sources
     try:
-        target = open_model(job.product)
+        target = _opened(job, planned.target)
     except AprtuiError as error:
-        return unreadable_target(source, job.product, error)
+        return unreadable_target(source, job.files[planned.target], error)
     scope = Scope(
-        levels=job.planned.levels,
-        tensor_globs=job.planned.tensors,
-        asked_for=parse_output_type(job.planned.asked_for),
+        levels=planned.levels,
+        tensor_globs=planned.tensors,
+        asked_for=None if planned.asked_for is None else parse_output_type(planned.asked_for),
         jobs=job.threads,
         reference=reference,
+        via=tuple(via),
+        same_bytes=planned.same_bytes,
+        tolerances=job.tolerances,
     )
-    return compare_models(source, target, scope, report.progress)
+    return compare_models(source, target, scope, report.progress, measured)
+
+
+def _opened(job: Compare, file: str) -> Model:
+    path = job.files[file]
+    return _reference(path) if path == job.model else open_model(path)
 
 
 @lru_cache(maxsize=1)

@@ -24,11 +24,13 @@ class JournalWriter:
         folder: The run.
 
     Raises:
-        UsageError: Another engine is writing.
+        UsageError: Another engine is writing, or the folder was unpacked from a bundle.
         AprtuiError: The journal cannot be written.
     """
 
     def __init__(self, folder: RunFolder) -> None:
+        if folder.is_bundle:
+            raise UsageError("a bundle can only be read", file=folder.path, todo="name the run's own folder")
         self._run, self._path = folder.path.name, folder.journal
         try:
             self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)

@@ -1,33 +1,49 @@
-"""From a playbook to a plan: which gates, which conversions they need, and what may be taken over from before."""
+"""From a playbook to a plan: which gates, the comparisons they are judged from, the conversions those need."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
 import aprtui
 from aprtui.convert import Converter
-from aprtui.core.errors import FormatError, UsageError
-from aprtui.core.events import ConverterFacts, GateFinished
-from aprtui.core.gates import CONVERSION_PAIRS, FormatLetter, Gate
-from aprtui.core.outcomes import Outcome
+from aprtui.core.dtypes import Family
+from aprtui.core.errors import AprtuiError, UsageError
+from aprtui.core.events import ConverterFacts
+from aprtui.core.gate_table import CONVERSION_PAIRS, GATES
+from aprtui.core.gates import FORMAT_TITLES, FormatLetter, Gate, GateFamily
+from aprtui.core.outcomes import Level
+from aprtui.core.tolerance import ToleranceSettings
 from aprtui.engine.jobs import FORMATS
-from aprtui.formats.huggingface import find_model_files
+from aprtui.engine.routes import Routes
+from aprtui.engine.selection import EVERYTHING, Selection
+from aprtui.formats.digest import file_digest
+from aprtui.formats.model import open_model
 from aprtui.formats.output_types import OutputTypes, parse_output_type
-from aprtui.models import ResolvedModel
+from aprtui.models import GivenSource, ResolvedModel
 from aprtui.playbook import Playbook
 from aprtui.playbook.keys import DEFAULT
 from aprtui.playbook.playbook import LOSSLESS
-from aprtui.store.plan import Limits, ModelFacts, PlannedConversion, PlannedGate, PlaybookFacts, RunPlan
-from aprtui.store.summary import RunRecord
+from aprtui.store.plan import (
+    Limits,
+    ModelFacts,
+    NotPlanned,
+    PlannedComparison,
+    PlannedGate,
+    PlaybookFacts,
+    RunPlan,
+    SourceFacts,
+)
 
-RULES_VERSION = "1"
-"""Version of the tolerances and layout rules; evidence names it."""
+RULES_VERSION = "2"
+"""Version of the tolerances, layout rules and gates; evidence names it."""
 
 _LETTERS = {format_: letter for letter, format_ in FORMATS.items()}
+_STATIC_LEVELS = tuple(level for level in Level if level is not Level.BEHAVIOUR)
+_OF_CONFIG_JSON = ("G0-INTEGRITY-CONFIG", "G0-INTEGRITY-LAYERS", "G0-INTEGRITY-HIDDEN", "G0-INTEGRITY-VOCAB")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +53,37 @@ class Places:
     Attributes:
         folder: The run folder, new or, to go on with a run, that of the run.
         evidence: Where evidence.json goes, beside the one in the run folder.
-        scratch: Where products go; None for the run folder.
+        scratch: Where products go, and stay for later runs; None for the run folder, with which they end.
+        ignores_kept: Whether products that earlier runs left there are passed over.
     """
 
     folder: Path
     evidence: Path
     scratch: Path | None = None
+    ignores_kept: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """What conversions start from.
+
+    Attributes:
+        model: The run's model, as it was found.
+        sources: Files that pairs start from instead of ones that the converter makes.
+    """
+
+    model: ResolvedModel
+    sources: tuple[GivenSource, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Stored:
+    """What the header of a model tells a plan; of what is no model the run itself will say so."""
+
+    letter: FormatLetter = FormatLetter.SAFETENSORS
+    nbytes: int = 0
+    parameters: int = 0
+    has_blocks: bool = False
 
 
 def new_run_id() -> str:
@@ -50,103 +91,218 @@ def new_run_id() -> str:
     return f"{datetime.now():%Y%m%d-%H%M%S}-{os.urandom(2).hex()}"
 
 
-def gates_of(playbook: Playbook) -> tuple[Gate, ...]:
-    """The pairs between the formats that a playbook names."""
-    formats = set(playbook.model.formats)
-    return tuple(gate for gate in CONVERSION_PAIRS if {gate.source, gate.target} <= formats)
-
-
 def make_plan(
-    playbook: Playbook, model: ResolvedModel, converter: Converter | None, places: Places, limits: Limits
+    playbook: Playbook,
+    start: Start,
+    converter: Converter | None,
+    *,
+    places: Places,
+    limits: Limits,
+    selection: Selection = EVERYTHING,
 ) -> RunPlan:
     """The plan of a run.
 
     Args:
         playbook: What to run.
-        model: The model that its conversions start from, as it was found.
+        start: The model and sources that its conversions start from.
         converter: The converter under test, if there is one.
         places: Where things go.
         limits: What the run may use.
+        selection: What of it to run.
 
     Raises:
-        UsageError: The playbook asks for an output type that does not exist.
+        UsageError: The playbook asks for an output type that does not exist, or the selection fits no gate.
     """
-    asked_for = {gate.gate_id: outtype(playbook, gate).text for gate in CONVERSION_PAIRS}
-    root = _root_letter(model.path)
-    conversions: dict[str, PlannedConversion] = {}
-    gates = tuple(_planned(gate, root, asked_for, playbook, conversions) for gate in gates_of(playbook))
+    check_outtypes(playbook)
+    stored = {source.letter: _stored(source.path) for source in start.sources}
+    model = _stored(start.model.path)
+    stored[model.letter] = model
+    expected = playbook.model.expected
+    candidates, not_planned = _candidates(playbook, stored, model.letter)
+    gates = selection.of(candidates)
+    routes = _routes(playbook, stored, model.letter, candidates, selection, expects=bool(expected))
+    planned = tuple(routes.plan(gate) for gate in gates)
     run_id = places.folder.name
-    scratch = places.folder / "products" if places.scratch is None else places.scratch / f"aprtui-{run_id}"
+    scratch = places.folder / "products" if places.scratch is None else places.scratch
     return RunPlan(
         run_id=run_id,
-        playbook=PlaybookFacts(
-            path=str(playbook.path.absolute()),
-            name=playbook.name,
-            version=playbook.version,
-            repo=playbook.model.hf_repo,
-            seed=playbook.seed,
-            allow_skip=tuple(playbook.settings.allow_skip),
-        ),
-        model=ModelFacts(str(model.path.absolute()), model.how, model.commit),
+        playbook=_playbook_facts(playbook, selection.allow_skip),
+        model=_model_facts(start.model, model, expected),
+        sources=tuple(_source_facts(source, stored[source.letter]) for source in start.sources),
         converter=None if converter is None else converter_facts(converter),
-        gates=gates,
-        conversions=tuple(conversions.values()),
+        gates=planned,
+        comparisons=_used_comparisons(routes, planned),
+        conversions=tuple(routes.conversions.values()),
+        not_planned=tuple(not_planned),
+        tolerances=tolerances_of(playbook),
+        selection=selection.arguments,
         limits=limits,
         evidence=str(places.evidence.absolute()),
         scratch=str(scratch.absolute()),
+        keeps_products=places.scratch is not None,
+        ignores_kept=places.ignores_kept,
         aprtui_version=aprtui.__version__,
         rules_version=RULES_VERSION,
     )
 
 
-def _planned(
-    gate: Gate,
-    root: FormatLetter,
-    asked_for: dict[str, str],
-    playbook: Playbook,
-    conversions: dict[str, PlannedConversion],
-) -> PlannedGate:
-    """A gate, with the conversions that it needs entered."""
-    source = None
-    if gate.source is not root:
-        source = f"{root}>{gate.source}"
-        first_hop = asked_for[f"F-CONV-{root}-{gate.source}"]
-        conversions.setdefault(source, PlannedConversion(source, None, gate.source, first_hop))
-    target = f"{source or root}>{gate.target}"
-    conversions.setdefault(target, PlannedConversion(target, source, gate.target, asked_for[gate.gate_id]))
-    return PlannedGate(
-        gate_id=gate.gate_id,
-        levels=tuple(playbook.settings.levels or gate.levels),
-        tensors=tuple(playbook.settings.tensors),
-        asked_for=asked_for[gate.gate_id],
-        source=source,
-        target=target,
+def tolerances_of(playbook: Playbook) -> ToleranceSettings:
+    """The tolerances that a playbook sets, with the line where they stand."""
+    own = playbook.settings.tolerance
+    if own.ulp is None and own.scale_ulp is None and own.rmse_ratio is None:
+        return ToleranceSettings()
+    file, place = playbook.place("aprtui", "tolerance")
+    return ToleranceSettings(own.ulp, own.scale_ulp, own.rmse_ratio, f"{file}, {place.partition(',')[0]}")
+
+
+def _playbook_facts(playbook: Playbook, allow_skip: tuple[str, ...]) -> PlaybookFacts:
+    return PlaybookFacts(
+        path=str(playbook.path.absolute()),
+        name=playbook.name,
+        version=playbook.version,
+        repo=playbook.model.hf_repo,
+        seed=playbook.seed,
+        allow_skip=(*playbook.settings.allow_skip, *allow_skip),
+        digest=file_digest(playbook.path),
+        fingerprint=playbook.fingerprint,
     )
 
 
-def _root_letter(model: Path) -> FormatLetter:
-    """The format that conversions start from; of what is no model the run itself will say so."""
+def _model_facts(model: ResolvedModel, stored: _Stored, expected: Mapping[str, int]) -> ModelFacts:
+    path = str(model.path.absolute())
+    return ModelFacts(path, model.how, model.commit, stored.letter.value, expected, stored.nbytes)
+
+
+def _source_facts(source: GivenSource, stored: _Stored) -> SourceFacts:
+    return SourceFacts(source.letter.value, str(source.path.absolute()), source.how, stored.nbytes)
+
+
+def _stored(path: Path) -> _Stored:
     try:
-        return _LETTERS[find_model_files(model).format]
-    except (FormatError, UsageError):
-        return FormatLetter.SAFETENSORS
+        model = open_model(path)
+    except AprtuiError:
+        return _Stored()
+    tensors = model.tensors.values()
+    return _Stored(
+        _LETTERS[model.format],
+        sum(tensor.nbytes for tensor in tensors),
+        sum(tensor.elements for tensor in tensors),
+        any(tensor.dtype.info.family is Family.BLOCK for tensor in tensors),
+    )
 
 
-def outtype(playbook: Playbook, gate: Gate) -> OutputTypes:
-    """The output type that a playbook asks of a pair's conversion.
+def _routes(
+    playbook: Playbook,
+    stored: Mapping[FormatLetter, _Stored],
+    root: FormatLetter,
+    candidates: list[Gate],
+    selection: Selection,
+    *,
+    expects: bool,
+) -> Routes:
+    parameters = stored[root].parameters
+
+    def size(source_bytes: int, asked_for: OutputTypes) -> int:
+        bits = asked_for.bits_per_weight
+        return source_bytes if bits is None else int(parameters * bits / 8)
+
+    return Routes(
+        root=root,
+        given=frozenset(stored) - {root},
+        pairs=tuple(gate for gate in candidates if gate.family is GateFamily.PAIR),
+        levels=tuple(level for level in _STATIC_LEVELS if level in (playbook.settings.levels or _STATIC_LEVELS)),
+        tensors=selection.tensors or tuple(playbook.settings.tensors),
+        outtype=lambda source, target: outtype(playbook, source, target),
+        size=size,
+        sizes={letter: one.nbytes for letter, one in stored.items()},
+        expects=expects,
+    )
+
+
+def _candidates(
+    playbook: Playbook, stored: Mapping[FormatLetter, _Stored], root: FormatLetter
+) -> tuple[list[Gate], list[NotPlanned]]:
+    """Gates that a run of this playbook can have, and why the others are none of them."""
+    candidates, not_planned = [], []
+    pairs = any(gate.formats <= set(playbook.model.formats) for gate in CONVERSION_PAIRS)
+    blocks = any(one.has_blocks for one in stored.values()) or _asks_for_blocks(playbook, root)
+    for gate in GATES.values():
+        reason = _why_not(gate, playbook, root, pairs=pairs, blocks=blocks)
+        if reason:
+            not_planned.append(NotPlanned(gate.gate_id, reason))
+        else:
+            candidates.append(gate)
+    not_planned += [
+        NotPlanned(f"F-CONTRACT-I{number}-001", "it needs a running model, which this version does not use")
+        for number in (1, 5)
+    ]
+    return candidates, not_planned
+
+
+def _asks_for_blocks(playbook: Playbook, root: FormatLetter) -> bool:
+    """Whether the source of some pair is a conversion to block types."""
+    letters = [letter for letter in playbook.model.formats if letter is not root]
+    return any(outtype(playbook, root, letter).needs_blocks for letter in letters)
+
+
+def _why_not(gate: Gate, playbook: Playbook, root: FormatLetter, *, pairs: bool, blocks: bool) -> str:
+    """Why a run does not have a gate; empty where it does."""
+    formats, levels = set(playbook.model.formats), playbook.settings.levels
+    missing = [FORMAT_TITLES[letter] for letter in FormatLetter if letter in gate.formats - formats]
+    if missing:
+        return f"the playbook does not name {', '.join(missing)}"
+    if levels and gate.levels and not set(gate.levels) & set(levels):
+        return "the playbook leaves out its levels"
+    if gate.family is GateFamily.CONTENT and not pairs:
+        return "there is no pair to convert"
+    if gate.gate_id == "F-CONV-DEQUANT-001" and not blocks:
+        return "no source stores tensors in blocks"
+    if gate.family is GateFamily.GATEWAY and gate.routes and gate.target is root:
+        return f"the run's model is {FORMAT_TITLES[root]} itself"
+    if gate.gate_id in _OF_CONFIG_JSON and root is not FormatLetter.SAFETENSORS:
+        return f"{FORMAT_TITLES[root]} has no config.json that could contradict its tensors"
+    return _not_among_invariants(gate, playbook)
+
+
+def _not_among_invariants(gate: Gate, playbook: Playbook) -> str:
+    asked = playbook.contract_tests.invariants
+    number = gate.gate_id.removeprefix("F-CONTRACT-I").partition("-")[0]
+    if gate.family is GateFamily.CONTRACT and asked and f"I-{number}" not in asked:
+        return f"the playbook asks for {', '.join(asked)}"
+    return ""
+
+
+def _used_comparisons(routes: Routes, gates: tuple[PlannedGate, ...]) -> tuple[PlannedComparison, ...]:
+    used = dict.fromkeys(one for gate in gates for one in gate.comparisons)
+    return tuple(routes.comparisons[one] for one in used)
+
+
+def check_outtypes(playbook: Playbook) -> None:
+    """Every output type that a playbook names exists, and its format can hold it.
+
+    Raises:
+        UsageError: One does not.
+    """
+    for gate in CONVERSION_PAIRS:
+        outtype(playbook, gate.source, gate.target)
+
+
+def outtype(playbook: Playbook, source: FormatLetter, target: FormatLetter) -> OutputTypes:
+    """The output type that a playbook asks of a conversion.
 
     A type for all pairs that SafeTensors cannot hold leaves pairs to SafeTensors lossless.
 
     Raises:
         UsageError: There is no such type, or it is asked of a pair to SafeTensors by name.
     """
-    text, by_name = playbook.outtype(gate.gate_id)
-    file, place = playbook.place("aprtui", "outtype", gate.gate_id if by_name else DEFAULT)
+    pair = f"F-CONV-{source}-{target}"
+    text, by_name = playbook.outtype(pair)
+    file, place = playbook.place("aprtui", "outtype", pair if by_name else DEFAULT)
     try:
         asked_for = parse_output_type(text)
     except UsageError as error:
         raise UsageError(error.problem, file=file, place=place, todo=error.todo) from None
-    if gate.target is not FormatLetter.SAFETENSORS or not asked_for.needs_blocks:
+    if target is not FormatLetter.SAFETENSORS or not asked_for.needs_blocks:
         return asked_for
     if by_name:
         todo = "use lossless, f32, f16 or bf16"
@@ -158,53 +314,3 @@ def converter_facts(converter: Converter) -> ConverterFacts:
     """Who a converter is now."""
     identity = converter.identity
     return ConverterFacts(identity.name, str(identity.path), identity.version, identity.digest)
-
-
-@dataclass(frozen=True, slots=True)
-class Standing:
-    """What of an earlier attempt still stands.
-
-    Attributes:
-        gates: Ids of gates whose verdicts stand.
-        conversions: Ids of conversions whose products may be used if their files are unchanged.
-        reason: Why nothing stands; empty where something may.
-    """
-
-    gates: tuple[str, ...] = ()
-    conversions: tuple[str, ...] = ()
-    reason: str = ""
-
-
-def what_stands(before: RunPlan, now: RunPlan, record: RunRecord) -> Standing:
-    """What may be taken over if the model's files turn out to be unchanged.
-
-    A gate that crashed or ran out of time has no verdict to take over, nor has one that was skipped unmeasured: what
-    it lacked may be there this time.
-    """
-    versions = {(plan.aprtui_version, plan.rules_version) for plan in (before, now)}
-    if before.converter != now.converter:
-        return Standing(reason="the converter changed")
-    if len(versions) > 1:
-        return Standing(reason="aprtui changed")
-    if before.model.path != now.model.path:
-        return Standing(reason="the model is another one")
-    conversions = _unchanged_chains(before.conversions, now.conversions)
-    verdicts = {gate for gate, verdict in record.verdicts().items() if _stands(verdict, record)}
-    same = {gate.gate_id for gate in now.gates if gate in before.gates and conversions.issuperset(gate.needs)}
-    gates = tuple(gate.gate_id for gate in now.gates if gate.gate_id in same & verdicts)
-    return Standing(gates, tuple(sorted(conversions & record.products.keys())))
-
-
-def _stands(verdict: GateFinished, record: RunRecord) -> bool:
-    if verdict.outcome is Outcome.SKIPPED:
-        return bool(record.gates[verdict.gate].levels)
-    return verdict.outcome in (Outcome.CORROBORATED, Outcome.FALSIFIED)
-
-
-def _unchanged_chains(before: Iterable[PlannedConversion], now: Iterable[PlannedConversion]) -> set[str]:
-    """Conversions that are planned as before, all the way from the model."""
-    known, same = set(before), set[str]()
-    for conversion in now:
-        if conversion in known and (conversion.source is None or conversion.source in same):
-            same.add(conversion.conversion_id)
-    return same

@@ -5,7 +5,6 @@ Every gate runs whatever became of the others. What is known of a run stands in 
 
 from __future__ import annotations
 
-import shutil
 from contextlib import suppress
 from pathlib import Path
 from time import monotonic
@@ -13,6 +12,7 @@ from time import monotonic
 from aprtui.convert import Converter
 from aprtui.core.errors import AprtuiError
 from aprtui.core.events import (
+    ComparisonFinished,
     Heartbeat,
     ModelOpened,
     RunFinished,
@@ -22,24 +22,30 @@ from aprtui.core.events import (
     WorkerDied,
 )
 from aprtui.core.outcomes import ExitCode, Outcome
+from aprtui.core.tolerance import ToleranceSettings
 from aprtui.engine.entry import evidence_entries
 from aprtui.engine.interrupts import Interrupts, caught_interrupts
-from aprtui.engine.jobs import Digests, GateCheck, Measured, NoProduct, Product, check_conversion
+from aprtui.engine.jobs import Measure, ModelRead, NoProduct, Product, measure
 from aprtui.engine.journal_writer import JournalWriter
 from aprtui.engine.marked import end_marked_processes, mark_of
-from aprtui.engine.plan import Standing, what_stands
 from aprtui.engine.schedule import MODEL
+from aprtui.engine.standing import Standing, what_stands
 from aprtui.engine.stderr_log import StderrLog
 from aprtui.engine.steps import Listener, Steps
 from aprtui.engine.worker import Begun, Done, Failed, Interrupted, Progress
 from aprtui.engine.workers import Death, Said, Workers
+from aprtui.engine.workspace import check_workspace
+from aprtui.report.carried import carried_entries
 from aprtui.report.evidence import write_evidence
+from aprtui.report.junit import write_junit
 from aprtui.store.plan import RunPlan
 from aprtui.store.process import this_process
 from aprtui.store.run_folder import RunFolder
-from aprtui.store.summary import run_exit_code
+from aprtui.store.summary import RunRecord, exit_code_of, run_exit_code
 
 SECONDS_BETWEEN_HEARTBEATS = 5.0
+
+_SECONDS_BETWEEN_LOOKS = 0.5
 
 _NO_CONVERTER = "no converter: apr is not configured; name one with --converter (builtin converts all formats)"
 
@@ -50,16 +56,16 @@ def run_plan(
     converter: Converter | None,
     listener: Listener,
     *,
-    check: GateCheck = check_conversion,
+    how: Measure = measure,
 ) -> ExitCode:
     """Run a plan; where the folder holds the beginning of this run, go on with it.
 
     Args:
         plan: What to do.
         folder: The run folder; made where it is not there.
-        converter: The converter under test; None skips every gate.
-        listener: Told about gates as they begin and end.
-        check: How gates are checked.
+        converter: The converter under test; None skips every gate that needs a conversion.
+        listener: Told about comparisons and gates as they begin and end.
+        how: How comparisons are done.
 
     Raises:
         UsageError: Another engine is working on this run.
@@ -80,7 +86,7 @@ def run_plan(
         end_marked_processes(mark_of(folder.path))
         journal.write(RunStarted(engine.host, engine.pid, is_resumed))
         with caught_interrupts() as interrupts:
-            steps = Steps(plan, converter, journal, listener, check)
+            steps = Steps(plan, converter, journal, listener, how)
             return _Attempt(folder, steps, standing, interrupts).run()
     finally:
         journal.close()
@@ -121,15 +127,12 @@ class _Attempt:
         if self._interruption is not None:
             self._journal.write(RunInterrupted(self._interruption), to_disk=True)
             return ExitCode.INTERRUPTED
-        shutil.rmtree(self._plan.scratch, ignore_errors=True)
+        self._steps.products.close()
         code = run_exit_code(self._plan, self._journal.record.verdicts().values())
         self._journal.write(RunFinished(int(code)), to_disk=True)
         return code
 
     def _work(self) -> None:
-        if self._plan.converter is None:
-            self._steps.finish_all(Outcome.SKIPPED, _NO_CONVERTER)
-            return
         while True:
             while self._workers.has_room and (begun := self._steps.next_job()) is not None:
                 step, job = begun
@@ -143,6 +146,7 @@ class _Attempt:
             if self._interruption is not None:
                 return
             self._beat()
+            self._look_for_tolerances()
             if self._run_ends is not None and monotonic() >= self._run_ends:
                 self._workers.end()
                 reason = f"the run's time limit of {self._plan.limits.run_seconds:g} s was reached"
@@ -166,13 +170,13 @@ class _Attempt:
     def _ended(self, step: str, message: Done | Failed, seconds: float) -> None:
         if isinstance(message, Failed):
             self._steps.broke(step, Outcome.CRASHED, message.reason, seconds)
-        elif step == MODEL:
+        elif isinstance(message.result, ModelRead):
             self._model_read(message.result)
         elif isinstance(message.result, Product | NoProduct):
             self._steps.converted(step, message.result)
         else:
-            assert isinstance(message.result, Measured)
-            self._steps.measured(step, message.result, seconds)
+            assert isinstance(message.result, ComparisonFinished)
+            self._steps.compared(message.result, self._folder.reader().new_lines())
         if not isinstance(message, Failed) and step != MODEL:
             write_evidence(self._folder.evidence, evidence_entries(self._plan, self._journal.record))
 
@@ -182,20 +186,34 @@ class _Attempt:
         reason = death.reason if death.timed_out else f"the worker died: {death.reason}"
         self._steps.broke(death.step, outcome, reason, death.seconds, "\n".join(death.last_lines) or None)
 
-    def _model_read(self, files: Digests) -> None:
+    def _model_read(self, read: ModelRead) -> None:
         """Verdicts and products from before stand only if they are about this very model."""
-        before, standing = self._journal.record.model_files, self._standing
-        if before is not None and before != files:
+        before, standing = self._journal.record.opened, self._standing
+        opened = ModelOpened(read.files, read.sources)
+        if before is not None and before != opened:
             standing = Standing(reason="the model changed")
-        self._journal.write(ModelOpened(files))
+        self._journal.write(opened)
         if before is not None:
-            self._journal.write(RunResumed(standing.gates, standing.reason))
+            self._journal.write(RunResumed(standing.gates, standing.reason, standing.comparisons))
+        workspace = check_workspace(self._plan)
+        self._journal.write(workspace)
         self._steps.model_read(standing)
+        if self._plan.converter is None:
+            self._steps.without_conversions(Outcome.SKIPPED, _NO_CONVERTER)
+        elif workspace.problem:
+            self._steps.without_conversions(Outcome.CRASHED, workspace.problem)
+
+    def _look_for_tolerances(self) -> None:
+        """Somebody may have changed the playbook's tolerances while the run goes on."""
+        asked = self._folder.asked_tolerances()
+        if asked is not None:
+            self._folder.tolerances_taken()
+            self._steps.change_tolerances(asked, self._folder.reader().new_lines())
 
     def _patience(self) -> float:
         """Seconds until there is something to do even if nothing happens."""
         now = monotonic()
-        until_beat = self._last_beat + SECONDS_BETWEEN_HEARTBEATS - now
+        until_beat = min(self._last_beat + SECONDS_BETWEEN_HEARTBEATS - now, _SECONDS_BETWEEN_LOOKS)
         return until_beat if self._run_ends is None else min(until_beat, self._run_ends - now)
 
     def _beat(self) -> None:
@@ -206,7 +224,55 @@ class _Attempt:
 
     def _write_evidence(self) -> None:
         """In the run folder, and where the user looks for it; nothing where there is no verdict."""
-        entries = evidence_entries(self._plan, self._journal.record)
-        if entries:
-            for path in (self._folder.evidence, Path(self._plan.evidence)):
-                write_evidence(path, entries)
+        publish_evidence(self._plan, self._folder, self._journal.record)
+
+
+def publish_evidence(plan: RunPlan, folder: RunFolder, record: RunRecord) -> None:
+    """Write the evidence in the run folder and where the user looks for it; nothing where there is no verdict.
+
+    A run of a part of the gates keeps what earlier runs found about the others, as far as that still stands.
+    """
+    entries = evidence_entries(plan, record)
+    if not entries:
+        return
+    path = Path(plan.evidence)
+    is_part = "--gate" in plan.selection
+    own = {entry.gate_id for entry in entries}
+    carried = carried_entries(path, own, entries[0]) if is_part else []
+    write_evidence(folder.evidence, entries)
+    write_evidence(path, entries, carried)
+    for evidence in (folder.evidence, path):
+        write_junit(_junit_beside(evidence), entries)
+
+
+def _junit_beside(evidence: Path) -> Path:
+    """junit.xml for evidence.json, NAME.junit.xml for NAME.json."""
+    return evidence.with_name("junit.xml" if evidence.stem == "evidence" else f"{evidence.stem}.junit.xml")
+
+
+def rejudge_run(folder: RunFolder, settings: ToleranceSettings, listener: Listener) -> ExitCode:
+    """Judge a run that nobody works on under other tolerances; its evidence follows.
+
+    Args:
+        folder: The run.
+        settings: The tolerances that hold now.
+        listener: Told about gates whose verdicts were given again.
+
+    Raises:
+        UsageError: An engine is working on it.
+        AprtuiError: The run folder cannot be read or written.
+    """
+    plan, journal = folder.plan(), JournalWriter(folder)
+    try:
+        end = journal.record.end
+        steps = Steps(plan, None, journal, listener, measure)
+        steps.decided_before()
+        steps.change_tolerances(settings, folder.reader().new_lines())
+        publish_evidence(plan, folder, journal.record)
+        if not isinstance(end, RunFinished):
+            return exit_code_of(journal.record)
+        code = run_exit_code(plan, journal.record.verdicts().values())
+        journal.write(RunFinished(int(code)), to_disk=True)
+        return code
+    finally:
+        journal.close()

@@ -1,36 +1,40 @@
-"""The order of a run: the model, then each conversion before the gates that need it, each made once."""
+"""The order of a run: the model, then each conversion before the comparisons that need it, each made once."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 
-from aprtui.core.events import ConversionFailed, ConversionFinished
-from aprtui.store.plan import PlannedConversion, PlannedGate, RunPlan
+from aprtui.core.events import ConversionFinished
+from aprtui.store.plan import PlannedComparison, PlannedConversion, RunPlan
 
 MODEL = "model"
 """The first step: reading the run's model."""
 
 
 class Schedule:
-    """Which steps can begin, which never will, which products nobody needs any more.
+    """Which steps can begin, and which products nobody needs any more.
+
+    Attributes:
+        comparisons: Those without a result, by id.
+        conversions: All, by id.
+        made: Products that are there, by the conversion's id.
 
     Args:
         plan: The plan.
     """
 
     def __init__(self, plan: RunPlan) -> None:
-        self.gates: dict[str, PlannedGate] = {gate.gate_id: gate for gate in plan.gates}
+        self.comparisons: dict[str, PlannedComparison] = {one.comparison_id: one for one in plan.comparisons}
         self.conversions: dict[str, PlannedConversion] = {one.conversion_id: one for one in plan.conversions}
         self.made: dict[str, ConversionFinished] = {}
-        self.failed: dict[str, ConversionFailed] = {}
         self._model_is_read = False
         self._begun: set[str] = set()
 
-    def model_read(self, finished_before: Iterable[str]) -> None:
-        """Gates can begin; some need not."""
+    def model_read(self, finished_before: Collection[str]) -> None:
+        """Comparisons can begin; some need not."""
         self._model_is_read = True
-        for gate in finished_before:
-            del self.gates[gate]
+        for comparison in finished_before:
+            del self.comparisons[comparison]
 
     def ready(self) -> str | None:
         """The next step that can begin; it counts as begun."""
@@ -43,31 +47,42 @@ class Schedule:
         if not self._model_is_read:
             yield from {MODEL} - self._begun
             return
-        for gate in self.gates.values():
-            for needed in gate.needs:
-                conversion = self.conversions[needed]
-                has_source = conversion.source is None or conversion.source in self.made
-                if has_source and needed not in self._begun:
-                    yield needed
-            if gate.gate_id not in self._begun and all(needed in self.made for needed in gate.needs):
-                yield gate.gate_id
+        for comparison in self.comparisons.values():
+            needed = self.missing(comparison)
+            for step in needed or (comparison.comparison_id,):
+                source = self.conversions[step].source if step in self.conversions else None
+                has_source = source is None or source not in self.conversions or source in self.made
+                if has_source and step not in self._begun:
+                    yield step
 
-    def gate_done(self, gate: str) -> None:
-        """A gate has its verdict."""
-        del self.gates[gate]
+    def missing(self, comparison: PlannedComparison) -> tuple[str, ...]:
+        """Conversions that have to be made before a comparison, first things first."""
+        return tuple(dict.fromkeys(one for file in comparison.files for one in self._unmade(file)))
 
-    def without_product(self) -> list[tuple[PlannedGate, ConversionFailed]]:
-        """Gates that cannot run, each with the conversion that failed."""
-        return [
-            (gate, self.failed[needed])
-            for gate in self.gates.values()
-            if (needed := next((one for one in gate.needs if one in self.failed), None)) is not None
-        ]
+    def _unmade(self, file: str) -> list[str]:
+        """A conversion and those that it starts from, as far as they are not made, first things first."""
+        chain: list[str] = []
+        while file in self.conversions and file not in self.made:
+            chain.append(file)
+            file = self.conversions[file].source
+        return chain[::-1]
 
-    def unneeded(self) -> list[str]:
-        """Conversions whose products no gate that is left needs; each is named once."""
-        needed = {one for gate in self.gates.values() for one in gate.needs}
+    def without(self, conversion: str) -> list[PlannedComparison]:
+        """Comparisons that cannot run without the product of a conversion."""
+        return [one for one in self.comparisons.values() if conversion in self.missing(one)]
+
+    def done(self, comparison: str) -> None:
+        """A comparison has its result."""
+        del self.comparisons[comparison]
+
+    def unneeded(self) -> list[ConversionFinished]:
+        """Products that no comparison that is left needs; each is named once."""
+        needed = {file for one in self.comparisons.values() for file in self._needed(one.files)}
         unneeded = [conversion for conversion in self.made if conversion not in needed]
-        for conversion in unneeded:
-            del self.made[conversion]
-        return unneeded
+        return [self.made.pop(conversion) for conversion in unneeded]
+
+    def _needed(self, files: Iterable[str]) -> Iterator[str]:
+        """Products that files come from: each file itself, or what is there of the chain that leads to it."""
+        for file in files:
+            unmade = self._unmade(file)
+            yield self.conversions[unmade[0]].source if unmade else file

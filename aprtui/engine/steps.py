@@ -1,50 +1,50 @@
-"""The steps of a run: which job each one is, and what follows from its result for conversions and gates."""
+"""The steps of a run: which job each one is, and what follows from its result for comparisons and gates."""
 
 from __future__ import annotations
 
-import shutil
-from dataclasses import asdict
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 from uuid import uuid4
 
-from aprtui.convert import Converter, working_directory
+from aprtui.convert import Converter
 from aprtui.core.events import (
+    ComparisonFinished,
+    ComparisonStarted,
     ConversionFailed,
     ConversionFinished,
     ConversionStarted,
+    Event,
     GateFinished,
-    GateStarted,
+    JournalLine,
+    TolerancesChanged,
 )
-from aprtui.core.gates import FORMAT_NAMES, FormatLetter
+from aprtui.core.gates import FormatLetter
 from aprtui.core.outcomes import Outcome
-from aprtui.engine.entry import evidence_entry
-from aprtui.engine.jobs import FORMATS, CheckGate, Convert, GateCheck, Job, Measured, NoProduct, Product, ReadModel
+from aprtui.core.tolerance import ToleranceSettings
+from aprtui.engine.entry import evidence_entry, gate_duration, gate_output
+from aprtui.engine.jobs import FORMATS, Compare, Convert, Job, Measure, NoProduct, Product, ReadModel
 from aprtui.engine.journal_writer import JournalWriter
-from aprtui.engine.plan import Standing
+from aprtui.engine.product_store import ProductStore
+from aprtui.engine.rejudge import judge_again
 from aprtui.engine.schedule import MODEL, Schedule
+from aprtui.engine.standing import Standing
 from aprtui.engine.workers import share
 from aprtui.formats.output_types import parse_output_type
+from aprtui.gates import judge_gate
 from aprtui.report.evidence import EvidenceEntry
 from aprtui.store.plan import PlannedConversion, PlannedGate, RunPlan
-
-_WORDS = {
-    Outcome.FALSIFIED: "failed",
-    Outcome.SKIPPED: "is not offered",
-    Outcome.CRASHED: "crashed",
-    Outcome.TIMEOUT: "ran out of time",
-}
 
 
 class Listener(Protocol):
     """Whoever shows a run while it goes on."""
 
-    def started(self, gate: str) -> None:
-        """A gate is being measured."""
+    def started(self, step: str) -> None:
+        """A comparison is being measured."""
         ...
 
-    def progress(self, gate: str, done: int, total: int) -> None:
-        """Bytes of a gate so far, and in all."""
+    def progress(self, step: str, done: int, total: int) -> None:
+        """Bytes of a comparison so far, and in all."""
         ...
 
     def finished(self, entry: EvidenceEntry) -> None:
@@ -59,20 +59,30 @@ class Steps:
         plan: The plan.
         converter: The converter under test.
         journal: Takes every event.
-        listener: Told about gates.
-        check: How gates are checked.
+        listener: Told about comparisons and gates.
+        measure: How comparisons are done.
     """
 
     def __init__(
-        self, plan: RunPlan, converter: Converter | None, journal: JournalWriter, listener: Listener, check: GateCheck
+        self, plan: RunPlan, converter: Converter | None, journal: JournalWriter, listener: Listener, measure: Measure
     ) -> None:
         self.plan, self.journal, self.listener = plan, journal, listener
-        self._converter, self._check = converter, check
+        self._converter, self._measure = converter, measure
         self.share = share(self.plan.limits.jobs, parallel=converter is None or converter.parallel_safe)
         self._schedule = Schedule(plan)
+        self._undecided: dict[str, PlannedGate] = {gate.gate_id: gate for gate in plan.gates}
         self._kept: dict[str, ConversionFinished] = {}
+        self.products = ProductStore(plan)
         self._commands: dict[str, tuple[str, ...]] = {}
         self._model = Path(plan.model.path)
+        self._paths = {plan.model.letter: self._model} | {one.letter: Path(one.path) for one in plan.sources}
+        self.tolerances = plan.tolerances
+        self._begun_under: dict[str, ToleranceSettings] = {}
+
+    def decided_before(self) -> None:
+        """Nothing is to be done: gates that have a verdict are decided."""
+        for gate in self.journal.record.gates:
+            self._undecided.pop(gate, None)
 
     def next_job(self) -> tuple[str, Job] | None:
         """The next step that can begin, as a job."""
@@ -80,54 +90,82 @@ class Steps:
         if step is None:
             return None
         if step == MODEL:
-            return step, ReadModel(self._model)
+            sources = {letter: path for letter, path in self._paths.items() if letter != self.plan.model.letter}
+            return step, ReadModel(self._model, sources)
         if step in self._schedule.conversions:
             return step, self._conversion_job(self._schedule.conversions[step])
-        gate = self._schedule.gates[step]
-        source = self._model if gate.source is None else Path(self._schedule.made[gate.source].product)
-        product = Path(self._schedule.made[gate.target].product)
-        threads = self.share.threads
-        return step, CheckGate(gate, self._model, source, product, threads, self._check)
+        planned = self._schedule.comparisons[step]
+        self._begun_under[step] = self.tolerances
+        files = {file: self._path(file) for file in planned.files}
+        return step, Compare(
+            planned,
+            self._model,
+            files,
+            self.plan.model.expected,
+            self.tolerances,
+            self.share.threads,
+            self._measure,
+        )
 
     def begun(self, step: str, worker: int) -> None:
         """A worker has the job."""
         if step in self._schedule.conversions:
             self.journal.write(ConversionStarted(step, worker))
         elif step != MODEL:
-            self.journal.write(GateStarted(step, worker))
+            self.journal.write(ComparisonStarted(step, worker))
             self.listener.started(step)
 
     def model_read(self, standing: Standing) -> None:
-        """Gates can begin; those that stand from before are as good as new."""
+        """Comparisons can begin; those that stand from before are as good as new."""
         self._kept = {one: self.journal.record.products[one] for one in standing.conversions}
         for gate in standing.gates:
-            self._show(self._schedule.gates[gate])
-        self._schedule.model_read(standing.gates)
+            self._show(self._undecided.pop(gate))
+        opened = self.journal.record.opened
+        if opened is not None:
+            self.products.model_read({self.plan.model.letter: opened.files, **opened.sources})
+        self._schedule.model_read(standing.comparisons)
+        self._decide()
+
+    def without_conversions(self, outcome: Outcome, reason: str) -> None:
+        """Nothing can be converted: every comparison that needs a product has this result."""
+        for planned in tuple(self._schedule.comparisons.values()):
+            if self._schedule.missing(planned):
+                self._end_comparison(ComparisonFinished(planned.comparison_id, outcome, reason))
+        self._decide()
 
     def converted(self, step: str, result: Product | NoProduct) -> None:
         """A converter ended."""
         commands = self._commands[step]
         if isinstance(result, NoProduct):
-            self._no_product(ConversionFailed(step, result.outcome, result.reason, commands, result.seconds))
+            failed = ConversionFailed(
+                step, result.outcome, result.reason, commands, result.seconds, programs=result.programs
+            )
+            self._no_product(failed)
             return
         made = ConversionFinished(
-            step, str(result.path), dict(result.files), commands, result.converter, result.seconds
+            step,
+            str(result.path),
+            dict(result.files),
+            commands,
+            result.converter,
+            result.seconds,
+            result.programs,
+            result.kept,
         )
         self.journal.write(made, to_disk=True)
         self._schedule.made[step] = made
 
-    def measured(self, step: str, result: Measured, seconds: float) -> None:
-        """A gate was measured."""
-        gate = self._schedule.gates[step]
-        made = self._schedule.made[gate.target]
-        details = self._digests(gate) | {
-            "conversion_commands": list(made.commands),
-            "converter": asdict(made.converter),
-            **result.details,
-        }
-        self._finish(
-            gate, result.outcome, result.reason, output=result.output, seconds=seconds + made.seconds, details=details
-        )
+    def compared(self, result: ComparisonFinished, lines: Iterable[JournalLine] = ()) -> None:
+        """A comparison was measured.
+
+        Args:
+            result: How it ended.
+            lines: The journal; read where tolerances changed while it was measured.
+        """
+        self._end_comparison(result)
+        if self._begun_under.pop(result.comparison, self.tolerances) != self.tolerances:
+            self._judge_again(judge_again(self.plan, lines, self.tolerances, result.comparison))
+        self._decide()
 
     def broke(self, step: str, outcome: Outcome, reason: str, seconds: float, stderr: str | None = None) -> None:
         """A step ended without a result: its worker failed, died or ran out of time."""
@@ -136,79 +174,103 @@ class Steps:
         elif step in self._schedule.conversions:
             self._no_product(ConversionFailed(step, outcome, reason, self._commands[step], seconds, stderr))
         else:
-            gate = self._schedule.gates[step]
-            details = self._digests(gate)
-            self._finish(gate, outcome, reason, seconds=seconds, details=details, stderr=stderr)
+            # What was measured until then is no result.
+            self.journal.write(ComparisonStarted(step, -1))
+            self.compared(ComparisonFinished(step, outcome, reason, seconds, stderr=stderr))
 
     def finish_all(self, outcome: Outcome, reason: str, stderr: str | None = None) -> None:
         """Give every gate that has no verdict this one."""
-        for gate in tuple(self._schedule.gates.values()):
+        for gate in tuple(self._undecided.values()):
             self._finish(gate, outcome, reason, stderr=stderr)
+
+    def change_tolerances(self, settings: ToleranceSettings, lines: Iterable[JournalLine]) -> None:
+        """Judge what was measured under other tolerances, and everything from here on.
+
+        Args:
+            settings: The tolerances.
+            lines: The journal so far.
+        """
+        self.tolerances = settings
+        self.journal.write(TolerancesChanged(settings))
+        self._judge_again(judge_again(self.plan, lines, settings))
+
+    def _judge_again(self, again: Mapping[str, list[Event]]) -> None:
+        """Write comparisons that are judged again, and the verdicts that follow."""
+        for events in again.values():
+            for event in events:
+                self.journal.write(event)
+        for gate in self.plan.gates:
+            if gate.gate_id not in self._undecided and not again.keys().isdisjoint(gate.comparisons):
+                self._judge(gate)
+
+    def _path(self, file: str) -> Path:
+        return self._paths[file] if file in self._paths else Path(self._schedule.made[file].product)
 
     def _conversion_job(self, planned: PlannedConversion) -> Convert:
         assert self._converter is not None
-        before = None if planned.source is None else self._schedule.made[planned.source]
-        source = self._model if before is None else Path(before.product)
-        target, directory = FormatLetter(planned.target), self._directory(planned.conversion_id)
+        source, target = self._path(planned.source), FormatLetter(planned.target)
+        directory = self.products.directory(planned.conversion_id)
         command = self._converter.command(source, FORMATS[target], directory, parse_output_type(planned.asked_for))
+        before = self._schedule.made.get(planned.source)
         self._commands[planned.conversion_id] = (*(() if before is None else before.commands), command)
         event = self._kept.get(planned.conversion_id)
-        kept = None if event is None else Product(Path(event.product), event.files, event.converter, event.seconds)
+        kept = self.products.find(planned.conversion_id) if event is None else _product(event)
         return Convert(self._converter, source, target, planned.asked_for, directory, kept)
 
-    def _directory(self, conversion: str) -> Path:
-        return Path(self.plan.scratch) / conversion.replace(">", "-")
-
-    def _discard(self, conversion: str) -> None:
-        """Delete a product, and what its converter left beside it."""
-        directory = self._directory(conversion)
-        for path in (directory, working_directory(directory)):
-            shutil.rmtree(path, ignore_errors=True)
-
     def _no_product(self, failed: ConversionFailed) -> None:
-        """Every gate that needs the product has its verdict: it was the tested conversion, or it has no source."""
+        """Comparisons that need the product cannot run; their gates say why."""
         self.journal.write(failed)
-        self._discard(failed.conversion)
-        self._schedule.failed[failed.conversion] = failed
-        word = _WORDS[failed.outcome]
-        for gate, failure in self._schedule.without_product():
-            if failure.conversion == gate.target:
-                outcome, reason, stderr = failed.outcome, f"the conversion {word}: {failed.reason}", failed.stderr
-            else:
-                source = FORMAT_NAMES[gate.gate.source]
-                reason = f"no {source} source: its conversion {word}: {failed.reason}"
-                outcome, stderr = Outcome.SKIPPED, None
-            details = {"conversion_commands": list(failed.commands), **self._digests(gate)}
-            self._finish(gate, outcome, reason, seconds=failed.seconds, details=details, stderr=stderr)
+        self.products.release(failed.conversion, None)
+        for planned in self._schedule.without(failed.conversion):
+            reason = f"there is no product of {failed.conversion}"
+            self._end_comparison(
+                ComparisonFinished(planned.comparison_id, Outcome.SKIPPED, reason, lacks=failed.conversion)
+            )
+        self._decide()
 
-    def _digests(self, gate: PlannedGate) -> dict[str, Any]:
-        """Digests of a gate's source and product, as far as they are there."""
-        made = self._schedule.made
-        source = self.journal.record.model_files if gate.source is None else None
-        if gate.source in made:
-            source = dict(made[gate.source].files)
-        target = dict(made[gate.target].files) if gate.target in made else None
-        known = {"source_files": source, "target_files": target}
-        return {name: files for name, files in known.items() if files is not None}
+    def _end_comparison(self, result: ComparisonFinished) -> None:
+        self.journal.write(result, to_disk=True)
+        self._schedule.done(result.comparison)
+        for made in self._schedule.unneeded():
+            self.products.release(made.conversion, _product(made))
+
+    def _decide(self) -> None:
+        """Judge every gate whose comparisons all have their results."""
+        finished = {one for one, found in self.journal.record.comparisons.items() if found.finished is not None}
+        for gate in tuple(self._undecided.values()):
+            if finished.issuperset(gate.comparisons):
+                self._judge(gate)
+
+    def _judge(self, gate: PlannedGate) -> None:
+        verdict = judge_gate(self.plan, gate, self.journal.record)
+        self._finish(gate, verdict.outcome, verdict.reason, dict(verdict.details), verdict.stderr)
 
     def _finish(
         self,
         gate: PlannedGate,
         outcome: Outcome,
         reason: str,
-        *,
-        output: str = "",
-        seconds: float = 0.0,
-        details: dict[str, Any] | None = None,
+        details: dict[str, object] | None = None,
         stderr: str | None = None,
     ) -> None:
-        milliseconds = round(seconds * 1000)
-        finished = GateFinished(gate.gate_id, outcome, reason, uuid4().hex, milliseconds, output, details or {}, stderr)
+        record = self.journal.record
+        finished = GateFinished(
+            gate.gate_id,
+            outcome,
+            reason,
+            uuid4().hex,
+            gate_duration(self.plan, gate, record),
+            gate_output(gate, record),
+            details or {},
+            stderr,
+        )
         self.journal.write(finished, to_disk=True)
-        self._schedule.gate_done(gate.gate_id)
-        for conversion in self._schedule.unneeded():
-            self._discard(conversion)
+        self._undecided.pop(gate.gate_id, None)
         self._show(gate)
 
     def _show(self, gate: PlannedGate) -> None:
-        self.listener.finished(evidence_entry(self.plan, gate, self.journal.record.gates[gate.gate_id]))
+        self.listener.finished(evidence_entry(self.plan, gate, self.journal.record))
+
+
+def _product(made: ConversionFinished) -> Product:
+    return Product(Path(made.product), made.files, made.converter, made.seconds, made.programs)

@@ -16,7 +16,7 @@ from time import monotonic
 
 from aprtui.engine.jobs import Job
 from aprtui.engine.marked import MARK, end_marked_processes, mark_of
-from aprtui.engine.worker import Message
+from aprtui.engine.message_reader import MessageReader
 
 SECONDS_TO_START = 60.0
 """Time that a worker may take before it begins with its first job; loading compiled kernels takes a second or two."""
@@ -88,6 +88,7 @@ class WorkerProcess:
         self._deadline: float | None = None
         self._mark = mark_of(run_folder, number)
         self.connection, theirs = Pipe()
+        self.reader = MessageReader(self.connection)
         lifeline, self._lifeline = os.pipe()
         errors, their_errors = os.pipe()
         try:
@@ -149,14 +150,6 @@ class WorkerProcess:
         self.begun = monotonic()
         self._deadline = None if self._limit is None else self.begun + self._limit
 
-    def receive(self) -> Message | None:
-        """The next message; None where the worker is gone."""
-        try:
-            message: Message = self.connection.recv()
-        except (EOFError, ConnectionResetError):
-            return None
-        return message
-
     def end(self, *, is_dying: bool = False) -> int:
         """End it with everything that it started.
 
@@ -172,6 +165,7 @@ class WorkerProcess:
         end_marked_processes(self._mark)
         self._process.wait()
         self.stderr.read()
+        self.reader.close()
         self.connection.close()
         for descriptor in (self._lifeline, self.stderr.descriptor):
             os.close(descriptor)

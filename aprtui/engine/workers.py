@@ -144,10 +144,13 @@ class Workers:
         self._living.clear()
 
     def _heard(self, worker: WorkerProcess) -> Iterator[Said | Death]:
-        message, step = worker.receive(), worker.step
-        if message is not None and step is not None:
-            yield Said(worker, step, message)
-        elif step is not None:
+        for message in worker.reader.messages():
+            # A message may end the job that the worker had: each one is about the job of its moment.
+            if worker.step is not None:
+                yield Said(worker, worker.step, message)
+        if not worker.reader.at_end:
+            return
+        if worker.step is not None:
             yield self._bury(worker, timed_out=False)
         else:
             self._living.remove(worker)

@@ -58,6 +58,12 @@ class OutputTypes:
         """Whether it asks for block types, which SafeTensors cannot hold."""
         return self.text != "lossless" and self.text not in _PLAIN
 
+    @property
+    def bits_per_weight(self) -> float | None:
+        """Bits of most weights, for estimates; None for lossless, which keeps those of the source."""
+        dtype = {**_PLAIN, **_APR, **RECIPES}.get(self.text)
+        return None if dtype is None else 8 * dtype.info.nbytes / dtype.info.block
+
     def allowed(self, name: str, shape: tuple[int, ...], source: DType, conversion: Conversion) -> tuple[DType, ...]:
         """Types that the product's tensor may have, preferred one first.
 

@@ -1,1 +1,6 @@
-"""Gates: each turns what a comparison measured into one outcome with its reason."""
+"""Gates: what a playbook asks of conversions, judged from a run's plan and record alone."""
+
+from aprtui.gates.judge import judge_gate
+from aprtui.gates.verdict import Verdict
+
+__all__ = ["Verdict", "judge_gate"]

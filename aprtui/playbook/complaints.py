@@ -6,14 +6,13 @@ from collections.abc import Iterator, Mapping
 from types import UnionType
 from typing import Union, get_args, get_origin
 
-from aprtui.core.gates import CONVERSION_PAIRS
+from aprtui.core.gate_table import GATES
 from aprtui.playbook.keys import PlaybookKeys, Section, Use
 from aprtui.playbook.playbook import Complaint, ComplaintKind
 from aprtui.playbook.scalars import FailurePolicy
 from aprtui.playbook.validate import near_match
 from aprtui.playbook.yaml_tree import KeyPath, Value, YamlFile
 
-_GATES = frozenset(gate.gate_id for gate in CONVERSION_PAIRS)
 _NOT_OUTPUT_TYPES = "names files that apr-qa tests, not output types; those are aprtui.outtype"
 
 
@@ -36,7 +35,7 @@ def key_complaints(file: YamlFile, keys: PlaybookKeys) -> list[Complaint]:
 def _unknown_gates(file: YamlFile, keys: PlaybookKeys) -> Iterator[Complaint]:
     if ("aprtui", "allow_skip") in file.lines:
         for gate in keys.aprtui.allow_skip:
-            if gate not in _GATES:
+            if gate not in GATES:
                 message = f"{gate} is no gate of this version of aprtui"
                 yield Complaint(file.line("aprtui", "allow_skip"), "aprtui.allow_skip", message, ComplaintKind.UNKNOWN)
 

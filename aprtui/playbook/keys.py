@@ -11,7 +11,8 @@ from typing import Annotated, ClassVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
-from aprtui.core.gates import CONVERSION_PAIRS, FormatLetter
+from aprtui.core.gate_table import CONVERSION_PAIRS
+from aprtui.core.gates import FormatLetter
 from aprtui.playbook.scalars import (
     Backend,
     Count,
@@ -73,18 +74,31 @@ class PlaybookModel(Section):
     """Architecture, as apr names it."""
     size_variant: Annotated[Text | None, Use.LATER] = None
     """Size within the family, `0.5b`."""
-    expected_hidden_dim: Annotated[Count | None, Use.LATER] = None
+    expected_hidden_dim: Count | None = None
     """Width of the residual stream that the model must have."""
-    expected_num_layers: Annotated[Count | None, Use.LATER] = None
+    expected_num_layers: Count | None = None
     """Number of layers that the model must have."""
-    expected_num_heads: Annotated[Count | None, Use.LATER] = None
+    expected_num_heads: Count | None = None
     """Query heads that the model must have."""
-    expected_num_kv_heads: Annotated[Count | None, Use.LATER] = None
+    expected_num_kv_heads: Count | None = None
     """Key and value heads that the model must have."""
-    expected_vocab_size: Annotated[Count | None, Use.LATER] = None
+    expected_vocab_size: Count | None = None
     """Rows of the embedding that the model must have."""
-    expected_intermediate_dim: Annotated[Count | None, Use.LATER] = None
+    expected_intermediate_dim: Count | None = None
     """Width of the feed-forward layer that the model must have."""
+
+    @property
+    def expected(self) -> dict[str, int]:
+        """What the model's configuration must state, by canonical key."""
+        numbers = {
+            "hidden_size": self.expected_hidden_dim,
+            "num_hidden_layers": self.expected_num_layers,
+            "num_attention_heads": self.expected_num_heads,
+            "num_key_value_heads": self.expected_num_kv_heads,
+            "vocab_size": self.expected_vocab_size,
+            "intermediate_size": self.expected_intermediate_dim,
+        }
+        return {key: number for key, number in numbers.items() if number is not None}
 
 
 class TestMatrix(Section):
@@ -109,8 +123,9 @@ class TestMatrix(Section):
 class ContractTests(Section):
     """Format contracts of apr-qa."""
 
-    invariants: Annotated[tuple[Invariant, ...], _LIST, Use.LATER] = ()
-    """Invariants to check, `I-1` to `I-5`."""
+    invariants: Annotated[tuple[Invariant, ...], _LIST] = ()
+    """Invariants to check, `I-1` to `I-5`; all that this version has by default. `I-1` and `I-5` need a running model
+    and are not planned."""
 
 
 class InferenceCompare(Section):
@@ -142,12 +157,12 @@ class Tolerance(Section):
 
     model_config = ConfigDict(extra="forbid")
 
-    ulp: Annotated[Number | None, Use.LATER] = None
+    ulp: Number | None = None
     """Largest difference of a rounded value, in ULP of the target."""
-    scale_ulp: Annotated[Number | None, Use.LATER] = None
-    """Largest difference of a block's scale, in ULP of its type."""
-    rmse_ratio: Annotated[Number | None, Use.LATER] = None
-    """Largest error of a block over that of an honest encoding."""
+    scale_ulp: Number | None = None
+    """Largest difference of a block's scale from its formula, in ULP of its type."""
+    rmse_ratio: Number | None = None
+    """Largest error of a block over what plain encoding of its type guarantees."""
     kld_factor: Annotated[Number | None, Use.LATER] = None
     """Largest KL divergence over that of the expected-loss twin."""
 

@@ -14,6 +14,13 @@ from aprtui.playbook.validate import validated
 from aprtui.playbook.yaml_tree import Value, YamlFile, read_yaml
 
 SETTINGS_SUFFIX = ".aprtui.yaml"
+
+
+def files_of_playbook(path: Path) -> tuple[Path, ...]:
+    """The files that a playbook is read from, whether they exist or not: itself, and aprtui's keys beside it."""
+    return (path, path.with_name(stem(path) + SETTINGS_SUFFIX))
+
+
 _SECTION = "aprtui"
 _WHY_NOT = {
     DocumentKind.TEMPLATE: "a template: it still holds {placeholders}",
@@ -73,7 +80,7 @@ def _refuse_other_kinds(document: Document) -> None:
 
 
 def _settings_beside(file: YamlFile) -> YamlFile | None:
-    path = file.path.with_name(stem(file.path) + SETTINGS_SUFFIX)
+    _, path = files_of_playbook(file.path)
     if path == file.path or not path.exists():
         return None
     settings = read_yaml(path)

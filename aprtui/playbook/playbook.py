@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -74,6 +76,17 @@ class Playbook:
     def seed(self) -> int:
         """Seed of its scenarios; evidence repeats it."""
         return self.test_matrix.seed
+
+    @property
+    def fingerprint(self) -> str:
+        """Digest of everything that a run follows from except the tolerances.
+
+        Two playbooks that differ in their tolerances alone have the same one: what was measured for one can be judged
+        for the other.
+        """
+        settings = self.settings.model_dump(mode="json", exclude={"tolerance"})
+        asked = [self.name, self.model.model_dump(mode="json"), self.contract_tests.model_dump(mode="json"), settings]
+        return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
 
     def outtype(self, gate_id: str) -> tuple[str, bool]:
         """The output type of a pair's conversions, and whether the playbook names it for this very pair."""

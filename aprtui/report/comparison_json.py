@@ -6,7 +6,7 @@ from dataclasses import asdict
 from math import isfinite
 from typing import Any
 
-from aprtui.core.findings import Finding, LevelResult
+from aprtui.core.findings import Finding, FindingKind, LevelResult
 from aprtui.core.json_values import to_json
 from aprtui.core.results import Comparison, TensorResult
 
@@ -45,6 +45,7 @@ def finding_to_json(finding: Finding) -> dict[str, Any]:
     fields = asdict(finding)
     fields["level"] = finding.level.value
     fields["severity"] = finding.severity.value
+    fields["kind"] = None if finding.kind is FindingKind.OTHER else finding.kind.value
     return {key: value for key, value in fields.items() if value is not None}
 
 
@@ -69,7 +70,7 @@ def tensor_to_json(tensor: TensorResult) -> dict[str, Any]:
         "nbytes": tensor.nbytes,
         "rule": tensor.tolerance.rule.value,
         "limit": tensor.tolerance.limit,
-        "origin": tensor.tolerance.origin,
+        "origin": tensor.tolerance.full_origin,
         "outcome": tensor.judgement.outcome.value,
         "margin": _number(tensor.judgement.margin),
         "margin_unit": tensor.judgement.unit,

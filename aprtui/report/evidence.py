@@ -121,13 +121,18 @@ def _as_text(value: object) -> str:
     return value if isinstance(value, str) else json.dumps(value, separators=(",", ":"))
 
 
-def write_evidence(path: Path, entries: Iterable[EvidenceEntry]) -> None:
+def write_evidence(path: Path, entries: Iterable[EvidenceEntry], carried: Iterable[Mapping[str, Any]] = ()) -> None:
     """Write evidence.json whole or not at all.
+
+    Args:
+        path: The file.
+        entries: Entries of a run.
+        carried: Entries of earlier runs that go behind them, as they are written.
 
     Raises:
         AprtuiError: It cannot be written, as on a full disk.
     """
-    text = json.dumps([entry.to_json() for entry in entries], indent=2, allow_nan=False)
+    text = json.dumps([*(entry.to_json() for entry in entries), *carried], indent=2, allow_nan=False)
     part: Path | None = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -2,28 +2,69 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 
 from aprtui.core.events import ConverterFacts
-from aprtui.core.gates import GATES, Gate
+from aprtui.core.gate_table import GATES
+from aprtui.core.gates import Gate
 from aprtui.core.outcomes import Level
+from aprtui.core.tolerance import ToleranceSettings
 
 
 @dataclass(frozen=True, slots=True)
 class PlannedConversion:
-    """One conversion; made once, whichever gates need it.
+    """One conversion; made once, whichever comparisons need its product.
 
     Attributes:
-        conversion_id: "S>G" from the run's model, "S>G>S" from a product.
-        source: Id of the conversion whose product is converted; None for the run's model.
+        conversion_id: Id of the source, ">" and the letter of the product's format: "S>G", "S>G>A". A second conversion
+            of the same has "#2" at its end.
+        source: What is converted: the letter of the run's model or of a source that was given, or another conversion.
         target: Letter of the product's format.
         asked_for: Output type.
+        fresh: Whether an earlier run's product must not serve: its gate asks whether converting gives the same twice.
+        estimated_bytes: Size of the product, estimated from the source and the output type.
     """
 
     conversion_id: str
-    source: str | None
+    source: str
     target: str
     asked_for: str
+    fresh: bool = False
+    estimated_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedComparison:
+    """One comparison of two files, or of the run's model with what it says of itself.
+
+    Attributes:
+        comparison_id: Ids of both sides with "~" between them; the letter of the model alone where it is checked
+            against itself.
+        source: What is right: the letter of the run's model or of a given source, or a conversion.
+        target: What is compared with it.
+        via: Conversions between the two, in their order, where the target was made from the source in several hops.
+        levels: Levels to check.
+        tensors: Patterns of the tensors to compare; empty for all.
+        asked_for: Output type that the target's types are judged under; None where they are judged hop by hop.
+        same_bytes: Whether tensors of one type have to hold the same bytes.
+        estimated_bytes: Bytes to read, estimated.
+    """
+
+    comparison_id: str
+    source: str
+    target: str
+    via: tuple[str, ...] = ()
+    levels: tuple[Level, ...] = ()
+    tensors: tuple[str, ...] = ()
+    asked_for: str | None = None
+    same_bytes: bool = False
+    estimated_bytes: int = 0
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """Everything that has to be there: sources and conversions."""
+        return tuple(dict.fromkeys((self.source, *self.via, self.target)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,29 +73,51 @@ class PlannedGate:
 
     Attributes:
         gate_id: Row of the table of gates.
-        levels: Levels to check.
-        tensors: Patterns of the tensors to compare; empty for all.
-        asked_for: Output type that the product is judged under.
-        source: Id of the conversion whose product is the source; None for the run's model.
-        target: Id of the conversion that is tested.
+        comparisons: Ids of the comparisons that it is judged from, the decisive one first: of a pair the product with
+            its source, of a round trip its hops in their order and then both ends.
+        levels: Levels that it asks for.
+        asked_for: Output type of the tested conversion; None where it tests none or several.
     """
 
     gate_id: str
-    levels: tuple[Level, ...]
-    tensors: tuple[str, ...]
-    asked_for: str
-    source: str | None
-    target: str
+    comparisons: tuple[str, ...]
+    levels: tuple[Level, ...] = ()
+    asked_for: str | None = None
 
     @property
     def gate(self) -> Gate:
         """Its row of the table."""
         return GATES[self.gate_id]
 
-    @property
-    def needs(self) -> tuple[str, ...]:
-        """Ids of the conversions that come first."""
-        return (self.target,) if self.source is None else (self.source, self.target)
+
+@dataclass(frozen=True, slots=True)
+class NotPlanned:
+    """A gate that this run does not have, and why.
+
+    Attributes:
+        gate_id: Row of the table of gates.
+        reason: One sentence.
+    """
+
+    gate_id: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class SourceFacts:
+    """A file that pairs start from instead of one that the converter makes.
+
+    Attributes:
+        letter: Of its format.
+        path: What to open.
+        how: Whether it was given or found, and where.
+        nbytes: Size of its tensors.
+    """
+
+    letter: str
+    path: str
+    how: str
+    nbytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +131,8 @@ class PlaybookFacts:
         repo: "org/name" of the model.
         seed: Seed of its scenarios.
         allow_skip: Ids of gates that may be Skipped.
+        digest: Of the file, as it was when the plan was made.
+        fingerprint: Of everything in it that a run follows from except the tolerances.
     """
 
     path: str
@@ -76,6 +141,8 @@ class PlaybookFacts:
     repo: str
     seed: int
     allow_skip: tuple[str, ...] = ()
+    digest: str = ""
+    fingerprint: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,11 +153,17 @@ class ModelFacts:
         path: What to open.
         how: Which rule found it.
         commit: Of its repository, where that is known.
+        letter: Of its format.
+        expected: What the playbook expects of its configuration, by canonical key.
+        nbytes: Size of its tensors.
     """
 
     path: str
     how: str
     commit: str | None
+    letter: str = "S"
+    expected: Mapping[str, int] = field(default_factory=dict)
+    nbytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,12 +189,19 @@ class RunPlan:
         run_id: Time and random digits.
         playbook: The playbook.
         model: The model.
-        converter: The converter; None skips every gate.
-        gates: In order.
+        sources: Files that pairs start from instead of ones that the converter makes.
+        converter: The converter; None skips every gate that needs a conversion.
+        gates: In the order in which they are judged.
+        comparisons: What they are judged from.
         conversions: In an order in which each can be made.
+        not_planned: Gates that this run does not have.
+        tolerances: The playbook's own tolerances, as they were when the plan was made.
+        selection: What the run was narrowed to, as arguments of the command; empty for the whole playbook.
         limits: Resources.
         evidence: Where evidence.json goes, beside the one in the run folder.
         scratch: Where products go.
+        keeps_products: Whether products stay in `scratch` for later runs.
+        ignores_kept: Whether products that earlier runs left there are passed over.
         aprtui_version: Version that made the plan.
         rules_version: Version of tolerances and layout rules.
     """
@@ -129,11 +209,47 @@ class RunPlan:
     run_id: str
     playbook: PlaybookFacts
     model: ModelFacts
+    sources: tuple[SourceFacts, ...]
     converter: ConverterFacts | None
     gates: tuple[PlannedGate, ...]
+    comparisons: tuple[PlannedComparison, ...]
     conversions: tuple[PlannedConversion, ...]
+    not_planned: tuple[NotPlanned, ...]
+    tolerances: ToleranceSettings
+    selection: tuple[str, ...]
     limits: Limits
     evidence: str
     scratch: str
+    keeps_products: bool
+    ignores_kept: bool
     aprtui_version: str
     rules_version: str
+
+    @property
+    def peak_bytes(self) -> int:
+        """Most bytes of products that are there at the same time, if one conversion is made after the other."""
+        return peak_bytes(self)
+
+
+def peak_bytes(plan: RunPlan) -> int:
+    """The largest sum of products that lie on the disk at one moment: each until the last comparison that needs it."""
+    sizes = {one.conversion_id: one.estimated_bytes for one in plan.conversions}
+    if plan.keeps_products:
+        return sum(sizes.values())
+    sources = {one.conversion_id: one.source for one in plan.conversions}
+    left = [set(_with_sources(one.files, sources)) for one in plan.comparisons]
+    there: set[str] = set()
+    peak = 0
+    for number, needed in enumerate(left):
+        there |= needed
+        peak = max(peak, sum(sizes[one] for one in there))
+        there &= set().union(*left[number + 1 :])
+    return peak
+
+
+def _with_sources(files: Iterable[str], sources: Mapping[str, str]) -> Iterator[str]:
+    for file in files:
+        step = file
+        while step in sources:
+            yield step
+            step = sources[step]

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from aprtui.core.errors import AprtuiError, UsageError
 from aprtui.store.atomic import write_json
+from aprtui.store.bundle import is_bundle, open_bundle
 from aprtui.store.run_folder import RunFolder
 
 
@@ -22,7 +23,9 @@ def register_folder() -> Path:
 
 
 def register(folder: RunFolder) -> None:
-    """Enter a run."""
+    """Enter a run; not one that was unpacked from a bundle, whose id may be that of a run of this user."""
+    if folder.is_bundle:
+        return
     run = folder.path.absolute()
     write_json(register_folder() / f"{run.name}.json", {"folder": str(run)})
 
@@ -44,14 +47,19 @@ def registered_runs() -> list[RunFolder]:
 
 
 def find_run(name: str) -> RunFolder:
-    """A run by the path of its folder, or by its id or the first characters of it.
+    """A run by the path of its folder or of a bundle, or by its id or the first characters of it.
+
+    A bundle is unpacked into a temporary folder.
 
     Raises:
-        UsageError: There is none, or several.
+        UsageError: There is none, there are several, or the bundle is damaged.
+        AprtuiError: The bundle cannot be read.
     """
     by_path = RunFolder(Path(name))
     if by_path.exists:
         return RunFolder(by_path.path.resolve())
+    if is_bundle(by_path.path):
+        return open_bundle(by_path.path)
     found = [folder for folder in registered_runs() if name and folder.path.name.startswith(name)]
     if len(found) == 1:
         return found[0]

@@ -5,7 +5,10 @@ journal.jsonl   what happened, one event a line
 pid.json        the engine that works on it, or worked on it last
 stderr.log      what workers wrote to standard output and standard error
 evidence.json   the verdicts
+tolerances.json tolerances that the engine is asked to judge under, until it does
+junit.xml       the verdicts, for CI servers
 products/       conversions, unless the run was told another place
+bundle.json     in place of the engine and the products, where the folder was unpacked from a bundle
 """
 
 from __future__ import annotations
@@ -18,12 +21,16 @@ from typing import TypeVar
 
 from aprtui.core.errors import AprtuiError
 from aprtui.core.json_values import from_json, to_json
+from aprtui.core.tolerance import ToleranceSettings
 from aprtui.store.atomic import write_json
 from aprtui.store.journal import JournalReader
 from aprtui.store.plan import RunPlan
 from aprtui.store.process import ProcessIdentity
 
 T = TypeVar("T")
+
+_TOLERANCES = "tolerances.json"
+BUNDLE_FACTS = "bundle.json"
 
 
 class RunState(StrEnum):
@@ -34,6 +41,7 @@ class RunState(StrEnum):
     FINISHED = "finished"
     INTERRUPTED = "interrupted"
     DIED = "died"
+    BUNDLED = "bundled before it ended"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +68,16 @@ class RunFolder:
     def evidence(self) -> Path:
         """The verdicts."""
         return self.path / "evidence.json"
+
+    @property
+    def junit(self) -> Path:
+        """The verdicts, for CI servers."""
+        return self.path / "junit.xml"
+
+    @property
+    def is_bundle(self) -> bool:
+        """Whether it was unpacked from a bundle: it can be read, and no engine ever works on it."""
+        return (self.path / BUNDLE_FACTS).is_file()
 
     @property
     def exists(self) -> bool:
@@ -89,6 +107,23 @@ class RunFolder:
     def write_engine(self, engine: ProcessIdentity) -> None:
         """Write which engine works on the run."""
         write_json(self.path / "pid.json", to_json(engine))
+
+    def ask_for_tolerances(self, tolerances: ToleranceSettings) -> None:
+        """Ask the engine that works on the run to judge under these tolerances from now on."""
+        write_json(self.path / _TOLERANCES, to_json(tolerances))
+
+    def asked_tolerances(self) -> ToleranceSettings | None:
+        """Tolerances that were asked for and that no engine has taken yet."""
+        if not (self.path / _TOLERANCES).exists():
+            return None
+        try:
+            return self._read(_TOLERANCES, ToleranceSettings)
+        except AprtuiError:
+            return None
+
+    def tolerances_taken(self) -> None:
+        """The engine judges under the tolerances that were asked for."""
+        (self.path / _TOLERANCES).unlink(missing_ok=True)
 
     def reader(self) -> JournalReader:
         """A reader of the journal, at its beginning."""

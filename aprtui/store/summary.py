@@ -6,10 +6,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from aprtui.core.dtypes import Family
 from aprtui.core.events import (
+    ComparisonFinished,
+    ComparisonStarted,
+    ConversionFailed,
     ConversionFinished,
+    Event,
     GateFinished,
-    GateStarted,
     JournalLine,
     LevelFinished,
     ModelOpened,
@@ -18,20 +22,23 @@ from aprtui.core.events import (
     RunResumed,
     RunStarted,
     TensorFinished,
+    TolerancesChanged,
+    WorkspaceChecked,
 )
-from aprtui.core.findings import LevelResult
-from aprtui.core.outcomes import ExitCode, Outcome, exit_code
+from aprtui.core.findings import Finding, LevelResult
+from aprtui.core.outcomes import ExitCode, Level, Outcome, exit_code
 from aprtui.core.results import TensorResult
+from aprtui.core.tolerance import ToleranceSettings
 from aprtui.store.plan import RunPlan
 from aprtui.store.run_folder import RunFolder, RunState
 
 WORST_KEPT = 10
-"""Tensors of a gate that are kept whole."""
+"""Tensors of a comparison that are kept whole."""
 
 
 @dataclass
 class ToleranceGroup:
-    """The tensors of a gate that one tolerance was applied to.
+    """The tensors of a comparison that one tolerance was applied to.
 
     Attributes:
         worst: The one that ranks first.
@@ -51,29 +58,52 @@ class ToleranceGroup:
 
 
 @dataclass
-class GateRecord:
-    """What the journal holds of one gate, in memory that does not grow with the model.
+class ComparisonRecord:
+    """What the journal holds of one comparison; of a tensor that holds and did not change nothing but a count.
 
     Attributes:
+        started: Whether somebody is measuring, or has.
         worst: The worst tensors, worst first.
         tolerances: The tolerances that were applied, by rule and origin.
         compared: How many tensors were compared.
+        changed: Names of the tensors of which any element differs, in the order of the file.
+        from_blocks: How many tensors the source stores in blocks.
+        failed_from_blocks: Names of those among them that do not hold.
         levels: Worst level first.
-        finished: The verdict with its time; None while there is none.
+        finished: How it ended; None while it has not.
     """
 
+    started: bool = False
     worst: list[TensorResult] = field(default_factory=list)
     tolerances: dict[tuple[str, str], ToleranceGroup] = field(default_factory=dict)
     compared: int = 0
+    changed: list[str] = field(default_factory=list)
+    from_blocks: int = 0
+    failed_from_blocks: list[str] = field(default_factory=list)
     levels: list[LevelResult] = field(default_factory=list)
-    finished: tuple[GateFinished, datetime] | None = None
+    finished: ComparisonFinished | None = None
 
     def add(self, tensor: TensorResult) -> None:
         """Take the next tensor."""
         self.compared += 1
         self.worst = sorted([*self.worst, tensor], key=lambda one: one.rank)[:WORST_KEPT]
-        key = (tensor.tolerance.rule.value, tensor.tolerance.origin)
+        key = (tensor.tolerance.rule.value, tensor.tolerance.full_origin)
         self.tolerances.setdefault(key, ToleranceGroup(tensor)).add(tensor)
+        if tensor.record.differing:
+            self.changed.append(tensor.name)
+        if tensor.source_dtype.info.family is Family.BLOCK:
+            self.from_blocks += 1
+            if not tensor.judgement.passed:
+                self.failed_from_blocks.append(tensor.name)
+
+    @property
+    def failures(self) -> list[Finding]:
+        """Findings that fail their level, of all levels."""
+        return [finding for level in self.levels for finding in level.failures]
+
+    def level(self, level: Level) -> LevelResult | None:
+        """The result of one level; None where it was not checked."""
+        return next((result for result in self.levels if result.level is level), None)
 
 
 @dataclass
@@ -81,17 +111,25 @@ class RunRecord:
     """What the journal holds of a run so far; `add` takes its lines in their order.
 
     Attributes:
-        gates: By id.
+        comparisons: By id.
+        gates: Verdicts with their times, by id.
         products: Conversions that were made, by id.
-        model_files: Digests of the run's model; None before it was read.
+        failures: Conversions that left no product, by id.
+        opened: Digests of the run's model and of given sources; None before they were read.
+        workspace: Whether there is room for products; None before that was looked at.
+        tolerances: Those that the playbook set since the run was planned; None where it set none.
         started: When the run began.
         last: Time and number of the last line.
         end: How the run ended, if it did.
     """
 
-    gates: dict[str, GateRecord] = field(default_factory=dict)
+    comparisons: dict[str, ComparisonRecord] = field(default_factory=dict)
+    gates: dict[str, tuple[GateFinished, datetime]] = field(default_factory=dict)
     products: dict[str, ConversionFinished] = field(default_factory=dict)
-    model_files: dict[str, str] | None = None
+    failures: dict[str, ConversionFailed] = field(default_factory=dict)
+    opened: ModelOpened | None = None
+    workspace: WorkspaceChecked | None = None
+    tolerances: ToleranceSettings | None = None
     started: datetime | None = None
     last: JournalLine | None = None
     end: RunFinished | RunInterrupted | None = None
@@ -99,31 +137,47 @@ class RunRecord:
     def add(self, line: JournalLine) -> None:
         """Take the next line."""
         self.last, event = line, line.event
+        if isinstance(event, TensorFinished):
+            self.comparison(event.comparison).add(event.tensor)
+        elif isinstance(event, LevelFinished):
+            self.comparison(event.comparison).levels.append(event.level)
+        elif isinstance(event, ComparisonStarted):
+            self.comparisons[event.comparison] = ComparisonRecord(started=True)
+        elif isinstance(event, ComparisonFinished):
+            self.comparison(event.comparison).finished = event
+        elif isinstance(event, GateFinished):
+            self.gates[event.gate] = (event, line.time)
+        elif isinstance(event, ConversionFinished):
+            self.products[event.conversion] = event
+        elif isinstance(event, ConversionFailed):
+            self.failures[event.conversion] = event
+        else:
+            self._add_of_run(event, line)
+
+    def _add_of_run(self, event: Event, line: JournalLine) -> None:
+        """Events of the run as a whole."""
         if isinstance(event, RunStarted):
             self.started, self.end = self.started or line.time, None
         elif isinstance(event, ModelOpened):
-            self.model_files = dict(event.files)
+            self.opened = event
+        elif isinstance(event, WorkspaceChecked):
+            self.workspace = event
         elif isinstance(event, RunResumed):
-            self.gates = {gate: record for gate, record in self.gates.items() if gate in event.gates}
-        elif isinstance(event, ConversionFinished):
-            self.products[event.conversion] = event
-        elif isinstance(event, GateStarted):
-            self.gates[event.gate] = GateRecord()
-        elif isinstance(event, TensorFinished):
-            self._gate(event.gate).add(event.tensor)
-        elif isinstance(event, LevelFinished):
-            self._gate(event.gate).levels.append(event.level)
-        elif isinstance(event, GateFinished):
-            self._gate(event.gate).finished = (event, line.time)
+            self.gates = {gate: found for gate, found in self.gates.items() if gate in event.gates}
+            self.comparisons = {one: found for one, found in self.comparisons.items() if one in event.comparisons}
+            self.failures.clear()
+        elif isinstance(event, TolerancesChanged):
+            self.tolerances = event.tolerances
         elif isinstance(event, RunFinished | RunInterrupted):
             self.end = event
 
     def verdicts(self) -> dict[str, GateFinished]:
         """The verdicts so far, by gate."""
-        return {gate: record.finished[0] for gate, record in self.gates.items() if record.finished is not None}
+        return {gate: finished for gate, (finished, _) in self.gates.items()}
 
-    def _gate(self, gate: str) -> GateRecord:
-        return self.gates.setdefault(gate, GateRecord())
+    def comparison(self, comparison: str) -> ComparisonRecord:
+        """The record of a comparison, a new one where there is none."""
+        return self.comparisons.setdefault(comparison, ComparisonRecord())
 
 
 def read_record(lines: Iterable[JournalLine]) -> RunRecord:
@@ -136,11 +190,13 @@ def read_record(lines: Iterable[JournalLine]) -> RunRecord:
 
 def state_of(folder: RunFolder, record: RunRecord) -> RunState:
     """What became of a run; an engine that neither lives nor said how it ended has died."""
-    engine = folder.engine()
     if isinstance(record.end, RunFinished):
         return RunState.FINISHED
     if isinstance(record.end, RunInterrupted):
         return RunState.INTERRUPTED
+    if folder.is_bundle:
+        return RunState.BUNDLED
+    engine = folder.engine()
     if not engine.is_here:
         return RunState.ELSEWHERE
     return RunState.RUNNING if engine.is_alive else RunState.DIED

@@ -51,12 +51,12 @@ def run(capsys, *arguments: object) -> tuple[int, str, str]:
 def test_the_demo_passes_with_the_built_in_converter(capsys, tmp_path):
     code, out, _ = run(capsys, "run", DEMO, "--converter", "builtin", "--output", tmp_path)
     assert code == 0
-    assert out.count("pass  F-CONV-") == 6
+    assert out.count("pass  ") == 35 and "demo: exit 0, 35 Corroborated" in out
     evidence = tmp_path / "demo/evidence.json"
     assert f"evidence: {evidence}" in out
     entries = json.loads(evidence.read_text(encoding="utf-8"))
-    assert [entry["outcome"] for entry in entries] == ["Corroborated"] * 6
-    assert len({entry["id"] for entry in entries}) == 6
+    assert [entry["outcome"] for entry in entries] == ["Corroborated"] * 35
+    assert len({entry["id"] for entry in entries}) == 35
 
 
 def test_entries_have_the_shape_that_apr_qa_reads(capsys, tmp_path):
@@ -82,25 +82,30 @@ def test_entries_have_the_shape_that_apr_qa_reads(capsys, tmp_path):
 def test_without_a_converter_nothing_passes(capsys, tmp_path):
     code, out, _ = run(capsys, "run", DEMO, "--output", tmp_path)
     assert code == 5
-    assert out.count("skip  F-CONV-") == 6 and "name one with --converter" in out
+    assert out.count("pass  F-") == 0 and "name one with --converter" in out
     entries = json.loads((tmp_path / "demo/evidence.json").read_text(encoding="utf-8"))
-    assert {entry["outcome"] for entry in entries} == {"Skipped"}
+    conversions = [entry for entry in entries if entry["gate_id"].startswith("F-")]
+    assert len(conversions) == 23 and {entry["outcome"] for entry in conversions} == {"Skipped"}
 
 
 def test_a_skip_can_be_accepted_by_name(capsys, tmp_path):
     text = "name: p\nmodel:\n  hf_repo: a/b\n  formats: [gguf, safetensors]\naprtui:\n  allow_skip: [{}]\n"
     path = playbook(tmp_path, text.format("F-CONV-S-G"))
-    assert run(capsys, "run", path, "--model", MODEL, "--output", tmp_path)[0] == 5
+    arguments = ("--model", MODEL, "--output", tmp_path, "--pair", "S-G", "--pair", "g-s")
+    assert run(capsys, "run", path, *arguments)[0] == 5
+    code, _, err = run(capsys, "run", path, *arguments, "--allow-skip", "F-CONV-G-S")
+    assert code == 0 and "skips that are accepted: F-CONV-S-G, F-CONV-G-S" in err
     path.write_text(text.format("F-CONV-S-G, F-CONV-G-S"), encoding="utf-8")
-    code, _, err = run(capsys, "run", path, "--model", MODEL, "--output", tmp_path)
-    assert code == 0 and "skips that the playbook accepts: F-CONV-S-G, F-CONV-G-S" in err
+    assert run(capsys, "run", path, *arguments)[0] == 0
+    code, _, err = run(capsys, "run", path, *arguments, "--allow-skip", "F-CONV-S-X")
+    assert code == 2 and "no gate 'F-CONV-S-X' whose skip could be allowed" in err
 
 
 def test_a_damaged_product_is_falsified(capsys, tmp_path, monkeypatch):
     monkeypatch.setattr(named, "BuiltinConverter", Damaging)
     code, out, _ = run(capsys, "run", DEMO, "--model", MODEL, "--converter", "builtin", "--output", tmp_path)
     assert code == 1
-    assert out.count("FAIL  F-CONV-") == 2 and "NOT EQUIVALENT (weights)" in out
+    assert out.count("FAIL  F-CONV-S-G") == 1 and "FAIL  F-CONV-A-G" in out and "NOT EQUIVALENT (weights)" in out
 
 
 def test_what_was_measured_before_an_interruption_is_kept(capsys, tmp_path, monkeypatch):
@@ -108,7 +113,9 @@ def test_what_was_measured_before_an_interruption_is_kept(capsys, tmp_path, monk
     arguments = ("--model", MODEL, "--converter", "builtin", "--output", tmp_path, "--jobs", 1)
     code, _, err = run(capsys, "run", DEMO, *arguments)
     assert code == 130 and "aprtui run --resume " in err
-    assert len(json.loads((tmp_path / "demo/evidence.json").read_text(encoding="utf-8"))) == 1
+    entries = json.loads((tmp_path / "demo/evidence.json").read_text(encoding="utf-8"))
+    assert {entry["gate_id"] for entry in entries} >= {"F-CONV-S-G", "G0-VALIDATE-001"}
+    assert not any(entry["gate_id"] in ("F-CONV-S-A", "F-CONV-A-S") for entry in entries)
 
 
 def playbook(folder: Path, text: str) -> Path:
@@ -138,7 +145,7 @@ def test_a_model_in_the_hugging_face_cache_is_found(capsys, tmp_path, monkeypatc
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
     path = playbook(tmp_path, "name: p\nmodel:\n  hf_repo: org/tiny\n  formats: [safetensors, gguf]\n")
     code, out, _ = run(capsys, "run", path, "--converter", "builtin", "--output", tmp_path / "o")
-    assert code == 0 and out.count("pass  ") == 2
+    assert code == 0 and "pass  F-CONV-S-G" in out and "pass  F-CONV-G-S" in out and "F-CONV-S-A" not in out
 
 
 def test_a_model_that_cannot_be_read(capsys, tmp_path):
@@ -154,8 +161,7 @@ def test_a_bad_playbook(capsys, tmp_path, text):
     assert (code, out) == (2, "") and err.startswith("aprtui: ") and len(err.splitlines()) == 1
 
 
-def test_a_playbook_without_a_pair(capsys, tmp_path):
-    path = playbook(tmp_path, "name: p\nmodel:\n  hf_repo: a/b\n  formats: [gguf]\n")
-    code, _, err = run(capsys, "run", path, "--model", MODEL, "--output", tmp_path)
-    assert code == 5 and "no conversion pair" in err
-    assert not list(tmp_path.glob("**/evidence.json"))
+def test_a_playbook_without_a_pair_judges_the_model_alone(capsys, tmp_path):
+    path = playbook(tmp_path, "name: p\nmodel:\n  hf_repo: a/b\n  formats: [safetensors]\n")
+    code, out, _ = run(capsys, "run", path, "--model", MODEL, "--output", tmp_path, "--converter", "builtin")
+    assert code == 0 and "pass  G0-VALIDATE-001" in out and "F-CONV" not in out

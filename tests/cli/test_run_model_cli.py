@@ -42,7 +42,7 @@ def test_the_commit_goes_into_the_evidence(capsys, hub, no_network, revision, co
     snapshot = hub / "models--org--tiny/snapshots" / commit
     assert code == 0 and f"model: {snapshot} (Hugging Face cache" in err and f"commit {commit})" in err
     models = [json.loads(metadata["model"]) for metadata in evidence]
-    assert len(models) == 2
+    assert len(models) == 20
     assert all((model["path"], model["commit"]) == (str(snapshot), commit) for model in models)
     assert all(str(snapshot) in metadata["command"] for metadata in evidence)
 
@@ -57,7 +57,7 @@ def test_several_snapshots_and_no_word_on_which(capsys, hub, no_network):
 def test_folders_of_the_settings_are_searched(capsys, hub, no_network, tmp_path):
     add_snapshot(tmp_path / "models", "org/tiny", FIRST)
     Path("aprtui.toml").write_text("model_folders = ['../models']")
-    code, err, (metadata, _) = run(capsys)
+    code, err, (metadata, *_) = run(capsys)
     assert code == 5 and json.loads(metadata["model"])["commit"] == FIRST
     Path("aprtui.toml").write_text("model_folders = 1")
     code, err, _ = run(capsys)
@@ -72,7 +72,7 @@ def test_nothing_is_downloaded_unless_asked_for(capsys, hub, no_network, monkeyp
         return str(add_snapshot(Path(cache_dir), repo, FIRST, references=(revision,)))
 
     monkeypatch.setattr(huggingface_hub, "snapshot_download", fetch)
-    code, _, (metadata, _) = run(capsys, "--revision", "v1", "--download")
+    code, _, (metadata, *_) = run(capsys, "--revision", "v1", "--download")
     assert code == 5 and json.loads(metadata["model"])["commit"] == FIRST
 
 

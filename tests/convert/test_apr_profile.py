@@ -1,14 +1,11 @@
 """`apr` as a converter: the spelling of each recorded version, and runs that find what is known of its files."""
 
-import json
 import shlex
 
 import pytest
 from fixture_files import FIXTURES
-from hub_cache import fresh_home
 from stand_in_apr import install_apr
 
-from aprtui.cli import main
 from aprtui.convert import MissingConverter, converter_named, read_record, working_directory
 from aprtui.core.errors import AprtuiError
 from aprtui.formats.container import Format
@@ -141,57 +138,3 @@ def test_an_apr_that_states_no_version(apr, tmp_path):
     program.write_text("#!/bin/sh\necho broken >&2\nexit 3\n")
     with pytest.raises(AprtuiError, match="asked for its version, it ended with exit code 3: broken"):
         convert(converter, SOURCES[S], A, tmp_path)
-
-
-def run(capsys, *arguments):
-    with pytest.raises(SystemExit) as stopped:
-        main([str(argument) for argument in arguments])
-    captured = capsys.readouterr()
-    return int(stopped.value.code or 0), captured.out, captured.err
-
-
-@pytest.fixture
-def playbook(monkeypatch, tmp_path):
-    fresh_home(monkeypatch, tmp_path)
-    path = tmp_path / "llama.playbook.yaml"
-    path.write_text('name: llama\nversion: "1.0.0"\nmodel:\n  hf_repo: org/llama-tiny256\n')
-    return path
-
-
-def reasons(path):
-    entries = json.loads(path.read_text(encoding="utf-8"))
-    return {entry["gate_id"].removeprefix("F-CONV-"): entry["reason"] for entry in entries}, entries
-
-
-def test_a_run_finds_what_is_wrong_with_its_products(apr, playbook, capsys, tmp_path):
-    _, program = apr()
-    evidence = tmp_path / "evidence.json"
-    code, _, _ = run(capsys, "run", playbook, "--model", SOURCES[S], "--output", evidence)
-    found, entries = reasons(evidence)
-    assert code == 1
-    assert "Q4_K was not asked for" in found["S-G"]
-    assert "tie_word_embeddings" in found["S-A"] and "weights identical" in found["S-A"]
-    assert "lm_head.weight" in found["A-S"]
-    metadata = {entry["gate_id"]: entry["metadata"] for entry in entries}["F-CONV-S-G"]
-    identity = json.loads(metadata["converter"])
-    assert identity["name"] == "apr" and identity["version"] == "0.72.3 (9c34b9a91)"
-    assert identity["digest"] == file_digest(program)
-    assert " rosetta convert " in metadata["conversion_commands"]
-
-
-def test_a_run_from_bf16_gguf(apr, playbook, capsys, tmp_path):
-    apr()
-    evidence = tmp_path / "evidence.json"
-    run(capsys, "run", playbook, "--model", SOURCES[G], "--converter", "apr", "--output", evidence)
-    found, entries = reasons(evidence)
-    assert "self_attn.k_proj.weight" in found["G-S"]
-    outcomes = {entry["gate_id"]: entry["outcome"] for entry in entries}
-    assert outcomes["F-CONV-G-S"] == "Falsified"
-    assert outcomes["F-CONV-G-A"] == "Corroborated", found["G-A"]
-
-
-def test_without_apr_a_run_is_skipped_and_says_so(monkeypatch, playbook, capsys, tmp_path):
-    monkeypatch.setenv("PATH", str(tmp_path))
-    code, out, err = run(capsys, "run", playbook, "--model", SOURCES[S], "--output", tmp_path / "e.json")
-    assert code == 5 and "apr is not on PATH" in err
-    assert "pass" not in out

@@ -5,7 +5,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from engine_runs import events_of, run_in
+from engine_runs import PAIRS, events_of, run_in
 from fixture_files import FIXTURES
 from safetensors.torch import load_file, save_file
 
@@ -21,7 +21,6 @@ from aprtui.formats.output_types import parse_output_type
 from aprtui.playbook import load_playbook
 
 MODEL = FIXTURES / "qwen2-tiny/hf"
-GATES = ["F-CONV-S-G", "F-CONV-S-A", "F-CONV-G-S", "F-CONV-A-S", "F-CONV-A-G", "F-CONV-G-A"]
 
 
 class Swapping(BuiltinConverter):
@@ -101,17 +100,24 @@ def results(playbook, converter, tmp_path, model=MODEL):
 
 
 def outcomes(entries):
-    return {gate.removeprefix("F-CONV-"): entry.outcome.value for gate, entry in entries.items()}
+    """Of the six pairs."""
+    return {gate.removeprefix("F-CONV-"): entries[gate].outcome.value for gate in PAIRS if gate in entries}
+
+
+def comparison(entry, number=0):
+    """What an entry says of one of its comparisons."""
+    return json.loads(entry.to_json()["metadata"]["comparisons"])[number]
 
 
 def test_good_conversions_hold(playbook, tmp_path):
     entries = results(playbook, BuiltinConverter(), tmp_path)
-    assert list(entries) == GATES
+    assert entries.keys() >= {*PAIRS, "F-CONV-RT-001", "F-CONV-IDEM-001", "F-CONV-NAME-001", "G0-VALIDATE-001"}
     assert {entry.outcome for entry in entries.values()} == {Outcome.CORROBORATED}
     assert entries["F-CONV-S-A"].reason == "Weights identical, every value of all 26 tensors equal"
     # A run that has finished keeps no products.
     files = sorted(path.name for path in (tmp_path / "run").iterdir())
-    assert files == ["evidence.json", "journal.jsonl", "pid.json", "plan.json", "stderr.log"]
+    assert files == ["evidence.json", "journal.jsonl", "junit.xml", "pid.json", "plan.json", "stderr.log"]
+    assert (tmp_path / "junit.xml").read_bytes() == (tmp_path / "run/junit.xml").read_bytes()
 
 
 @pytest.mark.parametrize("root", ["gguf/bf16.gguf", "hf"])
@@ -123,14 +129,17 @@ def test_a_run_starts_from_any_format(playbook, tmp_path, root):
 def test_without_a_converter_everything_is_skipped(playbook, tmp_path):
     entries = results(playbook, None, tmp_path)
     assert set(outcomes(entries).values()) == {"Skipped"}
-    assert all("name one with --converter" in entry.reason for entry in entries.values())
+    assert all("name one with --converter" in entries[gate].reason for gate in PAIRS)
+    # What needs no conversion is judged all the same.
+    assert entries["G0-VALIDATE-001"].outcome is Outcome.CORROBORATED
     assert "converter" not in entries["F-CONV-S-G"].to_json()["metadata"]
 
 
 def test_only_pairs_of_the_playbooks_formats_run(playbook, tmp_path):
     narrowed = changed(playbook, "test_matrix:", "  formats: [safetensors, apr]\ntest_matrix:")
     entries = results(narrowed, BuiltinConverter(), tmp_path)
-    assert list(entries) == ["F-CONV-S-A", "F-CONV-A-S"]
+    assert list(outcomes(entries)) == ["S-A", "A-S"]
+    assert not any("GGUF" in gate or "-RT-" in gate for gate in entries)
 
 
 def test_the_output_type_of_the_playbook_is_asked_for_and_judged(playbook, tmp_path):
@@ -145,16 +154,16 @@ def test_the_output_type_of_the_playbook_is_asked_for_and_judged(playbook, tmp_p
         "G-A": "Falsified",
     }
     assert "quantisation only, in 15 of 26 tensors, every block certified" in entries["F-CONV-S-G"].reason
-    metadata = entries["F-CONV-S-G"].to_json()["metadata"]
-    assert metadata["asked_for"] == "q8_0" and "--outtype q8_0" in metadata["conversion_commands"]
-    assert any(group["rule"] == "certificate" for group in json.loads(metadata["tolerances"]))
+    found = comparison(entries["F-CONV-S-G"])
+    assert found["asked_for"] == "q8_0" and "--outtype q8_0" in found["conversion_commands"][0]
+    assert any(group["rule"] == "certificate" for group in found["tolerances"])
 
 
 def test_output_types_by_pair(playbook, tmp_path):
     keys = with_keys(playbook, "outtype: {F-CONV-S-G: q4_0, F-CONV-S-A: int8, F-CONV-A-G: f16}")
     entries = results(keys, BuiltinConverter(), tmp_path, FIXTURES / "llama-tiny256/hf")
     assert set(outcomes(entries).values()) == {"Corroborated"}
-    asked_for = {gate: entry.to_json()["metadata"]["asked_for"] for gate, entry in entries.items()}
+    asked_for = {gate: entries[gate].to_json()["metadata"]["asked_for"] for gate in PAIRS}
     assert (
         asked_for["F-CONV-S-A"] == "int8" and asked_for["F-CONV-A-G"] == "f16" and asked_for["F-CONV-G-S"] == "lossless"
     )
@@ -177,10 +186,13 @@ def test_an_unknown_default_names_its_own_line(playbook, tmp_path):
         results(keys, BuiltinConverter(), tmp_path)
 
 
-def test_what_was_left_out_is_skipped(playbook, tmp_path):
+def test_levels_that_the_playbook_leaves_out_are_named(playbook, tmp_path):
     entries = results(with_keys(playbook, "levels: [structure, weights]"), BuiltinConverter(), tmp_path)
-    assert set(outcomes(entries).values()) == {"Skipped"}
-    assert entries["F-CONV-S-G"].reason == "could not check integrity, metadata, tokenizer"
+    assert set(outcomes(entries).values()) == {"Corroborated"}
+    metadata = entries["F-CONV-S-G"].to_json()["metadata"]
+    assert json.loads(metadata["levels_not_asked_for"]) == ["integrity", "metadata", "tokenizer"]
+    assert "integrity: not planned" in comparison(entries["F-CONV-S-G"])["not_checked"]
+    assert "F-CONV-CONFIG-001" not in entries
 
 
 def test_a_part_of_the_tensors_is_no_pass(playbook, tmp_path):
@@ -195,8 +207,7 @@ def test_damage_is_found_where_it_was_done(playbook, tmp_path):
     assert {gate for gate, outcome in outcomes(entries).items() if outcome == "Falsified"} == {"S-G", "A-G"}
     entry = entries["F-CONV-S-G"]
     assert entry.reason.startswith("NOT EQUIVALENT (weights): weights different in 2 of 26 tensors")
-    measured = json.loads(entry.to_json()["metadata"]["tolerances"])
-    failing = next(group for group in measured if group["failed"])
+    failing = next(group for group in comparison(entry)["tolerances"] if group["failed"])
     assert failing["rule"] == "bit-exact" and failing["failed"] == 2
     assert failing["needed"] > 0 and failing["margin"] > 1000
 
@@ -222,15 +233,17 @@ def test_a_failing_conversion_is_a_finding(playbook, tmp_path, error):
     reason = entries["F-CONV-S-G"].reason
     assert reason.startswith("the conversion failed: ") and str(error) in reason
     assert entries["F-CONV-G-S"].reason.startswith("no gguf source: its conversion failed: ")
-    metadata = entries["F-CONV-S-G"].to_json()["metadata"]
-    assert set(json.loads(metadata["source_files"])) >= {str(MODEL / "model.safetensors"), str(MODEL / "config.json")}
+    found = comparison(entries["F-CONV-S-G"])
+    assert set(found["source_files"]) >= {str(MODEL / "model.safetensors"), str(MODEL / "config.json")}
 
 
 def test_an_unreadable_product_is_a_finding(playbook, tmp_path):
     entries = results(playbook, Garbled(), tmp_path)
     assert outcomes(entries)["S-A"] == "Falsified"
     assert "(integrity)" in entries["F-CONV-S-A"].reason
-    assert json.loads(entries["F-CONV-S-A"].to_json()["metadata"]["target_files"])
+    assert comparison(entries["F-CONV-S-A"])["target_files"]
+    assert outcomes(entries)["A-S"] == "Skipped"
+    assert "its source cannot be opened" in entries["F-CONV-A-S"].reason
 
 
 def test_a_product_that_is_not_there_is_a_finding(playbook, tmp_path):
@@ -252,9 +265,10 @@ def test_the_evidence_says_everything_that_a_verdict_rests_on(playbook, tmp_path
     assert entry.scenario.to_json()["model"] == {"org": "org", "name": "qwen2-tiny", "variant": None}
     metadata = entry.to_json()["metadata"]
     assert all(isinstance(value, str) for value in metadata.values())
-    assert metadata["rules_version"] == "1"
+    assert metadata["rules_version"] == "2" and metadata["severity"] == "P0" and metadata["pass_rule"]
     assert metadata["asked_for"] == "lossless"
-    for group in json.loads(metadata["tolerances"]):
+    found = json.loads(metadata["comparisons"])[0]
+    for group in found["tolerances"]:
         assert {"rule", "limit", "origin", "measured", "needed"} <= group.keys()
     identity = BuiltinConverter().identity
     assert json.loads(metadata["converter"]) == {
@@ -263,20 +277,21 @@ def test_the_evidence_says_everything_that_a_verdict_rests_on(playbook, tmp_path
         "version": identity.version,
         "digest": identity.digest,
     }
-    first, second = json.loads(metadata["conversion_commands"])
+    first, second = found["conversion_commands"]
     gguf = tmp_path / "run/products/S-G/model.gguf"
     assert first == f"aprtui convert {MODEL} {gguf} --outtype lossless"
     assert second.startswith(f"aprtui convert {gguf} ")
-    ((name, digest),) = json.loads(metadata["source_files"]).items()
+    ((name, digest),) = found["source_files"].items()
     assert name == str(gguf) and digest.startswith("xxh3:")
-    names = {Path(name).name for name in json.loads(metadata["target_files"])}
+    names = {Path(name).name for name in found["target_files"]}
     assert {"model.safetensors", "config.json", "tokenizer.json"} <= names
 
 
 def test_every_conversion_is_made_once(playbook, tmp_path):
     results(playbook, BuiltinConverter(), tmp_path)
     made = [event.conversion for event in events_of(tmp_path / "run") if isinstance(event, ConversionFinished)]
-    assert made == ["S>G", "S>A", "S>G>S", "S>A>S", "S>A>G", "S>G>A"]
+    assert made[:6] == ["S>G", "S>A", "S>G>S", "S>A>S", "S>A>G", "S>G>A"]
+    assert sorted(made[6:]) == ["S>A>G>A", "S>A>G>A>S", "S>A>G>S", "S>G>A#2", "S>G>A>S", "S>G>A>S>G", "S>G>S>A"]
 
 
 def test_the_digest_of_the_converter_follows_its_source(monkeypatch, tmp_path):

@@ -17,25 +17,25 @@ from aprtui.core.events import Heartbeat, WorkerDied
 from aprtui.core.outcomes import ExitCode
 from aprtui.engine import run as engine
 from aprtui.engine import stderr_log
-from aprtui.engine.jobs import check_conversion
+from aprtui.engine.jobs import measure
 from aprtui.engine.workers import share
 from aprtui.formats.container import Format
 from aprtui.store.plan import Limits
 
 MODEL = FIXTURES / "qwen2-tiny/hf"
-VICTIM = "F-CONV-S-G"
+STEP, VICTIM = "S~S>G", "F-CONV-S-G"
 OTHERS = {"F-CONV-S-A", "F-CONV-G-S", "F-CONV-A-S", "F-CONV-A-G", "F-CONV-G-A"}
 
 
 def only_the_victim(misbehave):
-    """A check that does this for one gate and checks the others."""
+    """A measurement that does this for one comparison and measures the others."""
 
-    def check(job, report):
-        if job.planned.gate_id == VICTIM:
+    def misbehaving(job, report):
+        if job.planned.comparison_id == STEP:
             misbehave(job)
-        return check_conversion(job, report)
+        return measure(job, report)
 
-    return check
+    return misbehaving
 
 
 def die_of_segv(_job):
@@ -53,8 +53,8 @@ def leave(_job):
 
 
 def read_what_is_gone(job):
-    copy = job.product.with_name("copy")
-    copy.write_bytes(job.product.read_bytes())
+    copy = job.files["S>G"].with_name("copy")
+    copy.write_bytes(job.files["S>G"].read_bytes())
     with copy.open("r+b") as file, mmap.mmap(file.fileno(), 0) as mapped:
         file.truncate(0)
         mapped[-1]
@@ -85,7 +85,7 @@ segv, killed, exited = only_the_victim(die_of_segv), only_the_victim(die_of_kill
 shrunk, raised, starved = only_the_victim(read_what_is_gone), only_the_victim(fall), only_the_victim(want_too_much)
 flooded, hung = only_the_victim(flood), only_the_victim(hang)
 for name in ("segv", "killed", "exited", "shrunk", "raised", "starved", "flooded", "hung"):
-    # Workers are told the name of a check.
+    # Workers are told the name of a measurement.
     globals()[name].__qualname__ = name
 
 
@@ -107,10 +107,10 @@ class Dying(BuiltinConverter):
         return super().convert(source, target, destination, asked_for)
 
 
-def run(tmp_path, check=check_conversion, converter=None, **limits):
+def run(tmp_path, how=measure, converter=None, **limits):
     folder = tmp_path / "run"
     playbook = write_playbook(tmp_path)
-    code, told = run_in(folder, playbook, MODEL, converter or BuiltinConverter(), limits=Limits(**limits), check=check)
+    code, told = run_in(folder, playbook, MODEL, converter or BuiltinConverter(), limits=Limits(**limits), how=how)
     assert processes_of(folder) == []
     return code, {gate: entry.to_json() for gate, entry in told.entries.items()}
 
@@ -135,7 +135,7 @@ def test_a_worker_that_dies_is_one_entry(tmp_path, check, reason, last_line):
     assert last_line is None or last_line in entries[VICTIM]["stderr"]
     others_hold(entries)
     (died,) = (event for event in events_of(tmp_path / "run") if isinstance(event, WorkerDied))
-    assert died.step == VICTIM and died.reason in reason
+    assert died.step == STEP and died.reason in reason
     assert last_line is None or last_line.encode() in (tmp_path / "run/stderr.log").read_bytes()
 
 
@@ -169,7 +169,7 @@ def test_a_gate_that_hangs_runs_out_of_time_with_what_it_started(tmp_path, monke
     assert (entries[VICTIM]["outcome"], entries[VICTIM]["reason"]) == ("Timeout", "it took longer than 2 s")
     others_hold(entries)
     beats = [event.running for event in events_of(tmp_path / "run") if isinstance(event, Heartbeat)]
-    assert (VICTIM,) in beats and len(beats) >= 5
+    assert (STEP,) in beats and len(beats) >= 5
 
 
 def test_a_converter_that_hangs_is_ended_with_its_program(tmp_path):
@@ -216,5 +216,23 @@ def test_workers_share_the_processors(jobs, workers, threads):
 def test_evidence_follows_from_the_journal(tmp_path):
     run(tmp_path)
     record = record_of(tmp_path / "run")
-    assert {found.compared for found in record.gates.values()} == {26}
-    assert all(len(found.worst) == 10 and len(found.levels) == 5 for found in record.gates.values())
+    of_model = record.comparisons.pop("S~S")
+    assert [level.level for level in of_model.levels] == ["integrity", "structure", "metadata"]
+    assert {found.compared for found in record.comparisons.values()} == {26}
+    assert all(len(found.worst) == 10 and len(found.levels) == 5 for found in record.comparisons.values())
+
+
+def stop_in_the_middle_of_a_message(job, report):
+    """Sends the first half of a message and stops, as a worker does that somebody halts."""
+    if job.planned.comparison_id == STEP:
+        os.write(report._connection.fileno(), b"\x00\x00\x10\x00half a message")
+        os.kill(os.getpid(), signal.SIGSTOP)
+    return measure(job, report)
+
+
+def test_a_worker_that_stops_in_the_middle_of_a_message_stops_nobody_else(tmp_path, monkeypatch):
+    monkeypatch.setattr(engine, "SECONDS_BETWEEN_HEARTBEATS", 0.2)
+    code, entries = run(tmp_path, stop_in_the_middle_of_a_message, gate_seconds=2.0)
+    assert code is ExitCode.TIMEOUT and entries[VICTIM]["reason"] == "it took longer than 2 s"
+    others_hold(entries)
+    assert len([event for event in events_of(tmp_path / "run") if isinstance(event, Heartbeat)]) >= 5

@@ -16,7 +16,7 @@ from aprtui.core.findings import Finding, LevelResult
 from aprtui.core.outcomes import Level, Outcome, Severity
 from aprtui.core.results import TensorResult
 from aprtui.core.statistics import CertificateScalars, StatisticsRecord
-from aprtui.core.tolerance import judge, tolerance_for
+from aprtui.core.tolerance import ToleranceSettings, judge, tolerance_for
 from aprtui.store.journal import JournalReader
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
@@ -40,14 +40,17 @@ LEVEL = LevelResult(
 )
 EXAMPLES: list[Event] = [
     events.RunStarted("host", 1, resumed=True),
-    events.ModelOpened({"model.safetensors": "xxh3:1"}),
-    events.RunResumed(("F-CONV-S-G",), "because"),
+    events.ModelOpened({"model.safetensors": "xxh3:1"}, {"G": {"m.gguf": "xxh3:3"}}),
+    events.RunResumed(("F-CONV-S-G",), "because", ("S~S>G",)),
     events.ConversionStarted("S>G", 0),
     events.ConversionFinished("S>G", "/p/model.gguf", {"/p/model.gguf": "xxh3:2"}, ("a", "b"), FACTS, 1.5),
     events.ConversionFailed("S>G", Outcome.FALSIFIED, "no", ("a",), 0.5, "last\nlines"),
-    events.GateStarted("F-CONV-S-G", 1),
-    events.TensorFinished("F-CONV-S-G", tensor(max_ulp=inf, sum_error=-inf, max_abs=0.1)),
-    events.LevelFinished("F-CONV-S-G", LEVEL),
+    events.WorkspaceChecked("/p", 5, 7, "full"),
+    events.ComparisonStarted("S~S>G", 1),
+    events.ComparisonFinished("S~S>G", Outcome.SKIPPED, "no", 0.5, 9, ("x",), ("e",), "S>G", "last"),
+    events.TolerancesChanged(ToleranceSettings(ulp=1.5, origin="p.yaml, line 3")),
+    events.TensorFinished("S~S>G", tensor(max_ulp=inf, sum_error=-inf, max_abs=0.1)),
+    events.LevelFinished("S~S>G", LEVEL),
     events.GateFinished("F-CONV-S-G", Outcome.SKIPPED, "why", "00", 12, "out", {"files": {"a": "b"}, "n": [1]}, None),
     events.WorkerDied(3, 99, "S>G", "it was ended by SIGSEGV", ("one", "two")),
     events.Heartbeat(("S>G",)),
@@ -115,11 +118,11 @@ def test_a_line_is_read_once_it_is_whole(tmp_path):
         b"\x00" * 50 + b"\n",
         b"[1, 2]\n",
         b"{}\n",
-        b'{"v":1,"run":"r","seq":0,"time":"2026-01-01","kind":"RunFinished"}\n',
-        b'{"v":1,"run":"r","seq":0,"time":"2026-01-01","kind":"RunFinished","exit_code":"0"}\n',
-        b'{"v":1,"run":"r","seq":0,"time":"never","kind":"RunFinished","exit_code":0}\n',
-        b'{"v":2,"run":"r","seq":0,"time":"2026-01-01","kind":"RunFinished","exit_code":0}\n',
-        b'{"v":1,"run":"r","seq":0,"time":"2026-01-01","kind":"NewInTheNextVersion"}\n',
+        b'{"v":2,"run":"r","seq":0,"time":"2026-01-01","kind":"RunFinished"}\n',
+        b'{"v":2,"run":"r","seq":0,"time":"2026-01-01","kind":"RunFinished","exit_code":"0"}\n',
+        b'{"v":2,"run":"r","seq":0,"time":"never","kind":"RunFinished","exit_code":0}\n',
+        b'{"v":3,"run":"r","seq":0,"time":"2026-01-01","kind":"RunFinished","exit_code":0}\n',
+        b'{"v":2,"run":"r","seq":0,"time":"2026-01-01","kind":"NewInTheNextVersion"}\n',
         JournalLine("another", 0, NOW, RunFinished(0)).to_bytes(),
         b"[" * 100_000 + b"\n",
         b"\xff\xfe\n",

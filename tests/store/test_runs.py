@@ -12,6 +12,7 @@ import pytest
 
 from aprtui.core.errors import AprtuiError, UsageError
 from aprtui.core.events import JournalLine, RunFinished, RunInterrupted, RunStarted
+from aprtui.core.tolerance import OWN_RULES
 from aprtui.store import process
 from aprtui.store.plan import Limits, ModelFacts, PlaybookFacts, RunPlan
 from aprtui.store.process import ProcessIdentity, this_process
@@ -26,7 +27,28 @@ def new_run(path, *events, engine=None):
     folder = RunFolder(path)
     playbook = PlaybookFacts("p.yaml", "p", "1", "a/b", 1)
     model = ModelFacts("m", "named", None)
-    folder.write_plan(RunPlan(path.name, playbook, model, None, (), (), Limits(), "e", "s", "0", "1"))
+    folder.write_plan(
+        RunPlan(
+            path.name,
+            playbook,
+            model,
+            sources=(),
+            converter=None,
+            gates=(),
+            comparisons=(),
+            conversions=(),
+            not_planned=(),
+            tolerances=OWN_RULES,
+            selection=(),
+            limits=Limits(),
+            evidence="e",
+            scratch="s",
+            keeps_products=False,
+            ignores_kept=False,
+            aprtui_version="0",
+            rules_version="1",
+        )
+    )
     folder.write_engine(engine or this_process())
     raw = b"".join(JournalLine(path.name, number, NOW, event).to_bytes() for number, event in enumerate(events))
     folder.journal.write_bytes(raw)

@@ -112,11 +112,15 @@ class Certifier:
         Args:
             measures: What `update` returned for the chunk.
         """
-        clauses = measures.weighted if self._unknown_weights and measures.weighted is not None else measures.plain
+        clauses = self.deciding(measures)
         zeros, scales = clauses.zeros, self._scale_flags(clauses)
         if self._kind is None:
             zeros = zeros | self._tensor_scale.false_zero
         return BlockFlags(clauses.codes, scales, zeros)
+
+    def deciding(self, measures: BlockMeasures) -> ClauseMeasures:
+        """Of the clauses with and without an importance matrix those that decide, under the chunks seen so far."""
+        return measures.weighted if self._unknown_weights and measures.weighted is not None else measures.plain
 
     def _scale_flags(self, clauses: ClauseMeasures) -> Flags:
         if self._kind is None:

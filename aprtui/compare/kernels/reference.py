@@ -30,16 +30,17 @@ def accumulate_reference(state: State, a: Chunk, b: Chunk, first_element: int, f
         form: The target's ULP.
     """
     with np.errstate(invalid="ignore", over="ignore"):
-        x, y = _values(a), _values(b)
-        error = _error(a, b, x, y)
+        x, y = decoded_values(a), decoded_values(b)
+        error = signed_error(a, b, x, y)
         state.add(_statistics(x, y, error, first_element, form))
 
 
-def _values(chunk: Chunk) -> Float64s:
+def decoded_values(chunk: Chunk) -> Float64s:
+    """The elements of a chunk, float64 [elements]."""
     return decode_chunk(chunk).reshape(-1).astype(np.float64, copy=False)
 
 
-def _error(a: Chunk, b: Chunk, x: Float64s, y: Float64s) -> Float64s:
+def signed_error(a: Chunk, b: Chunk, x: Float64s, y: Float64s) -> Float64s:
     """The differences b - a; of 64-bit integers without rounding them first, so that 1 stays 1."""
     if a.dtype != b.dtype or a.dtype not in (DType.I64, DType.U64):
         return y - x

@@ -5,7 +5,7 @@ What an honest conversion loses, the twin loses too; what a product loses beyond
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from math import lcm
@@ -20,7 +20,7 @@ from aprtui.formats.chunk import Chunk
 from aprtui.formats.codecs import decode_chunk, encode
 from aprtui.formats.codecs.apr import apr_q8_codes, apr_q8_scale
 from aprtui.formats.codecs.encode import ENCODABLE
-from aprtui.formats.container import Format
+from aprtui.formats.container import Format, StoredTensor
 from aprtui.formats.layout.orders import rules_undone
 from aprtui.formats.layout.plan import LayoutPlan, model_row_order
 from aprtui.formats.layout.rope_tensors import GENERATED
@@ -28,7 +28,7 @@ from aprtui.formats.layout.transforms import hf_to_gguf
 from aprtui.formats.model import Model
 from aprtui.formats.names import RowOrder, checkpoint_names
 from aprtui.formats.output_types import OutputTypes
-from aprtui.formats.views import View
+from aprtui.formats.views import Stored, View
 from aprtui.formats.views.base import Indices, OneBelow, float_chunk
 from aprtui.inference.errors import CannotRunError
 from aprtui.inference.reference.checkpoint import Checkpoint
@@ -169,7 +169,10 @@ def _twin(storing: Sequence[_Storing], order: RowOrder, source: Checkpoint, refe
     if without:
         raise CannotRunError(f"there is no expected-loss twin: no encoder for {', '.join(without)}")
     types = tuple(sorted(lossy))
-    if not lossy and all(each.view.moves_bytes_only for each in storing):
+    # Where several conversions lie between both ends, a tensor may be held against a product on the way.
+    own = {tensor.file for view in source.views.values() for tensor in _stored_in(view)}
+    from_source = all(tensor.file in own for each in storing for tensor in _stored_in(each.view))
+    if not lossy and from_source and all(each.view.moves_bytes_only for each in storing):
         return Twin(None, lossless=True, types=types)
     views = {each.name: each.read_again for each in storing}
     if order is RowOrder.GGUF:
@@ -181,3 +184,10 @@ def _twin(storing: Sequence[_Storing], order: RowOrder, source: Checkpoint, refe
     known = {name: view for name, view in views.items() if name in source.views}
     checkpoint = Checkpoint(source.path, source.config, {**source.views, **known})
     return Twin(checkpoint, lossless=not lossy, types=types)
+
+
+def _stored_in(view: View) -> Iterator[StoredTensor]:
+    if isinstance(view, Stored):
+        yield view.tensor
+    for below in view.below:
+        yield from _stored_in(below)

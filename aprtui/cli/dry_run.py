@@ -1,0 +1,85 @@
+"""`aprtui run --dry-run`: what a run is going to do and what it will cost, without doing it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from shutil import disk_usage
+
+from aprtui.cli.output import show
+from aprtui.core.safe_text import safe_text
+from aprtui.store.plan import PlannedConversion, PlannedGate, RunPlan
+
+_GIB = 2**30
+
+
+def show_plan(plan: RunPlan) -> None:
+    """Print a plan: gates that run, gates that do not and why, conversions, bytes, disk space."""
+    show("\n".join(plan_lines(plan)))
+
+
+def plan_lines(plan: RunPlan) -> Iterator[str]:
+    """The lines of a plan."""
+    converter = plan.converter
+    yield f"{safe_text(plan.playbook.name)}: {len(plan.gates)} gates"
+    yield f"model      {safe_text(plan.model.path)} ({safe_text(plan.model.how)})"
+    for source in plan.sources:
+        yield f"source     {safe_text(source.path)} ({safe_text(source.how)})"
+    words = "none: every gate that needs a conversion will be Skipped"
+    if converter is not None:
+        words = safe_text(f"{converter.name} {converter.version} ({converter.path}, {converter.digest})")
+    yield f"converter  {words}"
+    yield ""
+    yield "gates to run"
+    yield from (f"  {_gate_line(plan, gate)}" for gate in plan.gates)
+    if plan.not_planned:
+        yield ""
+        yield "gates not planned"
+        yield from (f"  {one.gate_id:<24} {one.reason}" for one in plan.not_planned)
+    yield ""
+    yield "conversions"
+    yield from (f"  {_conversion_line(one)}" for one in plan.conversions)
+    yield ""
+    yield from _cost_lines(plan)
+
+
+def _gate_line(plan: RunPlan, gate: PlannedGate) -> str:
+    count = len(gate.comparisons)
+    needs = "no comparison" if not count else f"{count} comparison{'s' if count > 1 else ''}"
+    products = {
+        one
+        for comparison in plan.comparisons
+        if comparison.comparison_id in gate.comparisons
+        for one in comparison.files
+        if ">" in one
+    }
+    skipped = " - will be Skipped" if plan.converter is None and products else ""
+    return f"{gate.gate_id:<24} {gate.gate.severity}  {gate.gate.title}, {needs}{skipped}"
+
+
+def _conversion_line(conversion: PlannedConversion) -> str:
+    anew = ", always converted anew" if conversion.fresh else ""
+    size = f"about {conversion.estimated_bytes / _GIB:.2f} GiB"
+    return f"{conversion.conversion_id:<16} {conversion.asked_for}, {size}{anew}"
+
+
+def _cost_lines(plan: RunPlan) -> Iterator[str]:
+    """Bytes to read and write and the peak on disk; estimated from the model's size and the output types."""
+    sizes = {one.conversion_id: one.estimated_bytes for one in plan.conversions}
+    model = {plan.model.letter: plan.model.nbytes} | {one.letter: one.nbytes for one in plan.sources}
+    known = model | sizes
+    read = sum(one.estimated_bytes for one in plan.comparisons) + sum(known[one.source] for one in plan.conversions)
+    yield f"to read     about {read / _GIB:.2f} GiB"
+    yield f"to write    about {sum(sizes.values()) / _GIB:.2f} GiB"
+    free = _free_bytes(Path(plan.scratch))
+    enough = "" if free >= plan.peak_bytes else " - NOT ENOUGH"
+    space = f"{plan.peak_bytes / _GIB:.2f} GiB of {free / _GIB:.2f} GiB free"
+    yield f"peak disk   about {space} in {safe_text(plan.scratch)}{enough}"
+    yield "lossless products are estimated at the size of their source; a converter that widens types needs more"
+
+
+def _free_bytes(path: Path) -> int:
+    """Free space where a directory is or will be."""
+    while not path.exists() and path != path.parent:
+        path = path.parent
+    return disk_usage(path).free

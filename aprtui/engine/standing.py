@@ -1,0 +1,75 @@
+"""What of an earlier attempt at a run still stands: verdicts, comparisons and products, if the files are unchanged."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from aprtui.core.outcomes import Outcome
+from aprtui.store.plan import PlannedConversion, RunPlan
+from aprtui.store.summary import ComparisonRecord, RunRecord
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What stands.
+
+    Attributes:
+        gates: Ids of gates whose verdicts stand.
+        comparisons: Ids of comparisons whose results stand.
+        conversions: Ids of conversions whose products may be used if their files are unchanged.
+        reason: Why nothing stands; empty where something may.
+    """
+
+    gates: tuple[str, ...] = ()
+    comparisons: tuple[str, ...] = ()
+    conversions: tuple[str, ...] = ()
+    reason: str = ""
+
+
+def what_stands(before: RunPlan, now: RunPlan, record: RunRecord) -> Standing:
+    """What may be taken over if the model's files turn out to be unchanged.
+
+    A comparison that crashed, ran out of time or lacked a product has no result to take over: what was wrong may be
+    right this time.
+    """
+    versions = {(plan.aprtui_version, plan.rules_version) for plan in (before, now)}
+    if before.converter != now.converter:
+        return Standing(reason="the converter changed")
+    if len(versions) > 1:
+        return Standing(reason="aprtui changed")
+    if before.model.path != now.model.path or before.sources != now.sources:
+        return Standing(reason="the model is another one")
+    if before.tolerances != now.tolerances or record.tolerances not in (None, now.tolerances):
+        return Standing(reason="the playbook's tolerances changed")
+    conversions = _unchanged_chains(before.conversions, now.conversions)
+    expected = before.model.expected == now.model.expected
+    comparisons = {
+        one.comparison_id
+        for one in now.comparisons
+        if one in before.comparisons
+        and conversions.issuperset(file for file in one.files if ">" in file)
+        and (expected or one.source != one.target)
+        and _has_result(record.comparisons.get(one.comparison_id))
+    }
+    gates = tuple(
+        gate.gate_id
+        for gate in now.gates
+        if gate in before.gates and gate.gate_id in record.gates and comparisons.issuperset(gate.comparisons)
+    )
+    return Standing(gates, tuple(sorted(comparisons)), tuple(sorted(conversions & record.products.keys())))
+
+
+def _has_result(record: ComparisonRecord | None) -> bool:
+    if record is None or record.finished is None or record.finished.lacks:
+        return False
+    return record.finished.outcome not in (Outcome.CRASHED, Outcome.TIMEOUT) and bool(record.levels)
+
+
+def _unchanged_chains(before: Iterable[PlannedConversion], now: Iterable[PlannedConversion]) -> set[str]:
+    """Conversions that are planned as before, all the way from the model."""
+    known, same = set(before), set[str]()
+    for conversion in now:
+        if conversion in known and (">" not in conversion.source or conversion.source in same):
+            same.add(conversion.conversion_id)
+    return same

@@ -1,0 +1,71 @@
+"""Writes docs/gates.md: every gate, what it looks at, when it passes, how it differs from apr-qa's of that id."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from aprtui.core.gate_table import GATES
+from aprtui.core.gates import Gate, GateFamily
+
+TABLE = Path(__file__).parents[1] / "docs" / "gates.md"
+
+_INTRODUCTION = """\
+# Gates
+
+A gate asks one question of a run and has one id, for its pass and for its failure. Ids are apr-qa's. A gate is judged
+from comparisons of files (`aprtui run --dry-run` lists which), so that a product is read once, however many gates rest
+on it.
+
+| outcome | when |
+| --- | --- |
+| Corroborated | every level that the gate asks for was checked and holds |
+| Falsified | a level fails, or the converter left no product of a good source |
+| Skipped | something could not be checked: no converter, no source, nothing in the source, a part of the tensors |
+| Timeout, Crashed | out of time, a worker that died, a source or converter that changed meanwhile |
+
+What a product shows against the run's model and its source shows already is the fault of whatever made the source: it
+is named (`inherited_from_source`), and falsifies that conversion's own gate. Levels that the playbook leaves out are
+named, too (`levels_not_asked_for`). A gate that a run does not have is listed by `--dry-run` with the reason.
+
+Two ids of apr-qa need a running model and are not planned yet: `F-CONTRACT-I1-001` and `F-CONTRACT-I5-001`, as are the
+golden rule, the scenarios and the profiles.
+
+This file is written by `scripts/make_gate_table.py`.
+"""
+
+_FAMILIES = {
+    GateFamily.GATEWAY: "Before anything is converted",
+    GateFamily.PAIR: "Pairs",
+    GateFamily.ROUND_TRIP: "Round trips",
+    GateFamily.TWO_ROUTES: "Two ways to one format",
+    GateFamily.CONTENT: "One question of every conversion",
+    GateFamily.CONTRACT: "Contracts of APR",
+}
+
+
+def table() -> str:
+    """The whole file."""
+    return "\n".join([_INTRODUCTION, *_families()]) + "\n"
+
+
+def _families() -> Iterator[str]:
+    yield f"{len(GATES)} gates."
+    for family, title in _FAMILIES.items():
+        gates = [gate for gate in GATES.values() if gate.family is family]
+        yield f"\n## {title}\n"
+        yield "| gate | severity | looks at | levels | passes when | unlike apr-qa's |"
+        yield "| --- | --- | --- | --- | --- | --- |"
+        yield from map(_row, gates)
+
+
+def _row(gate: Gate) -> str:
+    levels = ", ".join(gate.levels) or "-"
+    return (
+        f"| `{gate.gate_id}` {gate.title} | {gate.severity} | {gate.inputs} | {levels} | {gate.pass_rule} "
+        f"| {gate.unlike_upstream} |"
+    )
+
+
+if __name__ == "__main__":
+    TABLE.write_text(table(), encoding="utf-8")
