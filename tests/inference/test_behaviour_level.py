@@ -68,6 +68,16 @@ def test_other_types_stay_beside_their_twin(file):
     assert behaviour.target.mean_kld <= 1.1 * behaviour.twin.mean_kld
 
 
+def test_after_several_conversions_the_twin_is_what_the_last_loss_left():
+    source, decoded = FIXTURES / "qwen2-tiny/hf", FIXTURES / "apr/0.72.3/qwen2-tiny/g-Q8_0-import.apr"
+    via = (open_model(FIXTURES / "qwen2-tiny/gguf/Q8_0.gguf"),)
+    level, behaviour = run(source, decoded, Scope(levels=(Level.BEHAVIOUR,), via=via, running=SCOPE.running))
+    assert (level.outcome, behaviour.equals_twin, behaviour.lossless) == (Outcome.CORROBORATED, True, True)
+    assert behaviour.twin.mean_kld == behaviour.target.mean_kld > 0
+    # The same file as a conversion of the source itself lost what nobody asked for.
+    assert run(source, decoded)[0].outcome is Outcome.FALSIFIED
+
+
 def test_an_apr_with_its_own_types():
     for file in ("s-import-int8", "s-import-int4"):
         level, behaviour = run(FIXTURES / "qwen2-tiny/hf", FIXTURES / f"apr/0.72.3/qwen2-tiny/{file}.apr")
