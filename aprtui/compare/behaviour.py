@@ -58,7 +58,7 @@ def behaviour_level(
     try:
         behaviour = measure_behaviour(Pair(source, target, plan, reference), request, progress)
     except NotAModelError as error:
-        if error.file != target.path:
+        if error.file == source.path:
             return _skipped(f"the source cannot be run: {error.problem}"), None
         finding = Finding(Level.BEHAVIOUR, "model", error.problem, expected="a model that runs", found="none")
         return judge_level(Level.BEHAVIOUR, [finding], checked=1), None

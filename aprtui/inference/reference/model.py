@@ -11,15 +11,20 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from math import prod
+from pathlib import Path
 from typing import Any, Protocol
 
 import torch
 from transformers import MODEL_FOR_CAUSAL_LM_MAPPING, AutoModelForCausalLM
 from transformers.models.auto.configuration_auto import CONFIG_MAPPING
+from transformers.utils import logging as transformers_logging
 
+from aprtui.core.errors import AprtuiError
 from aprtui.inference.errors import CannotRunError, NotAModelError
 from aprtui.inference.reference.checkpoint import Checkpoint
 from aprtui.inference.reference.weights import read_into, sources_of
+
+transformers_logging.set_verbosity_error()  # Its warnings on a stranger's configuration are metadata's findings.
 
 _SHOWN = 3
 _SPARE_BYTES = 1 << 26  # Larger ones are pages of their own, which go back to the system.
@@ -139,7 +144,8 @@ class ReferenceModel:
         """
         self._observer = observer
         try:
-            output = self.base(input_ids=ids.to(self.runtime.device), use_cache=False)
+            with _as_its_own_fault(self.checkpoint.path):
+                output = self.base(input_ids=ids.to(self.runtime.device), use_cache=False)
         finally:
             self._observer = None
             self._spare.clear()
@@ -158,7 +164,8 @@ class ReferenceModel:
         setattr(self._model, prefix, _Finished(self._output_class(last_hidden_state=hidden[None])))
         try:
             ids = torch.zeros((1, len(hidden)), dtype=torch.long, device=hidden.device)
-            output: torch.Tensor = self._model(input_ids=ids, use_cache=False).logits[0]
+            with _as_its_own_fault(self.checkpoint.path):
+                output: torch.Tensor = self._model(input_ids=ids, use_cache=False).logits[0]
         finally:
             setattr(self._model, prefix, base)
         return output
@@ -263,6 +270,22 @@ class ReferenceModel:
         self._loaded.discard(unit.name)
 
 
+@contextlib.contextmanager
+def _as_its_own_fault(path: Path) -> Iterator[None]:
+    """What goes wrong within is the fault of the model's files, except that memory runs out."""
+    try:
+        yield
+    except torch.OutOfMemoryError as error:
+        raise CannotRunError(f"the device ran out of memory: {error}"[:300], file=path) from None
+    except CannotRunError:
+        raise
+    except AprtuiError as error:
+        raise NotAModelError(error.problem, file=path, place=error.place) from None
+    except (RuntimeError, ValueError, IndexError, TypeError, AttributeError) as error:
+        # A configuration that contradicts itself shows only when the model runs.
+        raise NotAModelError(f"it does not run: {type(error).__name__}: {error}"[:300], file=path) from None
+
+
 class _Finished(torch.nn.Module):
     """Stands in for a model that has already run."""
 
@@ -291,7 +314,8 @@ def _instantiate(checkpoint: Checkpoint, runtime: Runtime) -> Any:  # noqa: ANN4
             model = AutoModelForCausalLM.from_config(config, attn_implementation=attention)
     except Exception as error:
         # A configuration from a stranger's file may make any class raise anything.
-        raise NotAModelError(f"its metadata makes no model: {type(error).__name__}: {error}"[:500]) from None
+        problem = f"its metadata makes no model: {type(error).__name__}: {error}"[:300]
+        raise NotAModelError(problem, file=checkpoint.path) from None
     # Buffers are computed, not stored: they are moved once.
     for module in model.modules():
         for name, buffer in module._buffers.items():
