@@ -51,7 +51,7 @@ def load_settings(model_folders: Sequence[Path] = ()) -> Settings:
         AprtuiError: A settings file cannot be read.
     """
     # Files are read even where they are overruled, so that a mistake in one shows at once.
-    files = [_read(project_settings_file(), may_name_programs=False), _read(user_settings_file())]
+    files = [read_settings(project_settings_file(), may_name_programs=False), read_settings(user_settings_file())]
     settings = Settings(converters=files[-1].converters)
     if model_folders:
         return replace(settings, model_folders=tuple(model_folders), origin="command line")
@@ -64,8 +64,17 @@ def load_settings(model_folders: Sequence[Path] = ()) -> Settings:
     return settings
 
 
-def _read(path: Path, *, may_name_programs: bool = True) -> Settings:
-    """The settings of one file; its origin is empty where it does not set `model_folders`, or does not exist."""
+def read_settings(path: Path, *, may_name_programs: bool = True) -> Settings:
+    """The settings of one file; its origin is empty where it does not set `model_folders`, or does not exist.
+
+    Args:
+        path: The file.
+        may_name_programs: Whether converters may stand in it.
+
+    Raises:
+        UsageError: It is no TOML, or a key is unknown or of the wrong type; names file, line and key.
+        AprtuiError: It cannot be read.
+    """
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:

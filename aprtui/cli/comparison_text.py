@@ -8,6 +8,8 @@ from collections.abc import Iterator, Sequence
 import click
 
 from aprtui.cli.behaviour_text import behaviour_lines
+from aprtui.cli.diagnosis_text import diagnosis_lines, question_lines
+from aprtui.core.diagnosis import Diagnosis
 from aprtui.core.findings import Finding, LevelResult
 from aprtui.core.outcomes import Outcome
 from aprtui.core.results import Comparison, TensorResult
@@ -19,13 +21,18 @@ _COLORS = {Outcome.CORROBORATED: "green", Outcome.FALSIFIED: "red", Outcome.SKIP
 _WORDS = {Outcome.CORROBORATED: "pass", Outcome.FALSIFIED: "FAIL", Outcome.SKIPPED: "skip"}
 
 
-def comparison_lines(comparison: Comparison) -> Iterator[str]:
+def comparison_lines(comparison: Comparison, diagnosis: Diagnosis) -> Iterator[str]:
     """Lines of the report; colours are styles that `click.echo` drops where they do not belong."""
     color = _COLORS.get(comparison.outcome, "red")
     yield click.style(safe_text(comparison.sentence), fg=color, bold=True)
     if comparison.not_checked:
         yield f"not checked: {'; '.join(safe_text(part) for part in comparison.not_checked)}"
     yield ""
+    yield from question_lines(diagnosis.questions)
+    yield ""
+    if diagnosis.failures:
+        yield from diagnosis_lines(diagnosis)
+        yield ""
     yield f"A  {safe_text(comparison.source)}"
     yield f"B  {safe_text(comparison.target)}"
     if comparison.asked_for:

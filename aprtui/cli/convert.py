@@ -35,7 +35,7 @@ def command(src: Path, dst: Path, outtype: str, converter: str) -> int:
     """
     asked_for = parse_output_type(outtype)
     target = format_of_destination(dst)
-    _refuse_existing(dst)
+    refuse_existing(dst)
     other = None if converter == BUILTIN else _other(converter)
     source = open_model(src)
     try:
@@ -77,7 +77,7 @@ def _convert_beside(converter: Converter, src: Path, target: Format, dst: Path, 
         raise AprtuiError(f"it cannot be written: {error.strerror}", file=dst) from None
 
 
-def _refuse_existing(dst: Path) -> None:
+def refuse_existing(dst: Path) -> None:
     """A destination that holds something stays as it is.
 
     Raises:

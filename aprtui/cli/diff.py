@@ -14,12 +14,14 @@ from aprtui.cli.progress import progress_reporter
 from aprtui.compare.behaviour import BehaviourSettings
 from aprtui.compare.comparison import STATIC_LEVELS, Scope, compare_models
 from aprtui.compare.unreadable import unreadable_target
+from aprtui.core.diagnosis import Diagnosis
 from aprtui.core.errors import FormatError
 from aprtui.core.outcomes import Level
 from aprtui.core.results import Comparison
-from aprtui.formats.model import open_model
+from aprtui.formats.model import Model, open_model
 from aprtui.formats.output_types import parse_output_type
-from aprtui.report.comparison_json import comparison_to_json
+from aprtui.report.comparison_json import comparison_to_json, diagnosis_to_json
+from aprtui.report.diagnosis_markdown import markdown_lines
 
 
 @click.command(name="diff")
@@ -32,7 +34,14 @@ from aprtui.report.comparison_json import comparison_to_json
 @options.tokens
 @options.device
 @options.jobs
-@options.output_format
+@click.option(
+    "--format",
+    "output_format",
+    type=click.Choice(["plain", "json", "markdown"]),
+    default="plain",
+    show_default=True,
+    help="How the result is written to standard output; markdown is an issue text.",
+)
 def command(
     *,
     a: Path,
@@ -46,7 +55,9 @@ def command(
     jobs: int,
     output_format: str,
 ) -> int:
-    """Compare model B with its source A: files or directories of SafeTensors, GGUF or APR.
+    """Compare model B with its source A and name the causes of what differs.
+
+    A and B are files or directories of SafeTensors, GGUF or APR.
 
     Exit codes: 0 equivalent, 1 a level is falsified (or B cannot be read), 3 A cannot be read, 5 a level was skipped.
     """
@@ -58,20 +69,33 @@ def command(
         prompts=prompts,
         running=BehaviourSettings(device, tokens),
     )
-    result = run_diff(a, b, scope)
+    result, diagnosis = run_diff(a, b, scope)
     if output_format == "json":
-        show(json.dumps(comparison_to_json(result), indent=2, allow_nan=False))
+        report = comparison_to_json(result) | {"diagnosis": diagnosis_to_json(diagnosis)}
+        show(json.dumps(report, indent=2, allow_nan=False))
+    elif output_format == "markdown":
+        show("\n".join(markdown_lines(result, diagnosis)))
     else:
-        show("\n".join(comparison_lines(result)))
+        show("\n".join(comparison_lines(result, diagnosis)))
     return int(result.exit_code)
 
 
-def run_diff(a: Path, b: Path, scope: Scope) -> Comparison:
-    """Open both models and compare them; a target that cannot be read is a finding, not an error."""
+def run_diff(a: Path, b: Path, scope: Scope) -> tuple[Comparison, Diagnosis]:
+    """Open both models, compare them and explain what fails; a target that cannot be read is a finding, no error."""
     source = open_model(a)
     try:
         target = open_model(b)
     except FormatError as error:
-        return unreadable_target(source, b, error)
+        return _unreadable(source, b, error)
     with progress_reporter("comparing") as progress:
-        return compare_models(source, target, scope, progress)
+        result = compare_models(source, target, scope, progress)
+    from aprtui.diagnose import diagnose  # noqa: PLC0415 - takes longer to import than `--help` may
+
+    return result, diagnose(source, target, result, scope).diagnosis
+
+
+def _unreadable(source: Model, path: Path, error: FormatError) -> tuple[Comparison, Diagnosis]:
+    from aprtui.diagnose import diagnose_file  # noqa: PLC0415 - as above
+
+    result = unreadable_target(source, path, error)
+    return result, diagnose_file(result, path)

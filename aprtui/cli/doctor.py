@@ -1,57 +1,73 @@
-"""`aprtui doctor`: which engines this machine has, and what they lack."""
+"""`aprtui doctor`: what this machine has and lacks for aprtui."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator, Sequence
+from itertools import groupby
 
 import click
 
 from aprtui.cli import options
+from aprtui.cli.doctor_check import Check, State
+from aprtui.cli.doctor_engines import engines
+from aprtui.cli.doctor_machine import (
+    directories,
+    machine,
+    models,
+    playbooks,
+    settings_files,
+    settings_or_none,
+    terminal,
+)
+from aprtui.cli.doctor_tools import converters, kernels, software
 from aprtui.cli.output import show
-from aprtui.core.errors import AprtuiError
+from aprtui.core.json_values import to_json
+from aprtui.core.outcomes import ExitCode
 from aprtui.core.safe_text import safe_text
-from aprtui.inference.engines import AprEngine, Engine, LlamaCppEngine, ReferenceEngine
-from aprtui.inference.machine import free_bytes
+
+_COLOURS = {State.FINE: "green", State.MISSING: "yellow", State.BROKEN: "red"}
+_WORDS = {State.FINE: "ok  ", State.MISSING: "none", State.BROKEN: "FAIL"}
 
 
 @click.command(name="doctor")
-@click.option("--apr", default="apr", show_default=True, metavar="PATH", help="The apr command.")
 @options.output_format
-def command(*, apr: str, output_format: str) -> int:
-    """Show the engines that can run models here: version, path, digest, or what is missing.
+def command(output_format: str) -> int:
+    """Say what this machine has and lacks.
 
-    Exit codes: 0 shown, whatever is missing.
+    Software, kernels, converters, engines, settings, models, directories, terminal.
+
+    Exit codes: 0 nothing that is needed is broken, 3 something is. What is missing is optional.
     """
-    engines: dict[str, Engine] = {
-        "reference": ReferenceEngine(),
-        "llama.cpp": LlamaCppEngine(),
-        "apr": AprEngine(apr),
-    }
-    found = {name: _facts(engine) for name, engine in engines.items()}
-    memory = free_bytes("cpu")
+    checks = list(every_check())
     if output_format == "json":
-        show(json.dumps({"engines": found, "free_bytes": memory}, indent=2))
-        return 0
-    for name, facts in found.items():
-        if "missing" in facts:
-            show(f"{name:<10}  missing: {safe_text(facts['missing'], 300)}")
-        else:
-            show(f"{name:<10}  {safe_text(facts['version'], 200)}")
-            show(f"{'':<10}  {safe_text(facts['path'], 300)}, {facts['digest']}")
-            show(f"{'':<10}  opens {facts['formats']}")
-    if memory is not None:
-        show(f"{'memory':<10}  {memory / 2**30:.1f} GiB free")
-    return 0
+        show(json.dumps([to_json(check) for check in checks], indent=2))
+    else:
+        show("\n".join(check_lines(checks)))
+    broken = any(check.state is State.BROKEN for check in checks)
+    return int(ExitCode.ENVIRONMENT if broken else ExitCode.PASSED)
 
 
-def _facts(engine: Engine) -> dict[str, str]:
-    try:
-        identity = engine.identity
-    except AprtuiError as error:
-        return {"missing": error.message}
-    return {
-        "version": identity.version,
-        "path": str(identity.path),
-        "digest": identity.digest,
-        "formats": ", ".join(sorted(engine.formats)),
-    }
+def every_check() -> Iterator[Check]:
+    """All checks, group by group."""
+    settings = settings_or_none()
+    yield from software()
+    yield from kernels()
+    yield from settings_files()
+    yield from converters(settings)
+    yield from engines()
+    yield from models(settings)
+    yield from playbooks()
+    yield from directories()
+    yield from terminal()
+    yield from machine()
+
+
+def check_lines(checks: Sequence[Check]) -> Iterator[str]:
+    """A heading for each group, a line for each check."""
+    width = max(len(safe_text(check.name)) for check in checks)
+    for group, members in groupby(checks, key=lambda check: check.group):
+        yield click.style(group, bold=True)
+        for check in members:
+            word = click.style(_WORDS[check.state], fg=_COLOURS[check.state])
+            yield f"  {word}  {safe_text(check.name):<{width}}  {safe_text(check.found, 2000)}"

@@ -9,6 +9,7 @@ from aprtui.core.events import (
     ConversionFailed,
     ConversionFinished,
     ConversionStarted,
+    Diagnosed,
     Event,
     GateFinished,
     Heartbeat,
@@ -35,6 +36,9 @@ def journal_line_text(line: JournalLine) -> str:
 def _text(event: Event) -> str:
     if isinstance(event, ComparisonStarted | ComparisonFinished | TensorFinished | LevelFinished):
         return _comparison_text(event)
+    if isinstance(event, Diagnosed):
+        causes = ", ".join(named.code for named in event.diagnosis.causes)
+        return f"{safe_text(event.comparison)}  {event.diagnosis.sentence}{f' ({causes})' if causes else ''}"
     if isinstance(event, ConversionStarted | ConversionFinished | ConversionFailed):
         return _conversion_text(event)
     if isinstance(event, GateFinished):

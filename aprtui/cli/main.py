@@ -17,12 +17,14 @@ from aprtui.core.safe_text import safe_text
 
 _COMMANDS = {
     "attach": "Show what happens in a run until it ends.",
+    "audit": "Judge evidence files: which passes have substance.",
     "bundle": "Write a run as one file without weights.",
+    "causes": "List what goes wrong with conversions, and what repairs it.",
     "compare": "Show what changed from one run to another.",
     "convert": "Convert a model to SafeTensors, GGUF or APR.",
     "demo": "Qualify good and broken conversions of the shipped model.",
     "diff": "Compare two models and say whether they are equivalent.",
-    "doctor": "Show which engines can run models here.",
+    "doctor": "Say what this machine has and lacks for aprtui.",
     "golden": "Keep a model's logits, and compare products with them.",
     "init": "Write a playbook for a model.",
     "inspect": "Show what a model is, what it holds and what it lacks.",
@@ -30,6 +32,7 @@ _COMMANDS = {
     "playbooks": "List playbooks and what is wrong with them.",
     "ps": "List the runs that are going on.",
     "rejudge": "Judge a run again under other tolerances, without reading weights.",
+    "repair": "Write the model that a diagnosis repairs.",
     "run": "Run the gates of playbooks and write evidence.",
     "selftest": "Show that every fault of the catalogue is found.",
     "show": "Show the verdicts of a run.",

@@ -153,6 +153,8 @@ def resume_run(folder: RunFolder, limits: Limits) -> RunResult:
     Raises:
         UsageError: The playbook is gone or no longer fits, or the run is still going on.
     """
+    if folder.is_bundle:
+        raise UsageError("a bundle can only be read", file=folder.path, todo="name the run's own folder")
     plan = folder.plan()
     if state_of(folder, read_record(folder.reader().new_lines())) is RunState.ELSEWHERE:
         raise UsageError(f"this run belongs to host {folder.engine().host}", file=folder.path, todo="resume it there")

@@ -1,11 +1,14 @@
-"""`aprtui selftest`: puts every fault into products of the shipped model and says whether it is found."""
+"""`aprtui selftest`: puts every fault into products of the shipped model and says whether it is found and named."""
 
 from __future__ import annotations
 
 import json
 import tempfile
-from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
+from time import monotonic
+from typing import Any
 
 import click
 
@@ -14,34 +17,65 @@ from aprtui.core.errors import UsageError
 from aprtui.core.outcomes import ExitCode
 from aprtui.core.safe_text import safe_text
 from aprtui.demo import MODEL
-from aprtui.engine.selftest import Selftest, SelftestResult, Verdict
+from aprtui.engine.selftest import FalseAlarm, Selftest, SelftestResult, StackResult, Verdict
 from aprtui.faults import FAULTS, Fault
 
 _COLORS = {Verdict.FOUND: "green", Verdict.MISSED: "red", Verdict.NOT_APPLICABLE: "yellow"}
 _WIDTH = max(map(len, _COLORS))
+_SEED = 20261
+
+NAMED_SINGLES = 0.95
+"""Share of single faults that must be named right."""
+
+NAMED_STACKS = 0.85
+"""Share of pairs and triples of faults with all members named."""
 
 
 @click.command(name="selftest")
 @click.option("--fault", "codes", multiple=True, metavar="CODE", help="Only this fault (repeatable). All by default.")
+@click.option(
+    "--stacks",
+    type=click.IntRange(0, 10_000),
+    help="Pairs and triples of faults to try. 200 by default, none with --fault.",
+)
+@click.option("--seed", type=int, default=_SEED, show_default=True, help="Chooses the pairs and triples.")
+@click.option("--json", "output_format", flag_value="json", help="The same as --format json.")
 @options.output_format
-def command(codes: tuple[str, ...], output_format: str) -> int:
-    """Show that aprtui finds damaged conversions: every fault, in every format, on the model of the demo.
+def command(codes: tuple[str, ...], stacks: int | None, seed: int, output_format: str) -> int:
+    """Show that aprtui finds and names damaged conversions: every fault, in every format, on the model of the demo.
 
-    Exit codes: 0 every fault was found, 1 one was missed, 2 there is no such fault.
+    Exit codes: 0 every fault was found and enough are named, 1 one was missed or too few are named, 2 there is no such
+    fault.
     """
     chosen = _chosen(codes)
-    results = []
+    plain = output_format == "plain"
+    started = monotonic()
+    singles: list[SelftestResult] = []
+    several: list[StackResult] = []
     with tempfile.TemporaryDirectory(prefix="aprtui-") as scratch:
-        for result in Selftest(MODEL, Path(scratch)).results(chosen):
-            results.append(result)
-            if output_format == "plain":
+        selftest = Selftest(MODEL, Path(scratch))
+        for result in selftest.results(chosen):
+            singles.append(result)
+            if plain:
                 click.echo(_line(result))
-    if output_format == "json":
-        click.echo(json.dumps([_as_json(result) for result in results], indent=2))
+        for stack in selftest.stacks((0 if codes else 200) if stacks is None else stacks, seed):
+            several.append(stack)
+            if plain:
+                click.echo(_stack_line(stack))
+        alarms = [] if codes else list(selftest.false_alarms())
+        products = 0 if codes else selftest.good_products
+    summary = _summary(singles, several, alarms, products, monotonic() - started)
+    if plain:
+        click.echo(_summary_text(summary))
     else:
-        click.echo(_summary(results))
-    missed = any(result.verdict is Verdict.MISSED for result in results)
-    return int(ExitCode.FALSIFIED if missed else ExitCode.PASSED)
+        report = {
+            "summary": summary,
+            "faults": [_as_json(result) for result in singles],
+            "stacks": [asdict(stack) | {"named": stack.named} for stack in several],
+            "false_alarms": [asdict(alarm) for alarm in alarms],
+        }
+        click.echo(json.dumps(report, indent=2))
+    return int(ExitCode.PASSED if summary["passed"] else ExitCode.FALSIFIED)
 
 
 def _chosen(codes: tuple[str, ...]) -> list[Fault]:
@@ -54,16 +88,62 @@ def _chosen(codes: tuple[str, ...]) -> list[Fault]:
 def _line(result: SelftestResult) -> str:
     word = click.style(f"{result.verdict:<{_WIDTH}}", fg=_COLORS[result.verdict])
     product = f"{result.format.value} {result.product}".rstrip()
-    return f"{word}  {result.fault.code:<44}  {product:<22}  {safe_text(result.reason, 120)}"
+    line = f"{word}  {result.fault.code:<44}  {product:<22}  {safe_text(result.reason, 120)}"
+    if result.verdict is Verdict.FOUND and not result.named:
+        line += click.style(f"  named {', '.join(result.causes) or 'nothing'}", fg="yellow")
+    return line
 
 
-def _summary(results: list[SelftestResult]) -> str:
-    counts = Counter(result.verdict for result in results)
-    tried = len({result.fault.code for result in results if result.verdict is not Verdict.NOT_APPLICABLE})
-    color = "red" if counts[Verdict.MISSED] else "green"
-    verdict = f"{counts[Verdict.FOUND]} of {counts[Verdict.FOUND] + counts[Verdict.MISSED]} damaged copies found"
-    rest = f"{counts[Verdict.NOT_APPLICABLE]} cases need a model of another kind"
-    return click.style(f"{verdict} ({tried} faults)", fg=color, bold=True) + f"; {rest}"
+def _stack_line(stack: StackResult) -> str:
+    word = click.style(f"{'named' if stack.named else 'unnamed':<{_WIDTH}}", fg="green" if stack.named else "red")
+    line = f"{word}  {' + '.join(stack.faults)}  {stack.format.value} {stack.product}"
+    return line if stack.named else f"{line}  named {', '.join(stack.causes) or 'nothing'}"
+
+
+def _summary(
+    singles: Sequence[SelftestResult],
+    stacks: Sequence[StackResult],
+    alarms: Sequence[FalseAlarm],
+    products: int,
+    seconds: float,
+) -> dict[str, Any]:
+    tried = [result for result in singles if result.verdict is not Verdict.NOT_APPLICABLE]
+    found = sum(result.verdict is Verdict.FOUND for result in tried)
+    named, named_stacks = sum(result.named for result in tried), sum(stack.named for stack in stacks)
+    enough = named >= NAMED_SINGLES * len(tried) and named_stacks >= NAMED_STACKS * len(stacks)
+    return {
+        "faults": len({result.fault.code for result in tried}),
+        "copies": len(tried),
+        "found": found,
+        "named": named,
+        "not_applicable": len(singles) - len(tried),
+        "stacks": len(stacks),
+        "stacks_named": named_stacks,
+        "good_products": products,
+        "false_alarms": len(alarms),
+        "seconds": round(seconds, 1),
+        "passed": found == len(tried) and enough and not alarms,
+    }
+
+
+def _summary_text(summary: dict[str, Any]) -> str:
+    color = "green" if summary["passed"] else "red"
+    copies, faults = summary["copies"], summary["faults"]
+    lines = [click.style(f"{summary['found']} of {copies} damaged copies found ({faults} faults)", fg=color, bold=True)]
+    lines.append(f"{summary['named']} of {copies} named right ({_percent(summary['named'], copies)})")
+    if summary["stacks"]:
+        share = _percent(summary["stacks_named"], summary["stacks"])
+        lines.append(
+            f"{summary['stacks_named']} of {summary['stacks']} pairs and triples with all members named ({share})"
+        )
+    if summary["good_products"]:
+        lines.append(f"{summary['false_alarms']} false alarms in {summary['good_products']} good products")
+    lines.append(f"{summary['not_applicable']} cases need a model of another kind; {summary['seconds']} s")
+    return "\n".join(lines)
+
+
+def _percent(part: int, whole: int) -> str:
+    return f"{100 * part / whole:.1f} %" if whole else "none"
 
 
 def _as_json(result: SelftestResult) -> dict[str, object]:
@@ -75,4 +155,7 @@ def _as_json(result: SelftestResult) -> dict[str, object]:
         "product": result.product or None,
         "verdict": result.verdict.value,
         "reason": result.reason,
+        "causes": list(result.causes),
+        "named": result.named,
+        "seconds": round(result.seconds, 3),
     }

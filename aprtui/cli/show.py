@@ -7,13 +7,16 @@ from collections.abc import Iterator
 import click
 
 from aprtui.cli.comparison_text import level_lines, outcome_word
+from aprtui.cli.diagnosis_text import question_lines
 from aprtui.cli.output import show
+from aprtui.cli.run_causes_text import cause_lines
 from aprtui.core.gates import GateFamily
 from aprtui.core.outcomes import Outcome
 from aprtui.core.safe_text import safe_text
 from aprtui.store.bundle import BundleFacts
 from aprtui.store.plan import PlannedGate, RunPlan
 from aprtui.store.register import find_run
+from aprtui.store.run_causes import run_causes
 from aprtui.store.run_folder import RunFolder, RunState
 from aprtui.store.summary import RunRecord, exit_code_of, read_record, state_of
 
@@ -49,8 +52,12 @@ def run_lines(folder: RunFolder, plan: RunPlan, record: RunRecord) -> Iterator[s
     if record.end is None and state is RunState.DIED:
         yield f"its engine died; `aprtui run --resume {plan.run_id}` goes on"
     yield ""
+    causes = run_causes(plan, record)
+    yield from question_lines(causes.questions)
+    yield ""
     for gate in plan.gates:
         yield from gate_lines(gate, record)
+    yield from cause_lines(causes)
 
 
 def gate_lines(gate: PlannedGate, record: RunRecord) -> Iterator[str]:

@@ -45,9 +45,9 @@ def command(playbook: Path, **given: Any) -> int:  # noqa: ANN401 - click passes
     """Run PLAYBOOK now, and again whenever it, the model or the converter changes.
 
     A change of tolerances alone judges the last run again and cancels nothing; any other ends a run that is going on.
-    A playbook that does not load leaves the last good run as it is. Ctrl-C ends it.
+    A playbook that does not load leaves the last good run as it is. Ctrl-C or SIGTERM ends it.
 
-    Exit codes: 130 interrupted; 2 the playbook is wrong, 3 the model is not here, both at the start.
+    Exit codes: 0 ended by SIGTERM, 130 by Ctrl-C; 2 the playbook is wrong, 3 the model is not here, both at the start.
     """
     loaded = load_playbook(playbook)
     stop = Event()
@@ -59,7 +59,7 @@ def command(playbook: Path, **given: Any) -> int:  # noqa: ANN401 - click passes
         pass
     finally:
         watcher.end()
-    return int(ExitCode.INTERRUPTED)
+    return int(ExitCode.PASSED if stop.is_set() else ExitCode.INTERRUPTED)
 
 
 def _arguments(playbook: Path, given: dict[str, Any]) -> list[str]:

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from time import monotonic
 
@@ -78,8 +78,7 @@ def compare_models(
     started = monotonic()
     reference = scope.reference or source
     source, target, *via = (model.named_as(reference.architecture) for model in (source, target, *scope.via))
-    whole = plan_several_hops(source, via, target, reference)
-    plan = whole.restricted(_matcher(scope.tensor_globs))
+    plan = layout_of(source, target, scope)
     tensors: tuple[TensorResult, ...] = ()
     by_level: dict[Level, LevelResult] = {}
     if Level.WEIGHTS in scope.levels:
@@ -100,7 +99,11 @@ def compare_models(
     behaviour = None
     if Level.BEHAVIOUR in scope.levels:
         by_level[Level.BEHAVIOUR], behaviour = behaviour_level(
-            whole, (source, target, reference), scope.running, scope.prompts, progress
+            layout_of(source, target, replace(scope, tensor_globs=())),
+            (source, target, reference),
+            scope.running,
+            scope.prompts,
+            progress,
         )
     ordered = tuple(by_level[level] for level in Level if level in by_level)
     return Comparison(
@@ -116,6 +119,13 @@ def compare_models(
         behaviour=behaviour,
         embedding=tuple(filter(None, dict.fromkeys((embedding_name(source), head_name(source))))),
     )
+
+
+def layout_of(source: Model, target: Model, scope: Scope) -> LayoutPlan:
+    """What the tensors of the target should hold, for those that a scope covers; both models named as the reference."""
+    reference = scope.reference or source
+    via = [model.named_as(reference.architecture) for model in scope.via]
+    return plan_several_hops(source, via, target, reference).restricted(_matcher(scope.tensor_globs))
 
 
 def _matcher(globs: Sequence[str]) -> Callable[[str], bool]:

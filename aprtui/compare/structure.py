@@ -45,12 +45,12 @@ def check_structure(plan: LayoutPlan, asked_for: OutputTypes | None, *, types_el
         Finding(Level.STRUCTURE, name, reason, Severity.NOTE) for name, reason in sorted(plan.explained.items())
     ]
     for pair in plan.pairs:
-        if pair.source.shape != pair.target.shape:
-            shapes = str(list(pair.source.shape)), str(list(pair.target.shape))
+        if pair.source.shape != pair.view.shape:
+            shapes = str(list(pair.source.shape)), str(list(pair.view.shape))
             findings.append(_finding(FindingKind.SHAPE, pair.name, "shapes differ", *shapes))
         if asked_for is not None:
-            allowed = asked_for.allowed(pair.name, pair.target.shape, pair.source.dtype, plan.conversion)
-            findings += _type_finding(pair.name, allowed, pair.target.dtype)
+            allowed = asked_for.allowed(pair.name, pair.view.shape, pair.source.dtype, plan.conversion)
+            findings += _type_finding(pair.name, allowed, pair.view.dtype)
     not_checked: tuple[str, ...] = (plan.no_rule,) if plan.no_rule else ()
     if asked_for is None and not types_elsewhere:
         not_checked += ("types: no output type was named (--outtype), so types are reported, not judged",)

@@ -89,8 +89,7 @@ def compare_weights(
         progress(0, total, "")
     with ThreadPoolExecutor(jobs) as pool:
         waiting = [
-            (pair, [pool.submit(one, pair, segment) for segment in segments(pair.source, Stored(pair.target))])
-            for pair in pairs
+            (pair, [pool.submit(one, pair, segment) for segment in segments(pair.source, pair.view)]) for pair in pairs
         ]
         try:
             results = []
@@ -108,13 +107,13 @@ def compare_weights(
 def tensor_result(pair: TensorPair, partials: Sequence[Partial], settings: ToleranceSettings) -> TensorResult:
     """The judged result of a pair from its segments in order."""
     tolerance = with_settings(tolerance_of(pair), settings)
-    record = combine(pair.target.dtype, partials)
+    record = combine(pair.view.dtype, partials)
     return TensorResult(
         name=pair.name,
         layout=pair.layout,
         source_dtype=_stored_dtype(pair.source),
-        target_dtype=pair.target.dtype,
-        shape=pair.target.shape,
+        target_dtype=pair.view.dtype,
+        shape=pair.view.shape,
         nbytes=_bytes_of(pair),
         record=record,
         tolerance=tolerance,
@@ -125,28 +124,28 @@ def tensor_result(pair: TensorPair, partials: Sequence[Partial], settings: Toler
 def tolerance_of(pair: TensorPair) -> Tolerance:
     """What a pair is allowed: by its conversion, or by the formula that it is computed with."""
     if isinstance(pair.source, Computed) and pair.name == ROPE_FREQUENCIES:
-        return generated_tolerance(pair.target.dtype)
-    return tolerance_for(pair.source.dtype, pair.target.dtype)
+        return generated_tolerance(pair.view.dtype)
+    return tolerance_for(pair.source.dtype, pair.view.dtype)
 
 
 def measure_pair(pair: TensorPair, *, importance_matrix: bool = False) -> StatisticsRecord:
     """The statistics record of one pair, measured in this thread."""
-    target = Stored(pair.target)
     partials = [
-        measure_segment(pair, segment, importance_matrix=importance_matrix) for segment in segments(pair.source, target)
+        measure_segment(pair, segment, importance_matrix=importance_matrix)
+        for segment in segments(pair.source, pair.view)
     ]
-    return combine(pair.target.dtype, partials)
+    return combine(pair.view.dtype, partials)
 
 
 def measure_segment(pair: TensorPair, segment: Span, *, importance_matrix: bool) -> Partial:
     """Measure elements [start, stop) of a pair, and certify them where the conversion calls for it.
 
     Args:
-        pair: Source view and stored target of the same shape.
+        pair: Views of one shape.
         segment: From `segments`.
         importance_matrix: The target's file says that one was used.
     """
-    source, target = pair.source, Stored(pair.target)
+    source, target = pair.source, pair.view
     certified = tolerance_for(source.dtype, target.dtype).rule is Rule.CERTIFICATE
     accumulator = new_accumulator(target.dtype)
     certifier = Certifier(target.dtype, importance_matrix=importance_matrix) if certified else None
@@ -204,10 +203,10 @@ def reason_not_compared(pair: TensorPair) -> str | None:
     """Why the elements of a pair cannot be compared; None where they can."""
     if not pair.target.readable:
         return "the target's bytes are not in its file"
-    if DType.C64 in (pair.source.dtype, pair.target.dtype):
+    if DType.C64 in (pair.source.dtype, pair.view.dtype):
         return "complex numbers cannot be compared"
-    if pair.source.shape != pair.target.shape:
-        return f"shapes differ: {list(pair.source.shape)} and {list(pair.target.shape)}"
+    if pair.source.shape != pair.view.shape:
+        return f"shapes differ: {list(pair.source.shape)} and {list(pair.view.shape)}"
     if any(not tensor.tensor.readable for tensor in stored_below(pair.source)):
         return "the source's bytes are not in its file"
     return None
@@ -252,11 +251,19 @@ def side_by_side(a: Chunk, b: Chunk) -> tuple[Chunk, Chunk]:
     """Both chunks with the same rows and columns; a side without padding is cut to the other's rows."""
     if (a.rows, a.columns) == (b.rows, b.columns):
         return a, b
-    if a.rows == 1:
+    if a.rows == 1 and b.columns % a.dtype.info.block == 0:
         return _cut(a, b.rows, b.columns), b
-    if b.rows == 1:
+    if b.rows == 1 and a.columns % b.dtype.info.block == 0:
         return a, _cut(b, a.rows, a.columns)
-    return _cut(a, 1, a.elements), _cut(b, 1, b.elements)
+    return _as_one_row(a), _as_one_row(b)
+
+
+def _as_one_row(chunk: Chunk) -> Chunk:
+    """The chunk as one run of elements; blocks that start anew with each row are decoded, others run on as they are."""
+    if chunk.rows == 1 or chunk.dtype.info.block == 1 or chunk.dtype.info.flat:
+        return _cut(chunk, 1, chunk.elements)
+    values = np.ascontiguousarray(decode_chunk(chunk), np.float32).reshape(-1)
+    return Chunk(DType.F32, values.view(np.uint8), 1, chunk.elements, 4 * chunk.elements)
 
 
 def _cut(chunk: Chunk, rows: int, columns: int) -> Chunk:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from aprtui.core.diagnosis import Diagnosis
 from aprtui.core.findings import LevelResult
 from aprtui.core.json_values import from_json, to_json
 from aprtui.core.outcomes import Outcome
@@ -219,6 +220,19 @@ class LevelFinished:
 
 
 @dataclass(frozen=True, slots=True)
+class Diagnosed:
+    """Why a comparison fails, by named causes.
+
+    Attributes:
+        comparison: Id in the plan.
+        diagnosis: Questions, causes, and what is left.
+    """
+
+    comparison: str
+    diagnosis: Diagnosis
+
+
+@dataclass(frozen=True, slots=True)
 class ComparisonFinished:
     """A comparison has come to its end.
 
@@ -345,6 +359,7 @@ Event = (
     | ComparisonStarted
     | TensorFinished
     | LevelFinished
+    | Diagnosed
     | ComparisonFinished
     | TolerancesChanged
     | GateFinished

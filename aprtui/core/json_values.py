@@ -6,7 +6,7 @@ Enums are their values, tuples are arrays, non-finite numbers the texts "inf", "
 from __future__ import annotations
 
 import types
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import fields, is_dataclass
 from enum import Enum
 from functools import cache
@@ -37,40 +37,57 @@ def from_json(kind: type[T], value: object) -> T:
     Raises:
         ValueError: The value does not fit the type.
     """
-    result: T = _converted(kind, value)
+    result: T = _reader(kind)(value)  # type: ignore[arg-type]  # classes are hashable
     return result
 
 
+Reader = Callable[[Any], Any]
+
+
 @cache
-def _field_types(kind: type) -> Mapping[str, Any]:
-    return get_type_hints(kind)
-
-
-def _converted(kind: Any, value: object) -> Any:  # noqa: ANN401 - a type, and a value of it
-    origin = get_origin(kind)
+def _reader(kind: Any) -> Reader:  # noqa: ANN401 - a type, which may be a union or generic
+    """What turns JSON into values of a type; made once, because journals have a hundred thousand lines."""
+    origin, parts = get_origin(kind), get_args(kind)
     if origin in (Union, types.UnionType):
-        if value is None and type(None) in get_args(kind):
-            return None
-        return _converted(next(choice for choice in get_args(kind) if choice is not type(None)), value)
+        inner = _reader(next(choice for choice in parts if choice is not type(None)))
+        return (lambda value: None if value is None else inner(value)) if type(None) in parts else inner
     if origin is tuple:
-        return tuple(_converted(get_args(kind)[0], item) for item in _expected(list, value))
+        item = _reader(parts[0])
+        return lambda value: tuple([item(one) for one in _expected(list, value)])
     if origin is not None and issubclass(origin, Mapping):
-        return {key: _converted(get_args(kind)[1], item) for key, item in _expected(dict, value).items()}
-    if is_dataclass(kind) and isinstance(kind, type):
-        return _dataclass(kind, _expected(dict, value))
-    if isinstance(kind, type) and issubclass(kind, Enum):
-        return kind(value)
-    if kind is float and isinstance(value, str | int):
-        return float(value)
-    return value if kind is Any else _expected(kind, value)
+        item = _reader(parts[1])
+        return lambda value: {key: item(one) for key, one in _expected(dict, value).items()}
+    if kind is Any:
+        return lambda value: value
+    if is_dataclass(kind):
+        return _dataclass_reader(kind)
+    if issubclass(kind, Enum):
+        by_value: Reader = kind
+        return by_value
+    if kind is float:
+        return _float
+    return lambda value: _expected(kind, value)
 
 
-def _dataclass(kind: type[T], value: Mapping[str, object]) -> T:
-    known = _field_types(kind)  # type: ignore[arg-type]  # classes are hashable
-    try:
-        return kind(**{name: _converted(known[name], item) for name, item in value.items() if name in known})
-    except TypeError as error:
-        raise ValueError(f"no {kind.__name__}: {error}") from None
+def _dataclass_reader(kind: Any) -> Reader:  # noqa: ANN401 - a class
+    # Types may hold themselves or each other: readers of fields are looked up when the first value is read.
+    readers: dict[str, Reader] | None = None
+
+    def read(value: object) -> Any:  # noqa: ANN401 - an instance of the class
+        nonlocal readers
+        if readers is None:
+            readers = {name: _reader(hint) for name, hint in get_type_hints(kind).items()}
+        known, by_name = _expected(dict, value), readers
+        try:
+            return kind(**{name: by_name[name](item) for name, item in known.items() if name in by_name})
+        except TypeError as error:
+            raise ValueError(f"no {kind.__name__}: {error}") from None
+
+    return read
+
+
+def _float(value: object) -> float:
+    return float(value) if isinstance(value, str | int) else _expected(float, value)
 
 
 def _expected(kind: type[T], value: object) -> T:

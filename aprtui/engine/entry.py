@@ -10,7 +10,7 @@ from typing import Any
 from aprtui.core.events import ProgramRun
 from aprtui.core.gates import FORMAT_NAMES, FormatLetter, GateFamily
 from aprtui.core.outcomes import Outcome
-from aprtui.report.comparison_json import level_to_json, tensor_to_json
+from aprtui.report.comparison_json import diagnosis_to_json, level_to_json, tensor_to_json
 from aprtui.report.evidence import EvidenceEntry, Scenario
 from aprtui.store.plan import PlannedComparison, PlannedGate, RunPlan
 from aprtui.store.summary import ComparisonRecord, RunRecord, ToleranceGroup
@@ -170,6 +170,9 @@ def _comparison(
         "tensors_compared": found.compared,
         "tensors_changed": len(found.changed),
     }
+    if found.diagnosis is not None:
+        causes = diagnosis_to_json(found.diagnosis)
+        entry["diagnosis"] = causes if whole else {"sentence": causes["sentence"]}
     if whole:
         entry["worst_tensors"] = [tensor_to_json(tensor) for tensor in found.worst]
     return entry

@@ -6,6 +6,7 @@ The machinery around workers knows none of it: another kind of comparison is ano
 from __future__ import annotations
 
 import shutil
+import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -24,10 +25,12 @@ from aprtui.convert import (
     ConverterIdentity,
     read_record,
 )
+from aprtui.core.diagnosis import Diagnosis
 from aprtui.core.errors import AprtuiError
 from aprtui.core.events import (
     ComparisonFinished,
     ConverterFacts,
+    Diagnosed,
     Event,
     LevelFinished,
     ProgramRun,
@@ -38,6 +41,7 @@ from aprtui.core.json_values import from_json
 from aprtui.core.outcomes import Outcome
 from aprtui.core.results import Comparison, TensorResult
 from aprtui.core.tolerance import ToleranceSettings
+from aprtui.diagnose import diagnose, diagnose_file
 from aprtui.formats.container import Format
 from aprtui.formats.digest import file_digest
 from aprtui.formats.model import Model, open_model
@@ -244,6 +248,7 @@ def measure(job: Compare, report: Report) -> ComparisonFinished:
     def measured(tensor: TensorResult) -> None:
         report.event(TensorFinished(planned.comparison_id, tensor))
 
+    diagnosis: Diagnosis | None = None
     if planned.source == planned.target:
         comparison = check_model(_reference(job.model), planned.levels, job.expected, report.progress)
     else:
@@ -252,9 +257,11 @@ def measure(job: Compare, report: Report) -> ComparisonFinished:
         except AprtuiError as error:
             reason = f"there is no source to compare with: {error.message}"
             return ComparisonFinished(planned.comparison_id, Outcome.SKIPPED, reason)
-        comparison = _compared(job, sources, report, measured)
+        comparison, diagnosis = _compared(job, sources, report, measured)
     for level in comparison.levels:
         report.event(LevelFinished(planned.comparison_id, level))
+    if diagnosis is not None:
+        report.event(Diagnosed(planned.comparison_id, diagnosis))
     return ComparisonFinished(
         planned.comparison_id,
         comparison.outcome,
@@ -268,13 +275,15 @@ def measure(job: Compare, report: Report) -> ComparisonFinished:
 
 def _compared(
     job: Compare, sources: Sequence[Model], report: Report, measured: Callable[[TensorResult], None]
-) -> Comparison:
+) -> tuple[Comparison, Diagnosis | None]:
+    """What was measured, and why it fails where it does."""
     planned, reference = job.planned, _reference(job.model)
     source, *via = sources
     try:
         target = _opened(job, planned.target)
     except AprtuiError as error:
-        return unreadable_target(source, job.files[planned.target], error)
+        unreadable = unreadable_target(source, job.files[planned.target], error)
+        return unreadable, diagnose_file(unreadable, job.files[planned.target])
     scope = Scope(
         levels=planned.levels,
         tensor_globs=planned.tensors,
@@ -285,7 +294,18 @@ def _compared(
         same_bytes=planned.same_bytes,
         tolerances=job.tolerances,
     )
-    return compare_models(source, target, scope, report.progress, measured)
+    comparison = compare_models(source, target, scope, report.progress, measured)
+    if comparison.outcome is not Outcome.FALSIFIED:
+        return comparison, None
+    try:
+        return comparison, diagnose(source, target, comparison, scope).diagnosis
+    except MemoryError:
+        raise
+    except Exception as error:
+        # A verdict stands without its causes; what went wrong is in the run's stderr.log.
+        traceback.print_exc()
+        missing = f"causes: the diagnosis failed ({type(error).__name__}: {error})"
+        return replace(comparison, not_checked=(*comparison.not_checked, missing)), None
 
 
 def _opened(job: Compare, file: str) -> Model:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from aprtui.core.events import (
     ComparisonFinished,
     ComparisonStarted,
+    Diagnosed,
     Event,
     JournalLine,
     LevelFinished,
@@ -33,6 +34,7 @@ class _Told:
 
     tensors: list[TensorResult] = field(default_factory=list)
     levels: list[LevelResult] = field(default_factory=list)
+    diagnosed: Diagnosed | None = None
     finished: ComparisonFinished | None = None
 
 
@@ -60,7 +62,7 @@ def _told(lines: Iterable[JournalLine], only: str) -> dict[str, _Told]:
     found: dict[str, _Told] = {}
     for line in lines:
         event = line.event
-        if not isinstance(event, ComparisonStarted | TensorFinished | LevelFinished | ComparisonFinished):
+        if not isinstance(event, ComparisonStarted | TensorFinished | LevelFinished | Diagnosed | ComparisonFinished):
             continue
         if only and event.comparison != only:
             continue
@@ -72,6 +74,8 @@ def _told(lines: Iterable[JournalLine], only: str) -> dict[str, _Told]:
             told.tensors.append(event.tensor)
         elif isinstance(event, LevelFinished):
             told.levels.append(event.level)
+        elif isinstance(event, Diagnosed):
+            told.diagnosed = event
         else:
             told.finished = event
     return found
@@ -102,6 +106,7 @@ def _again(planned: PlannedComparison, told: _Told, settings: ToleranceSettings)
         ComparisonStarted(name, NOBODY),
         *(TensorFinished(name, tensor) for tensor in tensors),
         *(LevelFinished(name, level) for level in levels),
+        *([told.diagnosed] if told.diagnosed is not None and whole.outcome is Outcome.FALSIFIED else []),
         finished,
     ]
 

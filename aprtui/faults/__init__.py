@@ -4,8 +4,8 @@ Tests, `aprtui selftest` and the diagnosis share them. `FAULTS` is the catalogue
 """
 
 from aprtui.faults.catalogue import FAULTS
-from aprtui.faults.damage import Damaged, inject
+from aprtui.faults.damage import Damaged, inject, inject_several
 from aprtui.faults.errors import NotApplicableError
 from aprtui.faults.fault import Fault
 
-__all__ = ["FAULTS", "Damaged", "Fault", "NotApplicableError", "inject"]
+__all__ = ["FAULTS", "Damaged", "Fault", "NotApplicableError", "inject", "inject_several"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import numpy as np
 
@@ -15,7 +15,6 @@ from aprtui.formats.codecs.block_layout import (
     BlockLayout,
     get_codes,
     get_scale,
-    get_stored_offset,
     get_sub_mins,
     get_sub_scales,
     put_codes,
@@ -33,7 +32,6 @@ SIX_BIT_SCALES = (DType.Q4_K, DType.Q5_K)
 SUB_SCALED = (DType.Q2_K, DType.Q3_K, DType.Q4_K, DType.Q5_K, DType.Q6_K, DType.IQ4_XS)
 # apr writes no 5-bit blocks.
 _GGUF = frozenset({Format.GGUF})
-_PAIRED_BY_32 = (DType.Q4_K, DType.Q5_K)
 
 Change = Callable[[BlockLayout, Raw, Indices], None]
 """Changes blocks in place; they are numbered from 0 in their tensor."""
@@ -50,6 +48,15 @@ def _everywhere(draft: Draft, dtypes: tuple[DType, ...], change: Change) -> None
             return raw
 
         draft.change_blocks(tensor, edit)
+
+
+def _repack(
+    draft: Draft, dtypes: tuple[DType, ...], packing: Packing, others: Mapping[DType, Packing] | None = None
+) -> None:
+    """Put all blocks of these types into another packing; `others` names another one for some of them."""
+    names = ", ".join(dtypes)
+    for tensor in draft.require(f"tensor of {names}", where=lambda item: item.dtype in dtypes and item.is_matrix):
+        draft.put(tensor, Reblocked(tensor.view, (others or {}).get(tensor.dtype, packing)))
 
 
 def _in_one_tensor(draft: Draft, dtypes: tuple[DType, ...], change: Change) -> None:
@@ -72,9 +79,7 @@ def _in_one_tensor(draft: Draft, dtypes: tuple[DType, ...], change: Change) -> N
 )
 def nibbles_swapped(draft: Draft) -> None:
     """Low and high nibbles of 4- and 5-bit blocks are exchanged."""
-    kinds = (*FOUR_BITS, *FIVE_BITS)
-    for tensor in draft.require("4- or 5-bit blocks", where=lambda item: item.dtype in kinds and item.is_matrix):
-        draft.put(tensor, Reblocked(tensor.view, Packing.NIBBLES_SWAPPED))
+    _repack(draft, (*FOUR_BITS, *FIVE_BITS), Packing.NIBBLES_SWAPPED)
 
 
 @fault(
@@ -85,14 +90,7 @@ def nibbles_swapped(draft: Draft) -> None:
 )
 def codes_interleaved(draft: Draft) -> None:
     """Nibbles hold neighbouring elements where they should hold elements of two halves, or the reverse."""
-
-    def change(layout: BlockLayout, raw: Raw, _: Indices) -> None:
-        half = 32 if layout.dtype in _PAIRED_BY_32 else 16
-        pairs = (2, half) if layout.dtype is not DType.APR_Q4 else (half, 2)
-        codes = get_codes(layout, raw).reshape(len(raw), -1, *pairs).swapaxes(2, 3)
-        put_codes(layout, raw, np.ascontiguousarray(codes).reshape(len(raw), -1))
-
-    _everywhere(draft, (*FOUR_BITS, *FIVE_BITS), change)
+    _repack(draft, (*FOUR_BITS, *FIVE_BITS), Packing.HALVES_TO_PAIRS, {DType.APR_Q4: Packing.PAIRS_TO_HALVES})
 
 
 def _low_bits_only(layout: BlockLayout, raw: Raw, _: Indices) -> None:
@@ -108,12 +106,7 @@ def fifth_bits_lost(draft: Draft) -> None:
 @fault("weights.fifth_bits_reversed", "RC-42", "RC-43", formats=_GGUF, requires="5-bit blocks")
 def fifth_bits_reversed(draft: Draft) -> None:
     """The fifth bits of a block are in the opposite order."""
-
-    def change(layout: BlockLayout, raw: Raw, _: Indices) -> None:
-        codes = get_codes(layout, raw)
-        put_codes(layout, raw, (codes & np.uint8(15)) | (codes & np.uint8(16))[:, ::-1])
-
-    _everywhere(draft, FIVE_BITS, change)
+    _repack(draft, FIVE_BITS, Packing.HIGH_BITS_REVERSED)
 
 
 @fault("weights.high_bits_lost", "RC-44", formats=BLOCK_FORMATS, requires="Q6_K blocks")
@@ -127,13 +120,7 @@ def high_bits_lost(draft: Draft) -> None:
 @fault("weights.high_bits_order", "RC-44", formats=BLOCK_FORMATS, requires="Q6_K blocks")
 def high_bits_order(draft: Draft) -> None:
     """The high bits of Q6_K codes belong to the next quarter of each half block."""
-
-    def change(layout: BlockLayout, raw: Raw, _: Indices) -> None:
-        codes = get_codes(layout, raw)
-        high = (codes & np.uint8(48)).reshape(len(raw), 2, 4, 32)[:, :, ::-1]
-        put_codes(layout, raw, (codes & np.uint8(15)) | high.reshape(len(raw), -1))
-
-    _everywhere(draft, (DType.Q6_K,), change)
+    _repack(draft, (DType.Q6_K,), Packing.HIGH_BITS_REVERSED)
 
 
 @fault(
@@ -158,36 +145,20 @@ def late_scales_unpacked(draft: Draft) -> None:
 @fault("weights.sub_scales_rolled", "S: scale packing", formats=BLOCK_FORMATS, requires="blocks with sub-scales")
 def sub_scales_rolled(draft: Draft) -> None:
     """Each sub-block has the scale of the one before it."""
-
-    def change(layout: BlockLayout, raw: Raw, _: Indices) -> None:
-        put_sub_scales(layout, raw, np.roll(get_sub_scales(layout, raw), 1, axis=1))
-
-    _everywhere(draft, SUB_SCALED, change)
+    _repack(draft, SUB_SCALED, Packing.SUB_SCALES_FORWARD)
 
 
 @fault("weights.scales_and_mins_swapped", "RC-45", formats=BLOCK_FORMATS, requires="Q4_K or Q5_K blocks")
 def scales_and_mins_swapped(draft: Draft) -> None:
     """Sub-scales and sub-mins are exchanged."""
-
-    def change(layout: BlockLayout, raw: Raw, _: Indices) -> None:
-        scales, mins = get_sub_scales(layout, raw), get_sub_mins(layout, raw)
-        put_sub_scales(layout, raw, mins)
-        put_sub_mins(layout, raw, scales)
-
-    _everywhere(draft, SIX_BIT_SCALES, change)
+    _repack(draft, SIX_BIT_SCALES, Packing.SCALES_AND_MINS)
 
 
 @fault("weights.scale_and_offset_swapped", "RC-45", formats=BLOCK_FORMATS, requires="blocks with an offset")
 def scale_and_offset_swapped(draft: Draft) -> None:
     """The scale and the offset of a block are exchanged."""
-
-    def change(layout: BlockLayout, raw: Raw, _: Indices) -> None:
-        scale, offset = get_scale(layout, raw), get_stored_offset(layout, raw)
-        put_scale(layout, raw, offset)
-        assert layout.offset_at is not None
-        raw[:, layout.offset_at : layout.offset_at + 2] = np.ascontiguousarray(scale)[:, None].view(np.uint8)
-
-    _everywhere(draft, tuple(dtype for dtype, layout in LAYOUTS.items() if layout.offset_at is not None), change)
+    with_offset = tuple(dtype for dtype, layout in LAYOUTS.items() if layout.offset_at is not None)
+    _repack(draft, with_offset, Packing.SCALE_AND_OFFSET)
 
 
 _WITH_SCALE = tuple(LAYOUTS)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -51,21 +52,44 @@ def inject(
             would hold what the product holds; nothing stays in `destination`.
         AprtuiError: The product cannot be read, or the copy cannot be written.
     """
+    return inject_several((fault,), good, destination, source=source, seeds=(seed,))
+
+
+def inject_several(
+    faults: Sequence[Fault],
+    good: Path | Model,
+    destination: Path,
+    *,
+    source: Model | None = None,
+    seeds: Sequence[int],
+) -> Damaged:
+    """Write a copy of a product with several damages, one after the other; see `inject`.
+
+    Raises:
+        NotApplicableError: Also where two of them damage the same thing, so that one may undo or hide the other.
+    """
     model = good if isinstance(good, Model) else open_model(good)
-    if model.format not in fault.formats:
-        raise NotApplicableError(f"{fault.code} does not exist in {model.format}", file=model.path)
-    draft = draft_of(model, source, seed=seed)
-    fault.apply(draft)
+    draft = draft_of(model, source)
+    subjects: set[str] = set()
+    for fault, seed in zip(faults, seeds, strict=True):
+        if model.format not in fault.formats:
+            raise NotApplicableError(f"{fault.code} does not exist in {model.format}", file=model.path)
+        draft.seed, draft.subjects = seed, set()
+        fault.apply(draft)
+        if subjects & draft.subjects:
+            raise NotApplicableError(f"{fault.code} damages what another fault damaged", file=model.path)
+        subjects |= draft.subjects
     destination.mkdir(parents=True, exist_ok=True)
     try:
         path = write_draft(draft, destination)
     except AprtuiError:
         shutil.rmtree(destination)
         raise
-    if not _differs(model, path, fault.level):
+    unchanged = next((fault for fault in faults if not _differs(model, path, fault.level)), None)
+    if unchanged is not None:
         shutil.rmtree(destination)
-        raise NotApplicableError(f"{fault.code} changes nothing in it", file=model.path)
-    return Damaged(path, frozenset(draft.subjects))
+        raise NotApplicableError(f"{unchanged.code} changes nothing in it", file=model.path)
+    return Damaged(path, frozenset(subjects))
 
 
 def _differs(good: Model, path: Path, level: Level) -> bool:

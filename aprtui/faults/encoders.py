@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from aprtui.core.dtypes import DType
@@ -13,8 +11,8 @@ from aprtui.faults.fault import BLOCK_FORMATS, fault
 from aprtui.formats.chunk import Chunk
 from aprtui.formats.codecs import ENCODABLE, decode_chunk, encode
 from aprtui.formats.container import Format
-from aprtui.formats.views import View, decoded
-from aprtui.formats.views.base import Indices, OneBelow, float_chunk
+from aprtui.formats.views import PaddedRowsReadFlat, View, decoded
+from aprtui.formats.views.base import Indices
 from aprtui.formats.views.shape import Reshaped
 
 _SUPER_BLOCK = 256
@@ -83,29 +81,6 @@ def positive_blocks_clipped(draft: Draft) -> None:
         draft.change_values(tensor, clipped)
 
 
-@dataclass(frozen=True, eq=False)
-class _PaddedReadFlat(OneBelow):
-    """Rows padded with zeros to super-blocks, then read as if there were no padding."""
-
-    @property
-    def dtype(self) -> DType:
-        return DType.F32
-
-    @property
-    def rule(self) -> str:
-        return "padded rows read flat"
-
-    def gather(self, rows: Indices) -> Chunk:
-        width = -(-self.columns // _SUPER_BLOCK) * _SUPER_BLOCK
-        places = rows[:, None] * self.columns + np.arange(self.columns)
-        source_rows, columns = np.divmod(places, width)
-        needed, inverse = np.unique(source_rows, return_inverse=True)
-        chunk = decoded(self.of.gather(needed), len(needed), self.columns)
-        values = chunk.data.view(np.float32).reshape(len(needed), self.columns)
-        padded = np.pad(values, ((0, 0), (0, width - self.columns)))
-        return float_chunk(padded[inverse.reshape(places.shape), columns])
-
-
 @fault("weights.padded_rows_read_flat", "RC-48", requires="plain matrices whose rows do not fill super-blocks")
 def padded_rows_read_flat(draft: Draft) -> None:
     """Rows that were padded to super-blocks were read without regard to the padding."""
@@ -114,7 +89,7 @@ def padded_rows_read_flat(draft: Draft) -> None:
         return tensor.is_matrix and tensor.is_plain and tensor.shape[1] % _SUPER_BLOCK != 0
 
     for tensor in draft.require("plain matrix whose rows do not fill super-blocks", "blk.*", where=fits):
-        draft.put(tensor, _PaddedReadFlat(tensor.view))
+        draft.put(tensor, PaddedRowsReadFlat(tensor.view, _SUPER_BLOCK))
 
 
 @fault(

@@ -6,6 +6,7 @@ from dataclasses import asdict
 from math import isfinite
 from typing import Any
 
+from aprtui.core.diagnosis import Diagnosis
 from aprtui.core.findings import Finding, FindingKind, LevelResult
 from aprtui.core.json_values import to_json
 from aprtui.core.results import Comparison, TensorResult
@@ -27,6 +28,17 @@ def comparison_to_json(comparison: Comparison) -> dict[str, Any]:
         "seconds": round(comparison.seconds, 3),
         "bytes_read": comparison.bytes_read,
     }
+
+
+def diagnosis_to_json(diagnosis: Diagnosis) -> dict[str, Any]:
+    """A diagnosis with the catalogue's words for every cause."""
+    report: dict[str, Any] = to_json(diagnosis)
+    report["sentence"], report["is_complete"] = diagnosis.sentence, diagnosis.is_complete
+    for fields, named in zip(report["causes"], diagnosis.causes, strict=True):
+        cause = named.cause
+        fields |= {"title": cause.title, "repair": cause.repair.value, "fix": cause.fix, "advice": cause.advice}
+        fields |= {"severity": cause.severity.value, "history": list(cause.history), "links": list(cause.links)}
+    return report
 
 
 def level_to_json(result: LevelResult) -> dict[str, Any]:

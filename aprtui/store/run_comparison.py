@@ -229,6 +229,8 @@ class _Side:
 
     def passed_where(self, failed: States) -> States:
         """Read again: of the tensors that fail in the other run those that hold in this one."""
+        if not failed:
+            return {}
         tensors = _Tensors(lambda one, tensor: tensor.judgement.passed and tensor.name in failed.get(one, ()))
         for line in self._folder.reader().new_lines():
             tensors.add(line)

@@ -6,12 +6,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from aprtui.core.diagnosis import Diagnosis
 from aprtui.core.dtypes import Family
 from aprtui.core.events import (
     ComparisonFinished,
     ComparisonStarted,
     ConversionFailed,
     ConversionFinished,
+    Diagnosed,
     Event,
     GateFinished,
     JournalLine,
@@ -70,6 +72,7 @@ class ComparisonRecord:
         from_blocks: How many tensors the source stores in blocks.
         failed_from_blocks: Names of those among them that do not hold.
         levels: Worst level first.
+        diagnosis: Why it fails; None where it holds, or was not explained.
         finished: How it ended; None while it has not.
     """
 
@@ -81,6 +84,7 @@ class ComparisonRecord:
     from_blocks: int = 0
     failed_from_blocks: list[str] = field(default_factory=list)
     levels: list[LevelResult] = field(default_factory=list)
+    diagnosis: Diagnosis | None = None
     finished: ComparisonFinished | None = None
 
     def add(self, tensor: TensorResult) -> None:
@@ -141,6 +145,8 @@ class RunRecord:
             self.comparison(event.comparison).add(event.tensor)
         elif isinstance(event, LevelFinished):
             self.comparison(event.comparison).levels.append(event.level)
+        elif isinstance(event, Diagnosed):
+            self.comparison(event.comparison).diagnosis = event.diagnosis
         elif isinstance(event, ComparisonStarted):
             self.comparisons[event.comparison] = ComparisonRecord(started=True)
         elif isinstance(event, ComparisonFinished):

@@ -1,11 +1,13 @@
 """The command that shows what aprtui finds."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
 from aprtui.cli import selftest
 from aprtui.cli.main import main
+from aprtui.core.causes import CAUSES
 from aprtui.engine.selftest import Selftest
 from aprtui.faults import FAULTS
 
@@ -24,8 +26,10 @@ def chosen(*codes):
 
 def test_faults_are_found_in_every_format(capsys):
     code, output = run(capsys, *chosen(*FEW[:3]), "--format", "json")
-    results = json.loads(output.out)
+    report = json.loads(output.out)
+    results = report["faults"]
     assert code == 0
+    assert report["summary"]["named"] == report["summary"]["copies"] == 9
     assert {(result["fault"], result["format"]) for result in results} == {
         (fault, format_) for fault in FEW[:3] for format_ in ("SafeTensors", "GGUF", "APR")
     }
@@ -46,12 +50,12 @@ def test_an_unknown_fault_is_refused(capsys):
 
 def test_a_missed_fault_fails_the_command(capsys, monkeypatch):
     """A comparison that looks at nothing finds nothing."""
-    original = Selftest._compare
+    original = Selftest._judge
 
-    def blind(self, fault, path, asked_for):
-        return original(self, fault, self.source.path, asked_for)
+    def blind(self, path, asked_for):
+        return original(self, self.source.path, asked_for)
 
-    monkeypatch.setattr(Selftest, "_compare", blind)
+    monkeypatch.setattr(Selftest, "_judge", blind)
     code, output = run(capsys, *chosen("weights.transposed"))
     assert code == 1
     assert "weights passes" in output.out
@@ -59,3 +63,33 @@ def test_a_missed_fault_fails_the_command(capsys, monkeypatch):
 
 def test_every_fault_of_the_catalogue_can_be_asked_for():
     assert selftest._chosen(()) == list(FAULTS.values())
+
+
+def test_a_fault_without_its_name_fails_the_command(capsys, monkeypatch):
+    """Found alone is not enough."""
+    monkeypatch.setattr("aprtui.engine.selftest.CAUSES", {code: _nameless(cause) for code, cause in CAUSES.items()})
+    code, output = run(capsys, *chosen("weights.transposed"), "--json")
+    summary = json.loads(output.out)["summary"]
+    assert code == 1
+    assert (summary["found"], summary["named"]) == (3, 0)
+
+
+def _nameless(cause):
+    return replace(cause, faults=())
+
+
+def test_stacked_faults_are_named(capsys):
+    code, output = run(capsys, *chosen("weights.negated"), "--stacks", "12", "--seed", "7", "--json")
+    report = json.loads(output.out)
+    assert code == 0
+    assert len(report["stacks"]) == 12
+    assert all(len(stack["faults"]) in (2, 3) for stack in report["stacks"])
+
+
+@pytest.mark.slow
+def test_everything_is_found_and_named_without_false_alarms(capsys):
+    code, output = run(capsys, "--json")
+    summary = json.loads(output.out)["summary"]
+    assert code == 0
+    assert summary["found"] == summary["copies"]
+    assert summary["false_alarms"] == 0

@@ -13,6 +13,9 @@ from safetensors.torch import load_file
 from aprtui.compare.certificate import Certifier, is_certified
 from aprtui.core.dtypes import DType
 from aprtui.core.statistics import CertificateScalars
+from aprtui.formats.chunk import Chunk
+from aprtui.formats.codecs.apr import encode_apr_q4
+from aprtui.formats.codecs.block_layout import LAYOUTS, get_codes, put_codes
 
 ROWS, COLUMNS = 32, 1024
 SOURCES = distributions(ROWS, COLUMNS)
@@ -147,6 +150,26 @@ def test_chunks_add_up_to_the_whole_tensor():
             certifier.update(x[start : start + 8], as_chunk(dtype, part, 8, COLUMNS))
         assert certifier.result() == whole
         assert whole.first_violation == 40
+
+
+@pytest.mark.parametrize("columns", [1, 31, 33, 50])
+def test_what_the_last_block_of_apr_q4_lacks_is_not_judged(columns):
+    """apr leaves the bits of elements that are not there zero, the lowest code; those that are there count."""
+    x = np.random.default_rng(columns).normal(0, 0.05, (5, columns)).astype(np.float32)
+    raw = encode_apr_q4(x)
+    for compiled in (True, False):
+        certifier = Certifier(DType.APR_Q4, compiled=compiled)
+        certifier.update(x, Chunk(DType.APR_Q4, raw.reshape(-1), 5, columns, 0))
+        assert certifier.result().violations == 0
+    layout = LAYOUTS[DType.APR_Q4]
+    codes = get_codes(layout, raw[-1:])
+    last = (x.size - 1) % 32
+    codes[0, last] = (codes[0, last] + 7) % 15
+    put_codes(layout, raw[-1:], codes)
+    certifier = Certifier(DType.APR_Q4)
+    certifier.update(x, Chunk(DType.APR_Q4, raw.reshape(-1), 5, columns, 0))
+    assert certifier.result().code_violations == 1
+    assert (get_codes(layout, raw[-1:])[0, last + 1 :] == 0).all()
 
 
 def test_rows_that_do_not_fill_blocks_are_padded_with_zeros():

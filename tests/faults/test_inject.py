@@ -94,7 +94,7 @@ def test_float_faults_write_what_safetensors_reads(tmp_path):
         ("weights.rotary_missing", QWEN / "hf", "does not exist in SafeTensors"),
         ("weights.rotary_missing", QWEN / "gguf" / "bf16.gguf", "in Hugging Face's order"),
         ("structure.head_missing", QWEN / "gguf" / "bf16.gguf", "tied to the embedding"),
-        ("weights.nibbles_swapped", QWEN / "gguf" / "bf16.gguf", "no 4- or 5-bit blocks"),
+        ("weights.nibbles_swapped", QWEN / "gguf" / "bf16.gguf", "no tensor of Q4_0"),
         ("metadata.head_dim.lost", LLAMA / "gguf" / "bf16.gguf", "changes nothing"),
         ("metadata.rope_scaling.changed", QWEN / "hf", "does not state rope_scaling"),
         ("weights.truncated_cast", QWEN / "gguf" / "f32.gguf", "no tensor made of values that BF16 rounds"),

@@ -105,7 +105,7 @@ def edited(folder, name, file="tokenizer.json"):
 def ids_failure(source, target, prompts=()):
     result = tokenizer_level(open_model(source), open_model(target), prompts)
     assert result.outcome is Outcome.FALSIFIED
-    return next(finding for finding in result.failures if finding.subject == "ids")
+    return next(finding for finding in result.findings if finding.subject == "ids")
 
 
 def test_swapped_tokens_show_the_first_difference_and_both_splits(tmp_path):
@@ -126,6 +126,19 @@ def test_a_lost_bos_is_named(tmp_path):
     finding = ids_failure(FIXTURES / "llama-tiny256/hf", tmp_path / "m")
     assert "the target puts no token in front of a text" in finding.message
     assert finding.expected.startswith("509 '<|begin_of_text|>' | 39 'H'")
+
+
+def test_ids_that_differ_are_a_failure_of_their_own_only_where_no_part_does(tmp_path):
+    content, write = edited(tmp_path / "m", "qwen2-tiny")
+    content["normalizer"] = {"type": "Lowercase"}
+    write()
+    result = tokenizer_level(open_model(FIXTURES / "qwen2-tiny/hf"), open_model(tmp_path / "m"))
+    assert [finding.subject for finding in result.failures] == ["ids"]
+    content["model"]["merges"].pop(0)
+    write()
+    result = tokenizer_level(open_model(FIXTURES / "qwen2-tiny/hf"), open_model(tmp_path / "m"))
+    assert [finding.subject for finding in result.failures] == ["merges"]
+    assert [finding.severity for finding in result.findings if finding.subject == "ids"] == [Severity.NOTE]
 
 
 def test_a_prompt_of_the_playbook_is_tried_too(tmp_path):

@@ -10,6 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aprtui.core import events
+from aprtui.core.causes import Question
+from aprtui.core.diagnosis import Answer, Diagnosis, NamedCause, QuestionAnswered, Unexplained
 from aprtui.core.dtypes import DType
 from aprtui.core.events import Event, Heartbeat, JournalLine, RunFinished
 from aprtui.core.findings import Finding, LevelResult
@@ -38,6 +40,12 @@ LEVEL = LevelResult(
     3,
     ("y",),
 )
+DIAGNOSIS = Diagnosis(
+    (QuestionAnswered(Question.TRANSPOSED, Answer.YES, 2, "two"),),
+    (NamedCause("weights.transposed", ("a", "b"), "all", "seen", 2, 0.5, None),),
+    (Unexplained(Level.WEIGHTS, "c", "differs"),),
+    *(3, 2, 3, 1, inf, 0.0, 1.5),
+)
 EXAMPLES: list[Event] = [
     events.RunStarted("host", 1, resumed=True),
     events.ModelOpened({"model.safetensors": "xxh3:1"}, {"G": {"m.gguf": "xxh3:3"}}),
@@ -48,6 +56,7 @@ EXAMPLES: list[Event] = [
     events.WorkspaceChecked("/p", 5, 7, "full"),
     events.ComparisonStarted("S~S>G", 1),
     events.ComparisonFinished("S~S>G", Outcome.SKIPPED, "no", 0.5, 9, ("x",), ("e",), "S>G", "last"),
+    events.Diagnosed("S~S>G", DIAGNOSIS),
     events.TolerancesChanged(ToleranceSettings(ulp=1.5, origin="p.yaml, line 3")),
     events.TensorFinished("S~S>G", tensor(max_ulp=inf, sum_error=-inf, max_abs=0.1)),
     events.LevelFinished("S~S>G", LEVEL),

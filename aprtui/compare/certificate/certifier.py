@@ -15,6 +15,7 @@ from aprtui.core.dtypes import DType
 from aprtui.core.errors import UsageError
 from aprtui.core.statistics import CertificateScalars
 from aprtui.formats.chunk import Chunk
+from aprtui.formats.codecs.block_layout import BlockLayout, get_codes, put_codes
 
 EXCUSED_SHARE = 0.05
 """Share of blocks whose error unknown importance weights may take over the bound of clause b2 (at least one)."""
@@ -23,6 +24,18 @@ EXCUSED_SHARE = 0.05
 def is_certified(dtype: DType) -> bool:
     """Whether the certificate covers a type; others are judged by error bands."""
     return dtype in CERTIFICATE_TYPES or dtype is DType.APR_Q8
+
+
+def _with_zeros_at_end(layout: BlockLayout, raw: NDArray[np.uint8], elements: int) -> NDArray[np.uint8]:
+    """Blocks of which the last holds only some elements, with codes of zero for the others, as the source is padded.
+
+    apr leaves those bits zero, which is its lowest code; no value is read from them.
+    """
+    raw = raw.copy()
+    codes = get_codes(layout, raw[-1:])
+    codes[:, elements:] = np.flatnonzero(layout.levels == 0)[0]
+    put_codes(layout, raw[-1:], codes)
+    return raw
 
 
 class Certifier:
@@ -104,6 +117,8 @@ class Certifier:
         raw = target.data.reshape(-1, layout.nbytes)
         if len(raw) != len(blocks):
             raise ValueError(f"{len(raw)} blocks stored, {len(blocks)} expected")
+        if self._dtype is DType.APR_Q4 and source.size % layout.block:
+            raw = _with_zeros_at_end(layout, raw, source.size % layout.block)
         return self._measure(self._kind, blocks, raw, importance_matrix=self._weights)
 
     def flags(self, measures: BlockMeasures) -> BlockFlags:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from numba import njit
+from numba.core.caching import FunctionCache
 from numba.core.typing import Signature
 
 Function = TypeVar("Function", bound=Callable[..., None])
@@ -37,3 +38,17 @@ def compile_cached(function: Function, signature: Signature) -> Function:
         return njit(signature, nogil=True, cache=True)(function)  # type: ignore[no-any-return]
     except (RuntimeError, OSError):
         return njit(signature, nogil=True)(function)  # type: ignore[no-any-return]
+
+
+def cache_folder() -> Path | None:
+    """Where machine code is kept for later processes; None where there is no place to keep it."""
+    try:
+        return Path(FunctionCache(compile_cached).cache_path)
+    except (RuntimeError, OSError):
+        return None
+
+
+def kept_entries(folder: Path) -> int:
+    """How many pieces of machine code a cache folder has of these sources; older ones are not used any more."""
+    newest = max(path.stat().st_mtime for path in Path(__file__).parent.glob("*.py"))
+    return sum(1 for path in folder.glob("*.nbc") if path.stat().st_mtime >= newest)

@@ -49,7 +49,21 @@ def write_product(
     Raises:
         AprtuiError: The model cannot be converted, or the product cannot be written.
     """
-    tensors = product_tensors(source, target, asked_for)
+    return write_tensors(
+        source, target, path, product_tensors(source, target, asked_for), asked_for=asked_for, progress=progress
+    )
+
+
+def write_tensors(
+    source: Model,
+    target: Format,
+    path: Path,
+    tensors: Sequence[ProductTensor],
+    *,
+    asked_for: OutputTypes,
+    progress: Progress | None = None,
+) -> tuple[str, ...]:
+    """Write these tensors with what the source says about itself; see `write_product`."""
     to_write = list(_reported([tensor.to_write() for tensor in tensors], progress))
     if target is Format.SAFETENSORS:
         return _write_safetensors(source, path, tensors, to_write)

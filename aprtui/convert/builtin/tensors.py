@@ -38,17 +38,17 @@ class ProductTensor:
 
     Attributes:
         name: Name in the product.
-        canonical: Canonical name.
         role: GGUF's name of the tensor, whatever the product's format; the canonical name where GGUF has none.
         view: What it holds.
         dtype: Type that it is stored in.
+        canonical: Canonical name.
     """
 
     name: str
-    canonical: str
     role: str
     view: View
     dtype: DType
+    canonical: str
 
     def to_write(self) -> TensorToWrite:
         """The tensor for a writer."""
@@ -70,10 +70,10 @@ def product_tensors(source: Model, target: Format, asked_for: OutputTypes) -> li
     return [
         ProductTensor(
             name=roles[name] if target is Format.GGUF else name,
-            canonical=name,
             role=roles[name],
             view=view,
             dtype=_stored_type(name, view, target, asked_for, conversion),
+            canonical=name,
         )
         for name, view in views.items()
     ]

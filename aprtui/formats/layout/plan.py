@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from aprtui.formats.container import Format, StoredTensor
 from aprtui.formats.layout.lazy_steps import apply_steps
@@ -32,12 +32,19 @@ class TensorPair:
         source: View of the source that the target must equal.
         target: The stored tensor.
         uses: Canonical names of the source tensors in the view.
+        repaired: The target as a diagnosis reads it; None to read it as stored.
     """
 
     name: str
     source: View
     target: StoredTensor
     uses: tuple[str, ...]
+    repaired: View | None = None
+
+    @property
+    def view(self) -> View:
+        """The target as it is compared."""
+        return Stored(self.target) if self.repaired is None else self.repaired
 
     @property
     def layout(self) -> str:
@@ -59,6 +66,7 @@ class LayoutPlan:
         no_rule: What a report must say where rows are in two orders and the architecture has no layout rules; else
             empty.
         conversion: What decides the types of the target.
+        unpaired: What the missing tensors should hold, by canonical name.
     """
 
     pairs: tuple[TensorPair, ...]
@@ -69,6 +77,7 @@ class LayoutPlan:
     misnamed: Mapping[str, str]
     no_rule: str
     conversion: Conversion
+    unpaired: Mapping[str, View] = field(default_factory=dict)
 
     def restricted(self, keeps: Callable[[str], bool]) -> LayoutPlan:
         """The plan for those names only."""
@@ -207,9 +216,10 @@ def _match(
     accounted = paired | set(explained) | set(impossible)
     used = {name for item in expected.values() for name in item.uses}
     wanted = (*expected, *(name for name in stored_tensors(models.source) if name not in used))
+    missing = tuple(dict.fromkeys(name for name in wanted if name not in accounted))
     return LayoutPlan(
         pairs=tuple(pairs),
-        missing=tuple(dict.fromkeys(name for name in wanted if name not in accounted)),
+        missing=missing,
         unexpected=tuple(name for name in held if name not in accounted),
         explained={name: reason for name, reason in explained.items() if name not in paired},
         impossible=impossible,
@@ -221,6 +231,7 @@ def _match(
             tied=models.head not in held,
             importance_matrix=any(str(key).startswith("quantize.imatrix") for key in models.target.container.metadata),
         ),
+        unpaired={name: expected[name].view for name in missing if name in expected},
     )
 
 

@@ -7,9 +7,9 @@ chunks, in the stored encoding where the operation only moves bytes, else as flo
 from aprtui.formats.views.base import View, decoded
 from aprtui.formats.views.computed import Computed
 from aprtui.formats.views.elements import Added, Reinterpreted, Scaled, Shifted
-from aprtui.formats.views.reblock import Packing, Reblocked
+from aprtui.formats.views.reblock import Packing, Reblocked, packings_of
 from aprtui.formats.views.rows import Concatenated, RowsPermuted, Sliced, rotary_order
-from aprtui.formats.views.shape import Aliased, Reshaped, Transposed
+from aprtui.formats.views.shape import Aliased, PaddedRowsReadFlat, Reshaped, Transposed
 from aprtui.formats.views.stored import Stored
 
 __all__ = [
@@ -18,6 +18,7 @@ __all__ = [
     "Computed",
     "Concatenated",
     "Packing",
+    "PaddedRowsReadFlat",
     "Reblocked",
     "Reinterpreted",
     "Reshaped",
@@ -29,5 +30,6 @@ __all__ = [
     "Transposed",
     "View",
     "decoded",
+    "packings_of",
     "rotary_order",
 ]

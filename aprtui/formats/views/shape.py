@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from aprtui.core.dtypes import DType
 from aprtui.formats.chunk import Chunk
-from aprtui.formats.views.base import Indices, InPlace, OneBelow, View, decoded, is_plain
+from aprtui.formats.views.base import Indices, InPlace, OneBelow, View, decoded, float_chunk, is_plain
 
 _PANEL_ELEMENTS = 1 << 20
 
@@ -77,25 +78,59 @@ class Reshaped(OneBelow):
 
     def gather(self, rows: Indices) -> Chunk:
         """Rows of the new shape, cut from the rows below that cover them."""
-        if self.of.columns == self.columns:
+        if self.of.columns == self.columns or not len(rows):
             return self.of.gather(rows)
-        pieces = []
-        width = max(1, self.of.columns)
-        for row in rows:
-            start = int(row) * self.columns
-            low, high = start // width, -(-(start + self.columns) // width)
-            chunk = self.of.gather(np.arange(low, high, dtype=np.int64))
-            if not is_plain(chunk.dtype):
-                chunk = decoded(chunk, high - low, width)
-            size = chunk.dtype.info.nbytes
-            offset = (start - low * width) * size
-            pieces.append(chunk.data[offset : offset + self.columns * size])
-        data = np.concatenate(pieces) if pieces else np.empty(0, np.uint8)
+        pieces = [self._run(int(run[0]), len(run)) for run in np.split(rows, np.flatnonzero(np.diff(rows) != 1) + 1)]
+        data = np.concatenate(pieces)
         return Chunk(self.dtype, data, len(rows), self.columns, self.columns * self.dtype.info.nbytes)
+
+    def _run(self, first: int, count: int) -> NDArray[np.uint8]:
+        """Bytes of consecutive rows, cut from the rows below that cover them."""
+        width = max(1, self.of.columns)
+        start, stop = first * self.columns, (first + count) * self.columns
+        low, high = start // width, -(-stop // width)
+        chunk = self.of.gather(np.arange(low, high, dtype=np.int64))
+        if not is_plain(chunk.dtype):
+            chunk = decoded(chunk, high - low, width)
+        size = chunk.dtype.info.nbytes
+        return chunk.data[(start - low * width) * size : (stop - low * width) * size]
 
     def undo(self, view: View) -> View:
         """Back to the shape below."""
         return Reshaped(view, self.of.shape)
+
+
+@dataclass(frozen=True)
+class PaddedRowsReadFlat(OneBelow):
+    """Rows padded to whole blocks of `width`, then read as one run that knows nothing of the padding.
+
+    Padding of a stored K-quant is what its blocks decode to there; of other views it is zero.
+    """
+
+    width: int
+
+    @property
+    def dtype(self) -> DType:
+        """Read as float32."""
+        return DType.F32
+
+    @property
+    def rule(self) -> str:
+        """What went wrong."""
+        return "padded rows read flat"
+
+    def gather(self, rows: Indices) -> Chunk:
+        """Rows of the right length, cut from the run of padded rows."""
+        padded = -(-self.columns // self.width) * self.width
+        places = rows[:, None] * self.columns + np.arange(self.columns)
+        source_rows, columns = np.divmod(places, padded)
+        needed, inverse = np.unique(source_rows, return_inverse=True)
+        chunk = self.of.gather(needed.astype(np.int64))
+        if chunk.row_bytes == padded // max(1, chunk.dtype.info.block) * chunk.dtype.info.nbytes:
+            chunk = replace(chunk, columns=padded)
+        values = decoded(chunk, len(needed), chunk.columns).data.view(np.float32).reshape(len(needed), -1)
+        values = np.pad(values, ((0, 0), (0, padded - values.shape[1])))
+        return float_chunk(values[inverse.reshape(places.shape), columns])
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,80 @@
+"""Products that are another model altogether: another revision, a fine-tune, a merged adapter, foreign tensors."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from aprtui.core.outcomes import Level
+from aprtui.core.results import TensorResult
+from aprtui.diagnose.found import Found
+from aprtui.diagnose.samples import floats, likeness, sample_rows
+from aprtui.formats.layout.plan import LayoutPlan, TensorPair
+
+_NO_LIKENESS = 0.1
+_STILL_ALIKE = 0.7
+_MANY = 0.5
+_MATRIX_SIDE = 512
+_LOW_RANK = 8
+
+
+def other_models(plan: LayoutPlan, left: Mapping[str, TensorResult]) -> list[Found]:
+    """Causes of tensors that no hypothesis explains, from how much they still resemble the source."""
+    pairs = {pair.name: pair for pair in plan.pairs if pair.name in left}
+    alike = {name: _likeness(pair) for name, pair in pairs.items()}
+    foreign = [name for name, value in alike.items() if abs(value) < _NO_LIKENESS]
+    close = [name for name, value in alike.items() if value >= _STILL_ALIKE and len(pairs[name].source.shape) > 1]
+    matrices = sum(len(pair.source.shape) > 1 for pair in plan.pairs)
+    found = []
+    if foreign:
+        evidence = f"correlation with the source {alike[foreign[0]]:.3f}, under no rearrangement higher"
+        found.append(_found("weights.one_model_for_another", foreign, evidence, left))
+    if matrices and len(close) >= max(2, _MANY * matrices):
+        found.append(_close(close, pairs, alike, left))
+    elif len(close) > 1:
+        low = _close(close, pairs, alike, left)
+        found += [low] if low.code == "weights.lora_merged" else []
+    return found
+
+
+def _close(
+    names: list[str],
+    pairs: Mapping[str, TensorPair],
+    alike: Mapping[str, float],
+    left: Mapping[str, TensorResult],
+) -> Found:
+    rank, side = _rank(pairs[names[0]])
+    code = "weights.lora_merged" if rank * _LOW_RANK <= side else "weights.fine_tuned"
+    evidence = f"correlation {alike[names[0]]:.4f}; the difference of {names[0]} has rank {rank} of {side}"
+    return _found(code, names, evidence, left)
+
+
+def _likeness(pair: TensorPair) -> float:
+    rows = sample_rows(pair.source)
+    return likeness(floats(pair.source, rows), floats(pair.view, rows))
+
+
+def _rank(pair: TensorPair) -> tuple[int, int]:
+    """Numerical rank of the difference of two matrices' corners, and the most that it could be."""
+    rows = np.arange(min(_MATRIX_SIDE, pair.source.rows), dtype=np.int64)
+    a, b = (floats(view, rows)[:, :_MATRIX_SIDE].astype(np.float64) for view in (pair.source, pair.view))
+    values = np.linalg.svd(b - a, compute_uv=False)
+    if not values.size or not np.isfinite(values[0]) or not values[0]:
+        return 0, min(a.shape)
+    # Rounding to the product's type leaves noise of full rank; an adapter stands out above it.
+    noise = float(np.median(values))
+    return int((values > 4 * noise).sum()) or len(values), min(a.shape)
+
+
+def _found(code: str, names: list[str], evidence: str, left: Mapping[str, TensorResult]) -> Found:
+    records = [left[name].record for name in names]
+    errors = sum(record.sum_squared_error for record in records), sum(record.sum_squared_a for record in records)
+    return Found(
+        code=code,
+        members=tuple(names),
+        evidence=evidence,
+        accounts_for=frozenset((Level.WEIGHTS, name) for name in names),
+        before=errors,
+        after=errors,
+    )

@@ -1,0 +1,55 @@
+"""The three questions: transposed? quantisation? tokenizer? Yes, no or unknown, with count and evidence."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from aprtui.core.causes import Question
+from aprtui.core.diagnosis import Answer, NamedCause, QuestionAnswered, Unexplained
+from aprtui.core.dtypes import Family
+from aprtui.core.outcomes import Level, Outcome
+from aprtui.core.results import Comparison
+
+
+def answers(
+    comparison: Comparison, causes: Sequence[NamedCause], unexplained: Sequence[Unexplained]
+) -> tuple[QuestionAnswered, ...]:
+    """Answer all three."""
+    return tuple(_answer(question, comparison, causes, unexplained) for question in Question)
+
+
+def _answer(
+    question: Question, comparison: Comparison, causes: Sequence[NamedCause], unexplained: Sequence[Unexplained]
+) -> QuestionAnswered:
+    saying_yes = [named for named in causes if named.cause.question is question]
+    if saying_yes:
+        members = {member for named in saying_yes for member in named.members}
+        evidence = "; ".join(f"{named.code}: {named.where}" for named in saying_yes)
+        return QuestionAnswered(question, Answer.YES, len(members), evidence)
+    level = Level.TOKENIZER if question is Question.TOKENIZER else Level.WEIGHTS
+    result = next((result for result in comparison.levels if result.level is level), None)
+    if result is None or result.outcome is Outcome.SKIPPED:
+        return QuestionAnswered(question, Answer.UNKNOWN, 0, f"the {level} level was not compared")
+    left = [item for item in unexplained if item.level is level]
+    if left:
+        evidence = f"{len(left)} failures of the {level} level are unexplained, {left[0].subject} first"
+        return QuestionAnswered(question, Answer.UNKNOWN, 0, evidence)
+    return QuestionAnswered(question, Answer.NO, 0, _why_not(question, comparison))
+
+
+def _why_not(question: Question, comparison: Comparison) -> str:
+    if question is Question.TOKENIZER:
+        return "every part of the tokenizer is equal"
+    passed = [tensor for tensor in comparison.tensors if tensor.judgement.passed]
+    others = len(comparison.tensors) - len(passed)
+    if question is Question.TRANSPOSED:
+        rest = f", the other {others} have another cause" if others else ""
+        return f"{len(passed)} of {len(comparison.tensors)} tensors have every element in its place{rest}"
+    blocks = [tensor for tensor in passed if tensor.target_dtype.info.family is Family.BLOCK]
+    if not blocks:
+        return "no tensor that passes is quantised"
+    certified = sum(tensor.record.certificate is not None for tensor in blocks)
+    exact = len(blocks) - certified
+    parts = [f"{certified} quantised tensors are certified, their loss is that of their type"] if certified else []
+    parts += [f"{exact} are equal bit for bit or within their band"] if exact else []
+    return "; ".join(parts)

@@ -1,0 +1,108 @@
+"""Rules for entries that aprtui wrote: their metadata hold comparisons, levels, tolerances and digests as JSON text."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from aprtui.report.audit.facts import EntryAudit, Standing
+from aprtui.report.audit.reading import StoredEntry
+
+_PASSED, _FAILED = "Corroborated", "Falsified"
+_ABOUT_ONE_CONVERSION = "pair"
+
+
+def is_ours(entry: StoredEntry) -> bool:
+    """Whether aprtui wrote an entry."""
+    return "aprtui_version" in entry.metadata
+
+
+def has_own_tolerances(entry: StoredEntry) -> bool:
+    """Whether a playbook's tolerances took the place of the rules' own."""
+    return bool(_object(entry.metadata.get("tolerance_settings")))
+
+
+def judge_ours(entry: StoredEntry, model_digests: Mapping[str, str]) -> EntryAudit:
+    """What an entry of ours is worth; `model_digests` are those of the model at hand, by file name."""
+    standing, why, ask = _judge(entry, model_digests)
+    return EntryAudit(entry.number, entry.gate_id, entry.outcome, standing, why, ask)
+
+
+def _judge(entry: StoredEntry, model_digests: Mapping[str, str]) -> tuple[Standing, str, str]:
+    other = _other_file(_object(entry.metadata.get("model_files")), model_digests)
+    if other is not None:
+        return Standing.CONTRADICTS, f"{other} of the model at hand has another digest", "the model that it names"
+    comparisons = [item for item in _list(entry.metadata.get("comparisons")) if isinstance(item, dict)]
+    if entry.outcome == _PASSED:
+        return _passed(entry, comparisons)
+    if entry.outcome == _FAILED:
+        return _failed(entry, comparisons)
+    return Standing.HOLDS, "it claims no result", ""
+
+
+def _passed(entry: StoredEntry, comparisons: Sequence[Mapping[str, Any]]) -> tuple[Standing, str, str]:
+    if not comparisons:
+        if _list(entry.metadata.get("levels")):
+            return Standing.WITHOUT_SUBSTANCE, "a pass without the comparison that it asks for", ""
+        return Standing.HOLDS, "it asks for no comparison, and names the files", ""
+    if entry.metadata.get("family") == _ABOUT_ONE_CONVERSION:
+        contradiction = _contradiction(comparisons[0])
+        if contradiction is not None:
+            return Standing.CONTRADICTS, contradiction, ""
+    if not any(level.get("checked") for comparison in comparisons for level in _levels(comparison)):
+        return Standing.WITHOUT_SUBSTANCE, "a pass in which no level checked anything", ""
+    if not all(comparison.get("target_files") for comparison in comparisons):
+        return Standing.CANNOT_BE_KNOWN, "no digest says which product passed", "the product's digests"
+    return Standing.HOLDS, "its comparisons, levels and digests are there", ""
+
+
+def _contradiction(comparison: Mapping[str, Any]) -> str | None:
+    """What of a comparison says the opposite of a pass."""
+    failed = next((level for level in _levels(comparison) if level.get("outcome") == _FAILED), None)
+    if failed is not None:
+        return f"a pass, though its level {failed.get('level')} is falsified"
+    for row in _list(comparison.get("tolerances")):
+        if isinstance(row, dict) and row.get("failed"):
+            return f"a pass, though {row['failed']} tensors are outside their tolerance ({row.get('rule')})"
+    return None
+
+
+def _failed(entry: StoredEntry, comparisons: Sequence[Mapping[str, Any]]) -> tuple[Standing, str, str]:
+    about_one = entry.metadata.get("family") == _ABOUT_ONE_CONVERSION
+    if about_one and comparisons and all(comparison.get("outcome") == _PASSED for comparison in comparisons):
+        return Standing.CONTRADICTS, "a failure, though every comparison of it passes", ""
+    return Standing.HOLDS, "the reason says what failed", ""
+
+
+def _levels(comparison: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    return [level for level in _list(comparison.get("levels")) if isinstance(level, dict)]
+
+
+def _object(value: object) -> Mapping[str, Any]:
+    parsed = _parsed(value)
+    return parsed if isinstance(parsed, dict) else {}
+
+
+def _list(value: object) -> list[Any]:
+    parsed = _parsed(value)
+    return parsed if isinstance(parsed, list) else []
+
+
+def _parsed(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    try:
+        return json.loads(value)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _other_file(stated: Mapping[str, Any], model_digests: Mapping[str, str]) -> str | None:
+    """A file of the model at hand with another digest than the entry states."""
+    for path, digest in stated.items():
+        name = str(path).rpartition("/")[2]
+        known = model_digests.get(name)
+        if known is not None and isinstance(digest, str) and digest != known:
+            return name
+    return None

@@ -1,0 +1,96 @@
+"""Why a run fails, over all its conversions: the three questions, and each cause once with the places it shows in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from aprtui.core.causes import Question
+from aprtui.core.diagnosis import Answer, Diagnosis, NamedCause, QuestionAnswered
+from aprtui.core.gates import GateFamily
+from aprtui.store.plan import RunPlan
+from aprtui.store.summary import ComparisonRecord, RunRecord
+
+
+@dataclass(frozen=True, slots=True)
+class CauseInRun:
+    """One cause.
+
+    Attributes:
+        named: As the first comparison shows it.
+        comparisons: Ids of all comparisons that show it.
+    """
+
+    named: NamedCause
+    comparisons: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RunCauses:
+    """Why a run fails.
+
+    Attributes:
+        questions: The three questions, in a fixed order.
+        causes: In the order of the plan's comparisons, each one's worst first.
+        unexplained: Failures that no cause explains, over all comparisons.
+    """
+
+    questions: tuple[QuestionAnswered, ...]
+    causes: tuple[CauseInRun, ...]
+    unexplained: int
+
+
+def run_causes(plan: RunPlan, record: RunRecord) -> RunCauses:
+    """Causes of a run's conversions, from the comparisons of products with their own sources.
+
+    What else compares (both ends of a round trip, a product with the model) shows the same faults again.
+    """
+    found = {one: record.comparisons[one] for one in _of_conversions(plan) if one in record.comparisons}
+    diagnoses = {one: record.diagnosis for one, record in found.items() if record.diagnosis is not None}
+    causes: dict[str, CauseInRun] = {}
+    for comparison, diagnosis in diagnoses.items():
+        for named in diagnosis.causes:
+            known = causes.get(named.code)
+            places = (comparison,) if known is None else (*known.comparisons, comparison)
+            causes[named.code] = CauseInRun(named if known is None else known.named, places)
+    complete = len(found) == len(list(_of_conversions(plan))) and all(map(_measured, found.values()))
+    questions = tuple(_answered(question, diagnoses, complete=complete) for question in Question)
+    unexplained = sum(len(diagnosis.unexplained) for diagnosis in diagnoses.values())
+    return RunCauses(questions, tuple(causes.values()), unexplained)
+
+
+def _of_conversions(plan: RunPlan) -> Iterator[str]:
+    """Each product of a pair or of a round trip's hop with its own source."""
+    wanted: dict[str, None] = {}
+    for gate in plan.gates:
+        if gate.gate.family is GateFamily.PAIR:
+            wanted[gate.comparisons[0]] = None
+        elif gate.gate.family is GateFamily.ROUND_TRIP:
+            wanted.update(dict.fromkeys(gate.comparisons[:-1]))
+        elif gate.gate.routes:
+            wanted.update(dict.fromkeys(gate.comparisons))
+    yield from wanted
+
+
+def _measured(record: ComparisonRecord) -> bool:
+    return record.finished is not None and bool(record.levels)
+
+
+def _answered(question: Question, diagnoses: dict[str, Diagnosis], *, complete: bool) -> QuestionAnswered:
+    answers = {
+        comparison: next(one for one in diagnosis.questions if one.question is question)
+        for comparison, diagnosis in diagnoses.items()
+    }
+    yes = {comparison: one for comparison, one in answers.items() if one.answer is Answer.YES}
+    if yes:
+        first = next(iter(yes))
+        more = f" (and in {len(yes) - 1} more comparisons)" if len(yes) > 1 else ""
+        count = sum(one.count for one in yes.values())
+        return QuestionAnswered(question, Answer.YES, count, f"{first}: {yes[first].evidence}{more}")
+    unknown = next((one for one in answers.values() if one.answer is Answer.UNKNOWN), None)
+    if unknown is not None:
+        return QuestionAnswered(question, Answer.UNKNOWN, 0, unknown.evidence)
+    if not complete:
+        return QuestionAnswered(question, Answer.UNKNOWN, 0, "not every conversion was compared")
+    evidence = next((one.evidence for one in answers.values()), "no comparison fails")
+    return QuestionAnswered(question, Answer.NO, 0, evidence)
