@@ -1,6 +1,6 @@
 """The model files that tests read: small models in Hugging Face form, and what real converters made of them.
 
-They are kept as one archive because most of them repeat each other's bytes (160 MB unpacked, 58 MB packed).
+They are kept as archives because most of them repeat each other's bytes (160 MB unpacked, 58 MB packed).
 `tests/data/README.md` says where each file comes from and how the archive is made.
 """
 
@@ -11,21 +11,22 @@ import tarfile
 import tempfile
 from pathlib import Path
 
-ARCHIVE = Path(__file__).parent / "data" / "fixtures.tar.xz"
+DATA = Path(__file__).parent / "data"
 
 
-def unpack() -> Path:
-    """The folder with the unpacked fixtures, made once per content of the archive.
+def unpack(name: str) -> Path:
+    """The folder with an unpacked archive, made once per content of the archive.
 
     Test processes that start together may unpack at the same time; the first one to finish gives the folder its name.
     """
-    digest = hashlib.sha256(ARCHIVE.read_bytes()).hexdigest()[:16]
-    folder = ARCHIVE.parent / "unpacked" / digest
+    archive = DATA / name
+    digest = hashlib.sha256(archive.read_bytes()).hexdigest()[:16]
+    folder = DATA / "unpacked" / digest
     if not folder.exists():
         folder.parent.mkdir(exist_ok=True)
         scratch = Path(tempfile.mkdtemp(dir=folder.parent))
-        with lzma.open(ARCHIVE) as packed, tarfile.open(fileobj=packed) as archive:
-            archive.extractall(scratch, filter="data")
+        with lzma.open(archive) as packed, tarfile.open(fileobj=packed) as files:
+            files.extractall(scratch, filter="data")
         try:
             scratch.rename(folder)
         except OSError:
@@ -33,4 +34,12 @@ def unpack() -> Path:
     return folder
 
 
-FIXTURES = unpack()
+FIXTURES = unpack("fixtures.tar.xz")
+
+
+def vocabularies() -> Path:
+    """Vocabularies of real models as GGUF without tensors, with texts (`.inp`) and their ids (`.out`).
+
+    From llama.cpp's models folder (MIT licence).
+    """
+    return unpack("ggml-vocab.tar.xz") / "ggml-vocab"

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 
 import click
 
+from aprtui.cli.behaviour_text import behaviour_lines
 from aprtui.cli.diagnosis_text import diagnosis_lines, question_lines
 from aprtui.core.diagnosis import Diagnosis
 from aprtui.core.findings import Finding, LevelResult
@@ -44,7 +45,10 @@ def comparison_lines(comparison: Comparison, diagnosis: Diagnosis) -> Iterator[s
         yield from _layout_lines(comparison.tensors)
         yield ""
         yield from _tensor_lines(comparison.tensors)
-    if comparison.bytes_read:
+    if comparison.behaviour is not None:
+        yield ""
+        yield from behaviour_lines(comparison.behaviour)
+    elif comparison.bytes_read:
         rate = comparison.bytes_read / 1e9 / max(comparison.seconds, 1e-9)
         yield ""
         yield f"{comparison.bytes_read / 1e6:.1f} MB compared in {comparison.seconds:.2f} s ({rate:.2f} GB/s)"

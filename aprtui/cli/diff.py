@@ -11,6 +11,7 @@ from aprtui.cli import options
 from aprtui.cli.comparison_text import comparison_lines
 from aprtui.cli.output import show
 from aprtui.cli.progress import progress_reporter
+from aprtui.compare.behaviour import BehaviourSettings
 from aprtui.compare.comparison import STATIC_LEVELS, Scope, compare_models
 from aprtui.compare.unreadable import unreadable_target
 from aprtui.core.diagnosis import Diagnosis
@@ -29,6 +30,9 @@ from aprtui.report.diagnosis_markdown import markdown_lines
 @options.levels
 @options.tensor_globs
 @options.outtype
+@options.prompts
+@options.tokens
+@options.device
 @options.jobs
 @click.option(
     "--format",
@@ -45,6 +49,9 @@ def command(
     levels: tuple[str, ...],
     tensor_globs: tuple[str, ...],
     outtype: str | None,
+    prompts: tuple[str, ...],
+    tokens: int,
+    device: str,
     jobs: int,
     output_format: str,
 ) -> int:
@@ -55,10 +62,12 @@ def command(
     Exit codes: 0 equivalent, 1 a level is falsified (or B cannot be read), 3 A cannot be read, 5 a level was skipped.
     """
     scope = Scope(
-        levels=tuple(Level(level) for level in levels) or STATIC_LEVELS,
+        levels=tuple(Level) if "all" in levels else tuple(Level(level) for level in levels) or STATIC_LEVELS,
         tensor_globs=tensor_globs,
         asked_for=parse_output_type(outtype) if outtype else None,
         jobs=jobs,
+        prompts=prompts,
+        running=BehaviourSettings(device, tokens),
     )
     result, diagnosis = run_diff(a, b, scope)
     if output_format == "json":

@@ -10,6 +10,7 @@ import click
 
 from aprtui.cli import options
 from aprtui.cli.doctor_check import Check, State
+from aprtui.cli.doctor_engines import engines
 from aprtui.cli.doctor_machine import (
     directories,
     machine,
@@ -32,7 +33,9 @@ _WORDS = {State.FINE: "ok  ", State.MISSING: "none", State.BROKEN: "FAIL"}
 @click.command(name="doctor")
 @options.output_format
 def command(output_format: str) -> int:
-    """Say what this machine has and lacks: software, kernels, converters, settings, models, directories, terminal.
+    """Say what this machine has and lacks.
+
+    Software, kernels, converters, engines, settings, models, directories, terminal.
 
     Exit codes: 0 nothing that is needed is broken, 3 something is. What is missing is optional.
     """
@@ -52,6 +55,7 @@ def every_check() -> Iterator[Check]:
     yield from kernels()
     yield from settings_files()
     yield from converters(settings)
+    yield from engines()
     yield from models(settings)
     yield from playbooks()
     yield from directories()

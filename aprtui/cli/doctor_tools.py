@@ -28,7 +28,7 @@ _OPTIONAL = {
     "torch": "runs models",
     "transformers": "runs models",
     "huggingface_hub": "`run --download`",
-    "xllamacpp": "ggml's library, which the tests compare with",
+    "xllamacpp": "llama.cpp: GGUF's own tokenizer and engine",
 }
 _ELEMENTS = 4096
 

@@ -25,6 +25,7 @@ _COMMANDS = {
     "demo": "Qualify good and broken conversions of the shipped model.",
     "diff": "Compare two models and say whether they are equivalent.",
     "doctor": "Say what this machine has and lacks for aprtui.",
+    "golden": "Keep a model's logits, and compare products with them.",
     "init": "Write a playbook for a model.",
     "inspect": "Show what a model is, what it holds and what it lacks.",
     "models": "List the models on this machine.",

@@ -74,8 +74,32 @@ levels = click.option(
     "--level",
     "levels",
     multiple=True,
-    type=click.Choice([level.value for level in Level if level is not Level.BEHAVIOUR]),
-    help="Check only this level (repeatable). All by default.",
+    type=click.Choice([*(level.value for level in Level), "all"]),
+    help="Check only this level (repeatable). All but behaviour by default, which runs both models; all for every one.",
+)
+
+device = click.option(
+    "--device",
+    default="cpu",
+    show_default=True,
+    metavar="cpu|cuda[:N]",
+    help="Where models are run.",
+)
+
+prompts = click.option(
+    "--prompt",
+    "prompts",
+    multiple=True,
+    metavar="TEXT",
+    help="Text that tokenizers and models are tried on, beside those that are built in (repeatable).",
+)
+
+tokens = click.option(
+    "--tokens",
+    type=click.IntRange(0, 4096),
+    default=16,
+    show_default=True,
+    help="Tokens to generate from each prompt, at behaviour.",
 )
 
 tensor_globs = click.option(

@@ -6,16 +6,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from time import monotonic
 
+from aprtui.compare.behaviour import BehaviourSettings, behaviour_level
 from aprtui.compare.integrity import check_integrity
 from aprtui.compare.metadata import compare_metadata
 from aprtui.compare.several_hops import plan_several_hops
 from aprtui.compare.stored_bytes import stored_bytes_findings
 from aprtui.compare.structure import check_structure
-from aprtui.compare.tokenizer import compare_tokenizers
+from aprtui.compare.token_ids import tokenizer_level
 from aprtui.compare.weights import Measured, Progress, compare_weights, weights_level
 from aprtui.core.findings import LevelResult
 from aprtui.core.outcomes import Level
@@ -39,6 +40,8 @@ class Scope:
         asked_for: Output types that the conversion asked for; None to report types without judging them.
         jobs: Threads.
         reference: The model whose architecture and head counts the layout rules take; the source by default.
+        prompts: Texts that tokenizers and models are tried on, beside those that are built in.
+        running: How models are run, where behaviour is a level.
         via: Products on the way from the source to the target, where several conversions lie between them.
         same_bytes: Whether tensors of one type have to hold the same bytes.
         tolerances: Tolerances of the playbook in place of the rules' own.
@@ -49,6 +52,8 @@ class Scope:
     asked_for: OutputTypes | None = None
     jobs: int = 1
     reference: Model | None = None
+    prompts: tuple[str, ...] = ()
+    running: BehaviourSettings = field(default_factory=BehaviourSettings)
     via: tuple[Model, ...] = ()
     same_bytes: bool = False
     tolerances: ToleranceSettings = OWN_RULES
@@ -86,11 +91,20 @@ def compare_models(
         Level.INTEGRITY: lambda: check_integrity(source, target, tensors, read_weights=not scope.tensor_globs),
         Level.STRUCTURE: lambda: check_structure(plan, scope.asked_for, types_elsewhere=bool(via) or scope.same_bytes),
         Level.METADATA: lambda: compare_metadata(source.config, target.config, [model.format for model in via]),
-        Level.TOKENIZER: lambda: compare_tokenizers(source.tokenizer, target.tokenizer),
+        Level.TOKENIZER: lambda: tokenizer_level(source, target, scope.prompts),
     }
     for level, check in checks.items():
         if level in scope.levels:
             by_level[level] = check()
+    behaviour = None
+    if Level.BEHAVIOUR in scope.levels:
+        by_level[Level.BEHAVIOUR], behaviour = behaviour_level(
+            layout_of(source, target, replace(scope, tensor_globs=())),
+            (source, target, reference),
+            scope.running,
+            scope.prompts,
+            progress,
+        )
     ordered = tuple(by_level[level] for level in Level if level in by_level)
     return Comparison(
         source=str(source.path),
@@ -102,6 +116,7 @@ def compare_models(
         asked_for=scope.asked_for.text if scope.asked_for else None,
         seconds=monotonic() - started,
         bytes_read=sum(tensor.nbytes for tensor in tensors),
+        behaviour=behaviour,
         embedding=tuple(filter(None, dict.fromkeys((embedding_name(source), head_name(source))))),
     )
 
@@ -120,7 +135,8 @@ def _matcher(globs: Sequence[str]) -> Callable[[str], bool]:
 def _not_checked(scope: Scope, plan: LayoutPlan, results: tuple[LevelResult, ...]) -> tuple[str, ...]:
     """Everything that no level looked at."""
     missing = [f"{level}: not planned" for level in STATIC_LEVELS if level not in scope.levels]
-    missing.append("behaviour: not planned (needs a running model)")
+    if Level.BEHAVIOUR not in scope.levels:
+        missing.append("behaviour: not planned (it runs both models; ask for it)")
     if scope.tensor_globs:
         missing.append(f"tensors outside {', '.join(scope.tensor_globs)}")
     return tuple(dict.fromkeys([*missing, *(part for result in results for part in result.not_checked)]))

@@ -21,7 +21,8 @@ from aprtui.formats.tokenizer.pre_tokenizers import split_class
 # Special ids that a format has a key for; GGUF and tokenizer files have all of them.
 _SPECIAL_KINDS = {Format.APR: frozenset({"pad"})}
 _WITHOUT_ADD_EOS = frozenset({Format.APR})
-_IDS = "ids: not checked"
+IDS_NOT_CHECKED = "ids: not checked"
+"""What the parts of a tokenizer leave open: `token_ids` compares ids."""
 _SHOWN = 80
 
 
@@ -39,12 +40,14 @@ def compare_tokenizers(source: TokenizerFacts | None, target: TokenizerFacts | N
     """
     if source is None or source.stub:
         reason = "tokenizer: the source has none" if source is None else f"tokenizer: the source's {source.stub}"
-        return judge_level(Level.TOKENIZER, source.problems if source else (), checked=0, not_checked=(reason, _IDS))
+        return judge_level(
+            Level.TOKENIZER, source.problems if source else (), checked=0, not_checked=(reason, IDS_NOT_CHECKED)
+        )
     if target is None or target.stub:
         message = "the target has no tokenizer at all" if target is None else f"the target's {target.stub}"
         finding = Finding(Level.TOKENIZER, "missing", message, expected=_summary(source), found="none")
         return judge_level(
-            Level.TOKENIZER, [finding, *(target.problems if target else ())], checked=1, not_checked=(_IDS,)
+            Level.TOKENIZER, [finding, *(target.problems if target else ())], checked=1, not_checked=(IDS_NOT_CHECKED,)
         )
     return _Comparison(source, target).result()
 
@@ -72,7 +75,10 @@ class _Comparison:
             self._flag("add_eos", self.source.add_eos, self.target.add_eos)
         self._chat_template()
         return judge_level(
-            Level.TOKENIZER, self.findings, checked=max(self.tokens, 1), not_checked=(*self.not_checked, _IDS)
+            Level.TOKENIZER,
+            self.findings,
+            checked=max(self.tokens, 1),
+            not_checked=(*self.not_checked, IDS_NOT_CHECKED),
         )
 
     def _fail(self, part: str, message: str, expected: str, found: str) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
+from aprtui.core.behaviour import Behaviour
 from aprtui.core.dtypes import DType
 from aprtui.core.findings import Finding, FindingKind, LevelResult
 from aprtui.core.outcomes import ExitCode, Level, Outcome
@@ -95,6 +96,7 @@ class Comparison:
         asked_for: The output type that was asked for; None where types are only reported.
         seconds: Wall time.
         bytes_read: Bytes of both sides that were compared.
+        behaviour: What running both models showed; None where they were not run.
         embedding: Canonical names of the source's embedding and output matrix.
     """
 
@@ -107,6 +109,7 @@ class Comparison:
     asked_for: str | None
     seconds: float
     bytes_read: int
+    behaviour: Behaviour | None = None
     embedding: tuple[str, ...] = ()
 
     @property

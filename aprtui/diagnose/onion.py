@@ -158,7 +158,9 @@ class _Onion:
 
     def diagnosis(self) -> Diagnosis:
         """The facts."""
-        failures = [finding for level in self.comparison.levels for finding in level.failures]
+        every = [finding for level in self.comparison.levels for finding in level.failures]
+        # What a model does follows from what is stored: it needs a cause of its own only where nothing else fails.
+        failures = [finding for finding in every if finding.level is not Level.BEHAVIOUR] or every
         accounted = {failure for cause in self.found for failure in cause.accounts_for}
         unexplained = {
             (finding.level, finding.subject): finding.message

@@ -24,6 +24,7 @@ def comparison_to_json(comparison: Comparison) -> dict[str, Any]:
         "levels": [level_to_json(level) for level in comparison.levels],
         "not_checked": list(comparison.not_checked),
         "tensors": [tensor_to_json(tensor) for tensor in comparison.tensors],
+        "behaviour": to_json(comparison.behaviour),
         "seconds": round(comparison.seconds, 3),
         "bytes_read": comparison.bytes_read,
     }

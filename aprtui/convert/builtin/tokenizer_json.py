@@ -33,6 +33,11 @@ def cannot_rebuild(tokenizer: TokenizerFacts) -> str | None:
 
 def tokenizer_json(facts: ModelFacts, tokenizer: TokenizerFacts) -> dict[str, Any]:
     """The object of tokenizer.json for a tokenizer that `cannot_rebuild` has nothing against."""
+    return bpe_json(tokenizer) | {"post_processor": _post_processor(facts, tokenizer)}
+
+
+def bpe_json(tokenizer: TokenizerFacts) -> dict[str, Any]:
+    """The same object without what puts bos in front of a text and eos behind it."""
     tokens, types = tokenizer.vocabulary, tokenizer.token_types
     assert tokens is not None
     assert types is not None
@@ -43,10 +48,10 @@ def tokenizer_json(facts: ModelFacts, tokenizer: TokenizerFacts) -> dict[str, An
         "version": "1.0",
         "truncation": None,
         "padding": None,
-        "added_tokens": [_added(*token) for token in used if token[2] in _ADDED],
+        "added_tokens": [added_token(*token) for token in used if token[2] in _ADDED],
         "normalizer": None,
         "pre_tokenizer": structure(name),
-        "post_processor": _post_processor(facts, tokenizer),
+        "post_processor": None,
         "decoder": dict(_BYTE_LEVEL, add_prefix_space=True, use_regex=True),
         "model": {
             "type": "BPE",
@@ -65,7 +70,8 @@ def tokenizer_json(facts: ModelFacts, tokenizer: TokenizerFacts) -> dict[str, An
     }
 
 
-def _added(number: int, text: str, kind: int) -> dict[str, Any]:
+def added_token(number: int, text: str, kind: int) -> dict[str, Any]:
+    """An entry of `added_tokens`; everything but a user-defined token is special."""
     return {
         "id": number,
         "content": text,

@@ -66,18 +66,25 @@ def in_hf_order(
         rules: The layout rules.
         impossible: Receives the tensors whose rule does not fit their shape.
     """
-    stored = stored_tensors(source)
+    views: dict[str, View] = {name: Stored(tensor) for name, tensor in stored_tensors(source).items()}
+    return rules_undone(views, wanted, rules, impossible)
+
+
+def rules_undone(
+    views: Mapping[str, View], wanted: Sequence[str], rules: LayoutRules, impossible: dict[str, str]
+) -> dict[str, Expected]:
+    """The same for views in GGUF's order, by canonical name."""
     by_source: dict[str, list[Product]] = {}
-    for product in rules.products(tuple(dict.fromkeys((*wanted, *stored)))):
+    for product in rules.products(tuple(dict.fromkeys((*wanted, *views)))):
         for name in product.sources:
             by_source.setdefault(name, []).append(product)
     expected = {}
     for name, products in by_source.items():
-        available = [product for product in products if product.name in stored]
-        if not available or (name not in wanted and name not in stored):
+        available = [product for product in products if product.name in views]
+        if not available or (name not in wanted and name not in views):
             continue
         try:
-            view = _undone(name, available, stored)
+            view = _undone(name, available, views)
         except (ValueError, IndexError) as error:
             impossible[name] = f"{products[0].rule}: {error}"
             continue
@@ -86,12 +93,12 @@ def in_hf_order(
     return expected
 
 
-def _undone(name: str, products: list[Product], stored: Mapping[str, StoredTensor]) -> View | None:
+def _undone(name: str, products: list[Product], views: Mapping[str, View]) -> View | None:
     first = products[0]
-    whole = Stored(stored[first.name])
+    whole = views[first.name]
     if first.steps and isinstance(first.steps[0], Stack):
         index = first.sources.index(name)
         return Reshaped(rows_of(whole, index, index + 1), whole.shape[1:])
     if len(products) > 1:
-        return join_split([(Stored(stored[part.name]), part.steps) for part in products], first.rule)
+        return join_split([(views[part.name], part.steps) for part in products], first.rule)
     return undo_steps(whole, first.steps, f"{first.rule}, undone") if first.steps else whole

@@ -1,0 +1,134 @@
+"""The tokenizer level's second half: what both tokenizers do with texts and conversations, beside what they state."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import zip_longest
+
+from aprtui.compare.chat_template import compare_rendered
+from aprtui.compare.tokenizer import IDS_NOT_CHECKED, compare_tokenizers
+from aprtui.core.findings import Finding, LevelResult, judge_level
+from aprtui.core.outcomes import Level, Severity
+from aprtui.formats.model import Model
+from aprtui.inference.tokenizers import PROBES, EncodedTexts, NoEncoderError, encode_texts
+from aprtui.inference.tokenizers.probes import special_probes
+
+_SHOWN = 6
+_LONGEST_TEXT = 60
+_TEMPLATE = "chat_template"
+
+
+@dataclass(frozen=True, slots=True)
+class _Difference:
+    """A text whose ids differ, from position `at` on."""
+
+    text: str
+    expected: tuple[int, ...]
+    found: tuple[int, ...]
+    at: int
+
+
+def tokenizer_level(source: Model, target: Model, prompts: Sequence[str] = ()) -> LevelResult:
+    """Compare two tokenizers by their parts, by the ids they give, and by the conversations they render.
+
+    Args:
+        source: The reference.
+        target: The product.
+        prompts: Texts to turn into ids besides the probes.
+    """
+    stated = compare_tokenizers(source.tokenizer, target.tokenizer)
+    a, b = source.tokenizer, target.tokenizer
+    if a is None or a.stub or b is None or b.stub:
+        return stated
+    findings = [finding for finding in stated.findings if finding.subject != _TEMPLATE]
+    not_checked = [part for part in stated.not_checked if part != IDS_NOT_CHECKED]
+    texts = tuple(dict.fromkeys((*PROBES, *special_probes(a), *prompts)))
+    checked = stated.checked
+    try:
+        ids = _compare_ids(source, target, texts)
+        # Parts that differ are the cause; ids that differ as well are what comes of it, not one more failure.
+        findings += [replace(finding, severity=Severity.NOTE) for finding in ids] if stated.failures else ids
+        checked += len(texts)
+    except NoEncoderError as error:
+        not_checked.append(f"ids: {error.message}")
+    rendered = compare_rendered(source, target)
+    # A template that one side lacks is judged by what is stated; two templates by what they do.
+    both = a.chat_template is not None and b.chat_template is not None and not rendered.not_checked
+    kept = [] if both else [finding for finding in stated.findings if finding.subject == _TEMPLATE]
+    findings += [*kept, *rendered.findings]
+    not_checked += rendered.not_checked
+    return judge_level(
+        Level.TOKENIZER, findings, checked=checked + rendered.checked, not_checked=tuple(dict.fromkeys(not_checked))
+    )
+
+
+def _compare_ids(source: Model, target: Model, texts: tuple[str, ...]) -> list[Finding]:
+    sides = []
+    for side, model in (("source", source), ("target", target)):
+        try:
+            sides.append(encode_texts(model, texts))
+        except NoEncoderError as error:
+            raise NoEncoderError(f"{side}: {error.problem}", todo=error.todo) from None
+    a, b = sides
+    how = f"source: {a.how}; target: {b.how}"
+    same = Finding(Level.TOKENIZER, "ids", f"{len(texts)} texts were turned into ids ({how})", Severity.NOTE)
+    differing = [
+        _Difference(text, expected, found, _first(expected, found))
+        for text, expected, found in zip(texts, a.ids, b.ids, strict=True)
+        if expected != found
+    ]
+    failing = [each for each in differing if _is_composed(each.text)]
+    findings = [same] if not failing else []
+    if failing:
+        findings.append(_failure(failing, len(texts), source, target, (a, b)))
+    if len(differing) > len(failing):
+        message = "texts that are not in Unicode's composed form differ: one side composes first"
+        findings.append(Finding(Level.TOKENIZER, "ids", message, Severity.NOTE))
+    return findings
+
+
+def _failure(
+    failing: Sequence[_Difference], count: int, source: Model, target: Model, sides: tuple[EncodedTexts, EncodedTexts]
+) -> Finding:
+    first = min(failing, key=lambda each: len(each.text))
+    ends = _ends(failing)
+    message = f"ids of {len(failing)} of {count} texts differ"
+    message += f": {ends}" if ends else f", the first from token {first.at} on: {first.text[:_LONGEST_TEXT]!r}"
+    return Finding(
+        Level.TOKENIZER,
+        "ids",
+        message,
+        expected=_split(source, first.expected, first.at),
+        found=_split(target, first.found, first.at),
+        place=f"source: {sides[0].how}; target: {sides[1].how}",
+    )
+
+
+def _ends(failing: Sequence[_Difference]) -> str:
+    """What is the same everywhere: a token in front or behind that one side alone puts there."""
+    pairs = [(each.expected, each.found) for each in failing]
+    cases = {
+        "the target puts no token in front of a text": [(a[1:], b) for a, b in pairs],
+        "the target puts a token in front of a text that the source does not": [(a, b[1:]) for a, b in pairs],
+        "another token stands in front of a text": [(a[1:], b[1:]) for a, b in pairs],
+        "the target puts no token behind a text": [(a[:-1], b) for a, b in pairs],
+        "the target puts a token behind a text that the source does not": [(a, b[:-1]) for a, b in pairs],
+    }
+    return next((words for words, cut in cases.items() if all(a == b for a, b in cut)), "")
+
+
+def _first(expected: Sequence[int], found: Sequence[int]) -> int:
+    return next(at for at, (a, b) in enumerate(zip_longest(expected, found)) if a != b)
+
+
+def _split(model: Model, ids: Sequence[int], at: int) -> str:
+    """The tokens from a position on, each with its text."""
+    tokens = (model.tokenizer.vocabulary if model.tokenizer else None) or ()
+    shown = [f"{number} {tokens[number]!r}" if number < len(tokens) else str(number) for number in ids[at:][:_SHOWN]]
+    return " | ".join(shown) + (" | …" if len(ids) > at + _SHOWN else "") if shown else "nothing more"
+
+
+def _is_composed(text: str) -> bool:
+    return unicodedata.is_normalized("NFC", text)

@@ -1,0 +1,70 @@
+"""The `apr` command as an engine: one process for each prompt, with a time limit and crashes as answers."""
+
+from __future__ import annotations
+
+import shlex
+import shutil
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+
+from aprtui.convert.identity import program_digest, stated_version
+from aprtui.convert.process import Place, run_command
+from aprtui.core.errors import AprtuiError
+from aprtui.formats.container import Format
+from aprtui.inference.engines.apr_output import read_answer
+from aprtui.inference.engines.engine import EngineAnswer, EngineIdentity
+
+SECONDS = 300.0
+"""Time limit of one prompt."""
+
+
+@dataclass(frozen=True)
+class AprEngine:
+    """Runs `apr run`.
+
+    Attributes:
+        program: Path or name of the command.
+        seconds: Time limit of one prompt.
+    """
+
+    program: str = "apr"
+    seconds: float = SECONDS
+
+    @cached_property
+    def identity(self) -> EngineIdentity:
+        """Version as `apr --version` prints it; digest of the program."""
+        found = shutil.which(self.program)
+        if found is None:
+            raise AprtuiError(f"the command {self.program!r} is not installed", todo="install it, or name its path")
+        path = Path(found).resolve()
+        return EngineIdentity("apr", stated_version([found, "--version"]), path, program_digest(path))
+
+    @property
+    def formats(self) -> frozenset[Format]:
+        """All three."""
+        return frozenset(Format)
+
+    def generate(self, model: Path, prompts: Sequence[str], most: int) -> tuple[EngineAnswer, ...]:
+        """Continue each prompt on the CPU; the model is opened anew for each."""
+        return tuple(self._one(model, prompt, most) for prompt in prompts)
+
+    def _one(self, model: Path, prompt: str, most: int) -> EngineAnswer:
+        arguments = [str(self.identity.path), "run", str(model.resolve())]
+        arguments += ["--prompt", prompt, "--max-tokens", str(most), "--no-gpu", "--json"]
+        with tempfile.TemporaryDirectory(prefix="aprtui-apr-") as name:
+            folder = Path(name)
+            try:
+                result = run_command(arguments, Place(folder, folder, folder), time_limit=self.seconds)
+            except AprtuiError as error:
+                return EngineAnswer(None, None, None, error.message)
+            printed, said = (stream.path.read_text("utf-8", "replace") for stream in (result.stdout, result.stderr))
+        if result.timed_out:
+            answer = EngineAnswer(None, None, None, f"it did not end in {self.seconds:.0f} s")
+        elif result.exit_code:
+            answer = EngineAnswer(None, None, None, f"it {result.ending}")
+        else:
+            answer = read_answer(printed, said)
+        return replace(answer, seconds=result.seconds, command=shlex.join(arguments))

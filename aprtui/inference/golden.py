@@ -1,0 +1,265 @@
+"""Golden logits: what a source did, kept in one file, to compare a product with where the source is not at hand.
+
+A SafeTensors file: the logits of each position as float32, the expected-loss twin's divergence position by position
+where an output type was named, and everything else as JSON in `__metadata__`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from aprtui.core.behaviour import Behaviour, LogitStatistics
+from aprtui.core.dtypes import DType
+from aprtui.core.errors import FormatError
+from aprtui.core.json_values import from_json, to_json
+from aprtui.formats.container import Format, StoredTensor
+from aprtui.formats.digest import file_digest
+from aprtui.formats.model import Model
+from aprtui.formats.output import TensorToWrite
+from aprtui.formats.output_types import OutputTypes
+from aprtui.formats.safetensors import read_safetensors, write_safetensors
+from aprtui.formats.views import Stored
+from aprtui.inference.errors import NotAModelError
+from aprtui.inference.logits import LogitRecord
+from aprtui.inference.machine import check_device, peak_bytes, require
+from aprtui.inference.measure import batch
+from aprtui.inference.reference.checkpoint import checkpoint_of
+from aprtui.inference.reference.model import ReferenceModel, Runtime
+from aprtui.inference.reference.twin import Twin, twin_as
+from aprtui.inference.samples import samples_of
+
+MOST_POSITIONS = 256
+"""Positions that are kept: 150 MiB for a vocabulary of 152 000 tokens."""
+
+_KEY = "aprtui.golden"
+_VERSION = 1
+_STEP = 64
+
+Progress = Callable[[int, int, str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class GoldenFacts:
+    """What a golden file says about itself.
+
+    Attributes:
+        version: Of this file format.
+        source: Path of the source.
+        files: Digest of each of its files by name.
+        texts: What was run.
+        ids: Token ids of each text.
+        how: Which tokenizer made them.
+        runtime: What ran the source.
+        outtype: Output type of the twin; None without one.
+        lossless: The output type loses nothing.
+        twin_types: Types of the twin.
+        twin: The twin's logits; None where it is the source itself, or there is none.
+    """
+
+    version: int
+    source: str
+    files: Mapping[str, str]
+    texts: tuple[str, ...]
+    ids: tuple[tuple[int, ...], ...]
+    how: str
+    runtime: str
+    outtype: str | None = None
+    lossless: bool = False
+    twin_types: tuple[str, ...] = ()
+    twin: LogitStatistics | None = None
+
+
+@dataclass(slots=True)
+class _Kept:
+    """Arrays of a golden file."""
+
+    logits: NDArray[np.float32]
+    twin: dict[str, NDArray[np.float32]] = field(default_factory=dict)
+
+
+def save_golden(
+    source: Model,
+    path: Path,
+    *,
+    prompts: Sequence[str] = (),
+    device: str = "cpu",
+    product: tuple[Format, OutputTypes] | None = None,
+) -> GoldenFacts:
+    """Run a source and keep what it did.
+
+    Args:
+        source: The source.
+        path: The file to write.
+        prompts: Texts beside the probe texts.
+        device: Where it runs.
+        product: Format and output type of the products that will be compared; without it only exact equality can be
+            judged.
+
+    Raises:
+        CannotRunError: The source cannot be run here.
+        AprtuiError: The file cannot be written.
+    """
+    runtime = Runtime(check_device(device))
+    checkpoint = checkpoint_of(source)
+    twin = twin_as(source, checkpoint, *product) if product is not None else Twin(None, lossless=False, types=())
+    model = ReferenceModel(checkpoint, runtime)
+    vocabulary = int(checkpoint.config.get("vocab_size") or 0)
+    samples = samples_of(source, prompts, vocabulary, _context(checkpoint.config))
+    ids, texts = _cut(samples.ids, samples.texts)
+    positions = sum(map(len, ids))
+    require(2 * model.largest_unit + 8 * positions * vocabulary, runtime.device, "golden logits")
+    logits = _logits_of(model, ids)
+    kept, statistics = _Kept(logits.numpy()), None
+    if twin.checkpoint is not None:
+        record = _record(logits, _logits_of(ReferenceModel(twin.checkpoint, runtime), ids), batch(ids)[2])
+        statistics, kept.twin = record.statistics(), _twin_arrays(record)
+    facts = GoldenFacts(
+        version=_VERSION,
+        source=str(source.path),
+        files={file.name: file_digest(file) for file in source.container.files},
+        texts=texts,
+        ids=ids,
+        how=samples.how,
+        runtime=runtime.words,
+        outtype=product[1].text if product is not None else None,
+        lossless=twin.lossless,
+        twin_types=twin.types,
+        twin=statistics,
+    )
+    _write(path, kept, facts)
+    return facts
+
+
+def _twin_arrays(record: LogitRecord) -> dict[str, NDArray[np.float32]]:
+    named = {"twin.kld": record.kld, "twin.same_top": record.same_top}
+    return {name: np.concatenate(values).astype(np.float32) for name, values in named.items()}
+
+
+def _write(path: Path, kept: _Kept, facts: GoldenFacts) -> None:
+    arrays = {"logits": kept.logits, **kept.twin}
+    tensors = [
+        TensorToWrite(name, DType.F32, values.shape, iter([np.ascontiguousarray(values).reshape(-1).view(np.uint8)]))
+        for name, values in arrays.items()
+    ]
+    write_safetensors(path, tensors, {_KEY: json.dumps(to_json(facts))})
+
+
+def compare_with_golden(path: Path, target: Model, *, device: str = "cpu") -> tuple[GoldenFacts, Behaviour]:
+    """Run a product on the token ids of a golden file.
+
+    Raises:
+        FormatError: The file is no golden file.
+        NotAModelError: The product makes no model that runs.
+        CannotRunError: This machine cannot run it.
+    """
+    started = monotonic()
+    facts, kept = read_golden(path)
+    runtime = Runtime(check_device(device))
+    model = ReferenceModel(checkpoint_of(target), runtime)
+    vocabulary = int(model.checkpoint.config.get("vocab_size") or 0)
+    if max(map(max, facts.ids)) >= vocabulary:
+        raise NotAModelError(f"the golden ids do not fit its {vocabulary} tokens", file=target.path)
+    require(2 * model.largest_unit + 8 * kept.logits.size, runtime.device, "the product layer by layer")
+    expected, found = torch.from_numpy(kept.logits), _logits_of(model, facts.ids)
+    record = _record(expected, found, batch(facts.ids)[2])
+    excess = None
+    if facts.twin is not None:
+        twin = LogitRecord(
+            kld=[kept.twin["twin.kld"].astype(np.float64)], same_top=[kept.twin["twin.same_top"].astype(np.float64)]
+        )
+        excess = record.excess_over(twin)
+    statistics = record.statistics()
+    behaviour = Behaviour(
+        runtime=f"{runtime.words}; golden logits: {facts.runtime}",
+        lossless=facts.lossless or facts.outtype is None,
+        twin_types=facts.twin_types,
+        target=statistics,
+        twin=facts.twin,
+        floor=None,
+        excess=excess,
+        equals_twin=facts.twin is None and not statistics.differing,
+        same_arithmetic=facts.runtime == runtime.words,
+        prompts=record.prompts(facts.texts, facts.ids),
+        layers=(),
+        texts=(),
+        swap=None,
+        llama_cpp=None,
+        seconds=monotonic() - started,
+        peak_bytes=peak_bytes(),
+        not_checked=("layers and text: the source is not here",),
+    )
+    return facts, behaviour
+
+
+def read_golden(path: Path) -> tuple[GoldenFacts, _Kept]:
+    """Read a golden file.
+
+    Raises:
+        FormatError: It is none, or damaged.
+    """
+    container = read_safetensors(path)
+    raw = container.metadata.get(_KEY)
+    try:
+        if not isinstance(raw, str):
+            raise ValueError("it has no such metadata")
+        facts = from_json(GoldenFacts, json.loads(raw))
+    except (ValueError, RecursionError) as error:
+        raise FormatError(f"this is no golden file: {error}", file=path) from None
+    tensors = {tensor.name: tensor for tensor in container.tensors}
+    positions = sum(map(len, facts.ids))
+    known = facts.version == _VERSION and "logits" in tensors and len(tensors["logits"].shape) == 2
+    names = ["twin.kld", "twin.same_top"] if facts.twin is not None else []
+    sizes = known and tensors["logits"].shape[0] == positions > 0 and len(facts.texts) == len(facts.ids)
+    if not sizes or any(name not in tensors or tensors[name].shape != (positions,) for name in names):
+        raise FormatError("this golden file is damaged, or of another version", file=path)
+    if min(map(len, facts.ids)) < 1 or min(map(min, facts.ids)) < 0:
+        raise FormatError("this golden file holds texts without tokens", file=path)
+    return facts, _Kept(_array(tensors["logits"]), {name: _array(tensors[name]) for name in names})
+
+
+def _array(tensor: StoredTensor) -> NDArray[np.float32]:
+    if tensor.dtype is not DType.F32 or not tensor.readable:
+        raise FormatError("this golden file is damaged", file=tensor.file, place=f"tensor {tensor.name}")
+    data = Stored(tensor).read(0, tensor.elements).data
+    return np.array(data).view(np.float32).reshape(tensor.shape)
+
+
+def _logits_of(model: ReferenceModel, ids: Sequence[Sequence[int]]) -> torch.Tensor:
+    """float32 [positions of all sequences, tokens] on the CPU."""
+    padded, kept, _ = batch(ids)
+    hidden = model.hidden(padded)[kept]
+    with model.kept():
+        return torch.cat([model.logits(hidden[at : at + _STEP]).cpu() for at in range(0, len(hidden), _STEP)])
+
+
+def _record(expected: torch.Tensor, found: torch.Tensor, following: torch.Tensor) -> LogitRecord:
+    record = LogitRecord()
+    for at in range(0, len(expected), _STEP):
+        span = slice(at, at + _STEP)
+        record.add(expected[span], found[span], following[span])
+    return record
+
+
+def _context(config: Mapping[str, Any]) -> int:
+    stated = config.get("max_position_embeddings") or config.get("n_positions")
+    return stated if isinstance(stated, int) and stated > 0 else 4096
+
+
+def _cut(ids: Sequence[tuple[int, ...]], texts: Sequence[str]) -> tuple[tuple[tuple[int, ...], ...], tuple[str, ...]]:
+    """The first texts, cut to the positions that are kept."""
+    kept_ids, kept_texts, room = [], [], MOST_POSITIONS
+    for text, each in zip(texts, ids, strict=True):
+        if room:
+            kept_ids.append(each[:room])
+            kept_texts.append(text)
+            room -= len(kept_ids[-1])
+    return tuple(kept_ids), tuple(kept_texts)

@@ -1,0 +1,116 @@
+"""Asks llama.cpp in a process of its own, with a time limit; a crash is an answer too."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Sequence
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aprtui.convert.process import CommandResult
+from aprtui.core.errors import AprtuiError
+from aprtui.core.outcomes import ExitCode
+from aprtui.inference.child import run_module
+
+SECONDS = 600.0
+"""Time limit of one request."""
+
+_MODULE = "aprtui.inference.llama.child"
+_LLAMA_SAYS = ("error", "failed", "GGML_ASSERT", "unknown")
+
+
+class LlamaRefusedError(AprtuiError):
+    """llama.cpp does not load or run a file, or ends while it does."""
+
+
+class LlamaTimeoutError(AprtuiError):
+    """llama.cpp did not answer in time and was ended."""
+
+    exit_code = ExitCode.TIMEOUT
+
+
+@cache
+def installed_version() -> str | None:
+    """Version of the xllamacpp wheel; None where it is not installed."""
+    if find_spec("xllamacpp") is None:
+        return None
+    try:
+        return version("xllamacpp")
+    except PackageNotFoundError:
+        return None
+
+
+def llama_ids(path: Path, texts: Sequence[str], *, add_special: bool) -> list[list[int]]:
+    """Ids of texts in a GGUF's own vocabulary, special tokens in the text counting as such.
+
+    Raises:
+        LlamaRefusedError: llama.cpp refuses the file, with its own words.
+        LlamaTimeoutError: It took too long.
+    """
+    request = {"what": "ids", "path": str(path), "texts": list(texts), "add_special": add_special}
+    return [list(map(int, ids)) for ids in _ask(request, path)[0]["ids"]]
+
+
+def llama_logits(path: Path, sequences: Sequence[Sequence[int]], *, exact: bool) -> list[NDArray[np.float32]]:
+    """Logits behind every id of each sequence: float32 [ids, tokens].
+
+    Args:
+        path: The GGUF.
+        sequences: Token ids.
+        exact: Keys and values in float32 and no flash attention, so that only weights and arithmetic count; else as
+            users run it.
+
+    Raises:
+        LlamaRefusedError: llama.cpp refuses the file, with its own words.
+        LlamaTimeoutError: It took too long.
+    """
+    request = {"what": "logits", "path": str(path), "sequences": [list(ids) for ids in sequences], "exact": exact}
+    return _ask(request, path)[1]
+
+
+def llama_generate(
+    path: Path, sequences: Sequence[Sequence[int]], *, most: int, exact: bool
+) -> list[list[tuple[int, float]]]:
+    """Greedy continuations: for each sequence its new ids, each with the margin of its logit over the second best.
+
+    Raises:
+        LlamaRefusedError: llama.cpp refuses the file, with its own words.
+        LlamaTimeoutError: It took too long.
+    """
+    request = {
+        "what": "generate",
+        "path": str(path),
+        "sequences": [list(ids) for ids in sequences],
+        "most": most,
+        "exact": exact,
+    }
+    return [[(int(number), float(margin)) for number, margin in steps] for steps in _ask(request, path)[0]["steps"]]
+
+
+def _ask(request: dict[str, Any], path: Path) -> tuple[dict[str, Any], list[NDArray[np.float32]]]:
+    with tempfile.TemporaryDirectory(prefix="aprtui-llama-") as name:
+        folder = Path(name)
+        result = run_module(_MODULE, folder, request, time_limit=SECONDS)
+        if result.timed_out:
+            raise LlamaTimeoutError(f"llama.cpp did not answer in {SECONDS:.0f} s", file=path)
+        answer_path = folder / "answer.json"
+        if not answer_path.is_file():
+            raise LlamaRefusedError(f"llama.cpp {_words(result) or result.ending}", file=path)
+        answer = json.loads(answer_path.read_bytes())
+        if "refused" in answer:
+            said = _words(result)
+            raise LlamaRefusedError(answer["refused"] + (f": {said}" if said else ""), file=path)
+        return answer, [np.load(folder / f"{number}.npy") for number in range(answer.get("sequences", 0))]
+
+
+def _words(result: CommandResult) -> str:
+    """The line of llama.cpp's log that says what is wrong; the lines behind it say that loading failed."""
+    said = (line for line in result.stderr.last_lines if any(word in line for word in _LLAMA_SAYS))
+    return next(said, "")

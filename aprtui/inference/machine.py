@@ -1,0 +1,68 @@
+"""What this machine can hold: memory that is free, devices that are there, the peak of this process."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from aprtui.core.errors import UsageError
+from aprtui.inference.errors import CannotRunError
+
+_GIB = 1 << 30
+_MEMINFO = Path("/proc/meminfo")
+
+
+def check_device(device: str) -> str:
+    """The device as torch names it.
+
+    Raises:
+        UsageError: It is neither "cpu" nor "cuda" nor "cuda:N".
+        CannotRunError: There is no such device here.
+    """
+    kind, _, number = device.partition(":")
+    if kind not in ("cpu", "cuda") or (number and not number.isdecimal()) or (kind == "cpu" and number):
+        raise UsageError(f"unknown device {device!r}", todo="use cpu, cuda or cuda:N")
+    if kind == "cpu":
+        return kind
+    import torch  # noqa: PLC0415
+
+    if not torch.cuda.is_available():
+        raise CannotRunError(f"device {device}: torch sees no CUDA device here", todo="use --device cpu")
+    if int(number or 0) >= torch.cuda.device_count():
+        raise CannotRunError(f"device {device}: there are only {torch.cuda.device_count()} CUDA devices")
+    return device if number else "cuda:0"
+
+
+def free_bytes(device: str) -> int | None:
+    """Bytes that can still be taken on a device; None where the system does not tell."""
+    if device != "cpu":
+        import torch  # noqa: PLC0415
+
+        return int(torch.cuda.mem_get_info(device)[0])
+    try:
+        lines = _MEMINFO.read_text(encoding="ascii").splitlines()
+    except OSError:
+        return None
+    kilobytes = next((line.split()[1] for line in lines if line.startswith("MemAvailable:")), None)
+    return None if kilobytes is None else int(kilobytes) * 1024
+
+
+def require(nbytes: int, device: str, what: str) -> None:
+    """Refuse what does not fit, before anything is loaded.
+
+    Raises:
+        CannotRunError: With the memory that is needed and the memory that is free.
+    """
+    free = free_bytes(device)
+    if free is not None and nbytes > free:
+        raise CannotRunError(f"{what} needs {nbytes / _GIB:.1f} GiB on {device}, and {free / _GIB:.1f} GiB are free")
+
+
+def peak_bytes() -> int:
+    """Peak resident memory of this process so far; 0 where the system does not tell."""
+    try:
+        import resource  # noqa: PLC0415
+    except ImportError:
+        return 0
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024

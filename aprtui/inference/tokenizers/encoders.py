@@ -1,0 +1,148 @@
+"""Which tokenizer speaks for a model, and the ids that it gives.
+
+SafeTensors: its tokenizer.json, as `tokenizers` reads it. GGUF: llama.cpp's own tokenizer on the file's keys, where it
+is installed. Everything else: a tokenizer rebuilt from what the file states.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import xxhash
+
+from aprtui.core.errors import AprtuiError
+from aprtui.formats.container import Format
+from aprtui.formats.metadata.json_files import LARGEST_TOKENIZER, read_bounded
+from aprtui.formats.model import Model
+from aprtui.formats.tokenizer import TokenizerFacts, TokenizerModel
+from aprtui.inference.child import run_module
+from aprtui.inference.llama import LlamaRefusedError, installed_version
+from aprtui.inference.tokenizers.llama_vocabulary import llama_cpp_ids
+from aprtui.inference.tokenizers.rebuild import CannotRebuild, rebuilt_json
+
+_REMEMBERED = 64
+_SECONDS = 120.0
+_MODULE = "aprtui.inference.tokenizers.child"
+_SPACE_PREFIX = "tokenizer.ggml.add_space_prefix"
+
+
+class NoEncoderError(AprtuiError):
+    """A model's text cannot be turned into ids here; the message says what is missing."""
+
+
+@dataclass(frozen=True, slots=True)
+class EncodedTexts:
+    """Ids of texts.
+
+    Attributes:
+        how: Which tokenizer made them.
+        ids: Ids of each text, with what the model puts in front of and behind a text.
+    """
+
+    how: str
+    ids: tuple[tuple[int, ...], ...]
+
+
+_known: OrderedDict[tuple[str, tuple[str, ...]], EncodedTexts] = OrderedDict()
+
+
+def encode_texts(model: Model, texts: Sequence[str]) -> EncodedTexts:
+    """Ids of texts as the model's own tokenizer gives them, special tokens in the text counting as such.
+
+    What was asked before is remembered by the content of the tokenizer.
+
+    Raises:
+        NoEncoderError: The model has no tokenizer that can be run here, with the reason.
+    """
+    facts = model.tokenizer
+    if facts is None or facts.stub or facts.vocabulary is None:
+        raise NoEncoderError("it has no tokenizer" if facts is None else facts.stub or "it has no vocabulary")
+    key = _digest(model, facts), tuple(texts)
+    if key not in _known:
+        _known[key] = _encode(model, facts, key[1])
+        while len(_known) > _REMEMBERED:
+            _known.popitem(last=False)
+    return _known[key]
+
+
+def _encode(model: Model, facts: TokenizerFacts, texts: tuple[str, ...]) -> EncodedTexts:
+    why = ""
+    if model.format is Format.GGUF:
+        if (llama := installed_version()) is not None:
+            try:
+                ids = llama_cpp_ids(model.container.metadata, texts)
+                return EncodedTexts(f"llama.cpp (xllamacpp {llama})", _frozen(ids))
+            except LlamaRefusedError as error:
+                why = f"; llama.cpp: {error.problem}"
+        else:
+            why = "; llama.cpp is not installed"
+    if find_spec("tokenizers") is None:
+        raise NoEncoderError(f"tokenizers is not installed{why}", todo="pip install 'aprtui[run]'")
+    by = f"(tokenizers {version('tokenizers')})"
+    own = model.container.companions.get("tokenizer.json")
+    if own is not None and "tokenizer.model" not in model.container.companions:
+        name, content = f"tokenizer.json {by}", read_bounded(own, LARGEST_TOKENIZER).decode("utf-8", "replace")
+    else:
+        name = f"rebuilt from its {model.format} facts {by}{why}"
+        try:
+            prefix = model.container.metadata.get(_SPACE_PREFIX) is not False
+            content = json.dumps(rebuilt_json(facts, space_prefix=prefix))
+        except CannotRebuild as reason:
+            raise NoEncoderError(f"its tokenizer cannot be rebuilt: {reason}{why}") from None
+    first, last = (_end(model, facts, kind) for kind in ("bos", "eos"))
+    request = {"tokenizer": content, "texts": texts, "first": first, "last": last}
+    return EncodedTexts(name, _ask(request))
+
+
+def _ask(request: dict[str, Any]) -> tuple[tuple[int, ...], ...]:
+    """What `tokenizers` answers in a process of its own."""
+    with tempfile.TemporaryDirectory(prefix="aprtui-tokenizer-") as name:
+        folder = Path(name)
+        result = run_module(_MODULE, folder, request, time_limit=_SECONDS)
+        path = folder / "answer.json"
+        if result.timed_out:
+            raise NoEncoderError(f"tokenizers did not answer in {_SECONDS:.0f} s")
+        answer: dict[str, Any] = json.loads(path.read_bytes()) if path.is_file() else {"refused": result.ending}
+    if "refused" in answer:
+        raise NoEncoderError(f"tokenizers does not read it: {answer['refused']}")
+    return _frozen(answer["ids"])
+
+
+def _end(model: Model, facts: TokenizerFacts, kind: str) -> tuple[int, ...]:
+    """The id that begins (or ends) a text, where one does."""
+    if not (facts.add_bos if kind == "bos" else facts.add_eos):
+        return ()
+    special = {"bos": "cls", "eos": "sep"}[kind]
+    if facts.model is TokenizerModel.WORDPIECE and special in facts.special_ids:
+        return (facts.special_ids[special],)
+    ids: tuple[int, ...] = model.config.values.get(f"{kind}_token_id", ())
+    return ids[:1]
+
+
+def _frozen(ids: Sequence[Sequence[int]]) -> tuple[tuple[int, ...], ...]:
+    return tuple(tuple(each) for each in ids)
+
+
+def _digest(model: Model, facts: TokenizerFacts) -> str:
+    """A digest of everything that decides which ids a text becomes."""
+    digest = xxhash.xxh3_128()
+    parts: list[object] = [facts.format, facts.model, facts.add_bos, facts.add_eos, facts.pre_tokenizer]
+    parts += [sorted(facts.special_ids.items()), model.container.metadata.get("general.name")]
+    parts += [model.container.metadata.get(_SPACE_PREFIX)]
+    parts += [model.config.values.get(f"{kind}_token_id") for kind in ("bos", "eos")]
+    digest.update(repr(parts).encode())
+    for texts in (facts.vocabulary, facts.merges):
+        digest.update("\0".join(texts or ()).encode("utf-8", "surrogateescape") + b"\1")
+    digest.update(repr((facts.token_types, facts.scores)).encode())
+    path = model.container.companions.get("tokenizer.json")
+    if path is not None:
+        digest.update(read_bounded(path, LARGEST_TOKENIZER))
+    return digest.hexdigest()

@@ -1,0 +1,176 @@
+"""The behaviour level: good conversions pass, and each fault fails at the layer where it is."""
+
+import pytest
+from fixture_files import FIXTURES
+
+from aprtui.compare.behaviour import BehaviourSettings
+from aprtui.compare.comparison import Scope, compare_models
+from aprtui.core.behaviour import Behaviour, TextVerdict, judge_logits, judge_text
+from aprtui.core.json_values import from_json, to_json
+from aprtui.core.outcomes import Level, Outcome
+from aprtui.faults import FAULTS, inject
+from aprtui.formats.model import open_model
+from aprtui.inference import errors
+from aprtui.inference.text import weigh
+
+SCOPE = Scope(levels=(Level.BEHAVIOUR,), running=BehaviourSettings(tokens=6))
+NAMES = ("qwen2-tiny", "llama-tiny256", "qwen3-tiny", "gemma3-tiny", "phi3-tiny", "gpt2-tiny")
+
+# Fault, model, type, and the part that must be named as the first that diverges ("model": it does not run at all).
+FAULTY = [
+    ("metadata.rope_theta.changed", "qwen2-tiny", "bf16", "model.layers.0.self_attn"),
+    ("weights.rotary_missing", "llama-tiny256", "bf16", "model.layers.0.self_attn"),
+    ("weights.rotary_head_count", "llama-tiny256", "Q4_K_M", "model.layers.0.self_attn"),
+    ("structure.biases_missing", "qwen2-tiny", "bf16", "model"),
+    ("weights.biases_zeroed", "qwen2-tiny", "bf16", "model.layers.0.self_attn"),
+    ("weights.norm_plus_one_missing", "gemma3-tiny", "bf16", "model.layers.0.input_layernorm"),
+    ("weights.gate_up_swapped", "qwen3-tiny", "bf16", "model.layers.0.mlp"),
+    ("weights.gate_up_halves_swapped", "phi3-tiny", "Q8_0", "model.layers.0.mlp"),
+    ("weights.conv1d_transposed", "gpt2-tiny", "bf16", "transformer.h.0.attn"),
+    ("weights.two_rows_swapped", "gpt2-tiny", "Q8_0", "transformer.h.0.attn"),
+    ("weights.scaled", "phi3-tiny", "bf16", "model.layers.0.mlp"),
+    ("weights.late_scales_unpacked", "llama-tiny256", "Q4_K_M", "model.embed_tokens"),
+    ("structure.final_norm_missing", "llama-tiny256", "bf16", "model"),
+]
+
+
+def run(source, target, scope=SCOPE):
+    comparison = compare_models(open_model(source), open_model(target), scope)
+    (level,) = comparison.levels
+    return level, comparison.behaviour
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("kind", ["bf16", "Q4_K_M"])
+def test_good_conversions_pass(name, kind):
+    level, behaviour = run(FIXTURES / name / "hf", FIXTURES / name / f"gguf/{kind}.gguf")
+    assert level.outcome is Outcome.CORROBORATED
+    assert behaviour.first_divergence is None
+    assert behaviour.equals_twin  # llama.cpp's blocks are our encoder's
+    assert behaviour.floor.mean_kld < 1e-11
+    assert behaviour.lossless == (kind == "bf16")
+    if behaviour.lossless:
+        assert behaviour.target.differing == 0
+        assert {text.verdict for text in behaviour.texts} == {TextVerdict.EQUAL}
+    assert not behaviour.wrong_texts
+    if name != "phi3-tiny":  # llama.cpp refuses this one by its name
+        assert behaviour.llama_cpp.top1_agreement > 0.9
+        assert behaviour.llama_cpp.nmse < 5e-3
+        assert any("llama.cpp and the reference agree" in finding.message for finding in level.findings)
+    assert from_json(Behaviour, to_json(behaviour)) == behaviour
+
+
+@pytest.mark.parametrize("file", ["imatrix-Q4_K_M", "Q8_0", "f16"])
+def test_other_types_stay_beside_their_twin(file):
+    level, behaviour = run(FIXTURES / "llama-tiny256/hf", FIXTURES / f"llama-tiny256/gguf/{file}.gguf")
+    assert level.outcome is Outcome.CORROBORATED
+    assert behaviour.equals_twin == (not file.startswith("imatrix"))
+    assert behaviour.target.mean_kld <= 1.1 * behaviour.twin.mean_kld
+
+
+def test_after_several_conversions_the_twin_is_what_the_last_loss_left():
+    source, decoded = FIXTURES / "qwen2-tiny/hf", FIXTURES / "apr/0.72.3/qwen2-tiny/g-Q8_0-import.apr"
+    via = (open_model(FIXTURES / "qwen2-tiny/gguf/Q8_0.gguf"),)
+    level, behaviour = run(source, decoded, Scope(levels=(Level.BEHAVIOUR,), via=via, running=SCOPE.running))
+    assert (level.outcome, behaviour.equals_twin, behaviour.lossless) == (Outcome.CORROBORATED, True, True)
+    assert behaviour.twin.mean_kld == behaviour.target.mean_kld > 0
+    # The same file as a conversion of the source itself lost what nobody asked for.
+    assert run(source, decoded)[0].outcome is Outcome.FALSIFIED
+
+
+def test_an_apr_with_its_own_types():
+    for file in ("s-import-int8", "s-import-int4"):
+        level, behaviour = run(FIXTURES / "qwen2-tiny/hf", FIXTURES / f"apr/0.72.3/qwen2-tiny/{file}.apr")
+        assert (level.outcome, behaviour.equals_twin) == (Outcome.CORROBORATED, True)
+
+
+@pytest.mark.parametrize(("code", "name", "kind", "part"), FAULTY)
+def test_a_fault_fails_at_its_place(code, name, kind, part, tmp_path):
+    source = open_model(FIXTURES / name / "hf")
+    damaged = inject(FAULTS[code], FIXTURES / name / f"gguf/{kind}.gguf", tmp_path / "x", source=source)
+    level, behaviour = run(FIXTURES / name / "hf", damaged.path)
+    assert level.outcome is Outcome.FALSIFIED
+    subjects = [finding.subject for finding in level.failures]
+    assert part in subjects
+    assert (part == "model") == (behaviour is None)
+    if behaviour is not None:
+        assert judge_logits(behaviour).outcome is Outcome.FALSIFIED
+        first = behaviour.first_divergence
+        assert f"{first.unit}.{first.block}".rstrip(".") == part
+
+
+def test_a_small_fault_of_metadata_is_noted_where_it_is(tmp_path):
+    source = open_model(FIXTURES / "qwen3-tiny/hf")
+    fault = FAULTS["metadata.rms_norm_eps.changed"]
+    damaged = inject(fault, FIXTURES / "qwen3-tiny/gguf/Q8_0.gguf", tmp_path / "x", source=source)
+    level, behaviour = run(FIXTURES / "qwen3-tiny/hf", damaged.path)
+    first = behaviour.first_divergence
+    assert (level.outcome, first.unit, first.block) == (Outcome.CORROBORATED, "model.layers.0", "input_layernorm")
+    assert first.own.nmse > first.limit > 0
+
+
+def test_without_a_twin_nothing_is_judged():
+    level, behaviour = run(FIXTURES / "llama-tiny256/hf", FIXTURES / "llama-tiny256/gguf/IQ4_XS.gguf")
+    assert level.outcome is Outcome.SKIPPED
+    assert any("no encoder for IQ4_XS" in part for part in level.not_checked)
+    assert behaviour.target.mean_kld > 0
+    assert not behaviour.wrong_texts
+    assert behaviour.first_divergence is None
+
+
+def test_prompts_are_used_and_text_can_be_left_out():
+    scope = Scope(levels=(Level.BEHAVIOUR,), prompts=("say it",), running=BehaviourSettings(tokens=0))
+    level, behaviour = run(FIXTURES / "qwen2-tiny/hf", FIXTURES / "qwen2-tiny/gguf/bf16.gguf", scope)
+    assert "say it" in {prompt.text for prompt in behaviour.prompts}
+    assert behaviour.texts == ()
+    assert "text: not asked for" in level.not_checked
+
+
+def test_tokens_that_differ_are_told_from_weights(tmp_path):
+    source = open_model(FIXTURES / "llama-tiny256/hf")
+    fault = FAULTS["tokenizer.add_bos"]
+    damaged = inject(fault, FIXTURES / "llama-tiny256/gguf/bf16.gguf", tmp_path / "x", source=source)
+    level, behaviour = run(FIXTURES / "llama-tiny256/hf", damaged.path)
+    assert level.outcome is Outcome.CORROBORATED  # the same ids give the same logits
+    swap = behaviour.swap
+    assert swap.source_tokens_source_weights == swap.source_tokens_target_weights
+    assert swap.target_tokens_source_weights == swap.target_tokens_target_weights
+    assert swap.source_tokens_source_weights != swap.target_tokens_target_weights
+    assert [finding.subject for finding in level.findings if finding.subject == "tokens"]
+
+
+@pytest.mark.parametrize("device", ["cuda", "cuda:3"])
+def test_without_a_gpu_it_is_skipped(device):
+    scope = Scope(levels=(Level.BEHAVIOUR,), running=BehaviourSettings(device))
+    level, behaviour = run(FIXTURES / "qwen2-tiny/hf", FIXTURES / "qwen2-tiny/gguf/bf16.gguf", scope)
+    assert (level.outcome, behaviour) == (Outcome.SKIPPED, None)
+    assert "no CUDA device here" in level.not_checked[0]
+
+
+def test_what_does_not_fit_into_memory_is_skipped(monkeypatch):
+    monkeypatch.setattr("aprtui.inference.machine.free_bytes", lambda _: 1 << 20)
+    level, _ = run(FIXTURES / "qwen2-tiny/hf", FIXTURES / "qwen2-tiny/gguf/bf16.gguf")
+    assert level.outcome is Outcome.SKIPPED
+    assert "GiB on cpu, and 0.0 GiB are free" in level.not_checked[0]
+
+
+def test_without_torch_it_is_skipped(monkeypatch):
+    monkeypatch.setattr(errors, "find_spec", lambda _: None)
+    level, _ = run(FIXTURES / "qwen2-tiny/hf", FIXTURES / "qwen2-tiny/gguf/bf16.gguf")
+    assert level.outcome is Outcome.SKIPPED
+    assert level.not_checked == ("behaviour: torch and transformers not installed (pip install 'aprtui[run]')",)
+
+
+def test_a_source_without_metadata_is_skipped():
+    level, _ = run(FIXTURES / "apr/0.72.3/gemma3-tiny/s-import.apr", FIXTURES / "gemma3-tiny/gguf/bf16.gguf")
+    assert level.outcome is Outcome.SKIPPED
+    assert level.not_checked[0].startswith("behaviour: the source cannot be run")
+
+
+def test_the_margin_decides_between_a_tie_and_wrong():
+    steps = [(5, 3.0), (7, 0.02), (9, 1.0)]
+    assert weigh(steps, [5, 7, 9], 0.1) == (None, None, TextVerdict.EQUAL)
+    assert weigh(steps, [5, 8, 1], 0.1) == (1, 0.02, TextVerdict.TIE)
+    assert weigh(steps, [6, 7, 9], 0.1) == (0, 3.0, TextVerdict.WRONG)
+    assert weigh(steps, [5, 7], 0.1) == (2, 1.0, TextVerdict.WRONG)
+    assert judge_text(float("nan"), 1.0) is TextVerdict.WRONG

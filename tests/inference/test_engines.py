@@ -1,0 +1,150 @@
+"""Engines: what apr printed is read, its crashes and hangs are answers, and engines agree on one file."""
+
+import json
+import sys
+
+import pytest
+from fixture_files import DATA, FIXTURES
+
+from aprtui.core.errors import AprtuiError
+from aprtui.formats.container import Format
+from aprtui.formats.model import open_model
+from aprtui.inference.engines import AprEngine, LlamaCppEngine, ReferenceEngine
+from aprtui.inference.engines.apr_output import read_answer
+from aprtui.inference.engines.engine import explain_prompt_tokens
+from aprtui.inference.tokenizers import encode_texts
+
+RUNS = json.loads((DATA / "apr_transcripts/run.json").read_text(encoding="utf-8"))
+GGUF = FIXTURES / "qwen2-tiny/gguf/bf16.gguf"
+
+
+def recorded(version, model, file, prompt):
+    (run,) = [
+        run
+        for run in RUNS
+        if (run["version"], run["model"], run["command"][2], run["command"][4]) == (version, model, file, prompt)
+    ]
+    return read_answer(run["stdout"], run["stderr"])
+
+
+def test_every_recorded_run_gives_text_or_a_reason():
+    assert len(RUNS) > 30
+    for run in RUNS:
+        answer = read_answer(run["stdout"], run["stderr"])
+        assert (answer.text is None) == bool(answer.reason)
+        for noise in ("Source:", "Completed in", "=== APR", "tok_per_sec", "hf/model"):
+            assert noise not in (answer.text or "")
+
+
+def test_text_and_json_of_both_versions():
+    assert recorded("0.2.11", "qwen2-tiny", "hf/model.safetensors", "def add(a, b):").text == "99999 m m m"
+    answer = recorded("0.72.3", "llama-tiny256", "out/s-import.apr", "def add(a, b):")
+    assert answer.text == "ise¼ack if theîartot"
+    assert answer.ids == (392, 120, 457, 299, 293, 170, 477, 319)
+    assert answer.prompt_tokens == 10
+    nothing = recorded("0.2.11", "llama-tiny256", "out/s-import.apr", "2+2=")
+    assert (nothing.text, nothing.reason) == (None, "it found no tokenizer, so it printed no text")
+    warned = recorded("0.72.3", "llama-tiny256", "gguf/f32.gguf", "2+2=")
+    assert "does NOT reproduce the model's tokenization" in warned.warnings[0]
+
+
+def test_prompt_tokens_that_differ_are_named():
+    prompt = "def add(a, b):"
+    (ids,) = encode_texts(open_model(FIXTURES / "llama-tiny256/hf"), [prompt]).ids
+    assert len(ids) == 11
+    why = {
+        file: explain_prompt_tokens(recorded("0.72.3", "llama-tiny256", file, prompt).prompt_tokens, len(ids))
+        for file in ("out/s-import.apr", "gguf/f32.gguf", "hf/model.safetensors")
+    }
+    assert "the token in front of a text is missing" in why["out/s-import.apr"]
+    assert why["gguf/f32.gguf"] == ""
+    assert "it wrapped the prompt" in why["hf/model.safetensors"]
+    assert "one more in front" in explain_prompt_tokens(12, 11)
+    assert explain_prompt_tokens(5, 11).endswith("it has another tokenizer")
+    assert explain_prompt_tokens(None, 11)
+
+
+@pytest.mark.parametrize(
+    "stdout",
+    [
+        "",
+        "Output:\nx",
+        "{",
+        "[" * 5000,
+        '{"text": 3}',
+        '{"text": "x", "error": "boom"}',
+        '{"text": "x", "status": "refused"}',
+        "\nOutput:\n\nCompleted in 0.1s (cached)",
+    ],
+)
+def test_other_outputs_give_no_text(stdout):
+    answer = read_answer(stdout, "")
+    assert answer.text in (None, "")
+    assert answer.reason or answer.text == ""
+
+
+def test_text_may_hold_the_markers_itself():
+    printed = (
+        "=== APR Run ===\n\nSource: m\n\nOutput:\na\nOutput:\nb\n\nCompleted in time\n\nCompleted in 0.10s (cached)\n"
+    )
+    assert read_answer(printed, "").text == "a\nOutput:\nb\n\nCompleted in time"
+
+
+def stand_in(folder, body):
+    program = folder / "apr"
+    program.write_text(f"#!{sys.executable}\nimport sys, os, time\n{body}\n", encoding="utf-8")
+    program.chmod(0o755)
+    return AprEngine(str(program), seconds=1.5)
+
+
+def test_apr_runs_once_for_each_prompt(tmp_path):
+    run = next(run for run in RUNS if run["version"] == "0.72.3" and run["stdout"].startswith("{"))
+    engine = stand_in(tmp_path, f"print('apr 0.72.3 (9c34b9a91)' if '--version' in sys.argv else {run['stdout']!r})")
+    assert engine.identity.version == "apr 0.72.3 (9c34b9a91)"
+    assert engine.identity.digest.startswith("xxh3:")
+    first, second = engine.generate(GGUF, ["a b", "c"], 8)
+    assert first.text == second.text == json.loads(run["stdout"])["text"]
+    assert "--prompt 'a b' --max-tokens 8 --no-gpu --json" in first.command
+    assert first.seconds > 0
+
+
+@pytest.mark.parametrize(
+    ("body", "why"),
+    [
+        ("print('apr 1') if '--version' in sys.argv else sys.exit(7)", "ended with exit code 7"),
+        ("print('apr 1') if '--version' in sys.argv else os.abort()", "was ended by SIGABRT"),
+        ("print('apr 1') if '--version' in sys.argv else time.sleep(60)", "did not end in 2 s"),
+    ],
+)
+def test_what_goes_wrong_is_an_answer(tmp_path, body, why):
+    (answer,) = stand_in(tmp_path, body).generate(GGUF, ["a"], 8)
+    assert (answer.text, why in answer.reason) == (None, True)
+
+
+def test_the_same_file_in_two_engines():
+    prompts = ["2+2=", "def add(a, b):"]
+    ours = ReferenceEngine().generate(GGUF, prompts, 6)
+    theirs = LlamaCppEngine(exact=True).generate(GGUF, prompts, 6)
+    assert [answer.ids for answer in ours] == [answer.ids for answer in theirs]
+    assert [answer.text for answer in ours] == [answer.text for answer in theirs]
+    assert [answer.prompt_tokens for answer in ours] == [answer.prompt_tokens for answer in theirs] == [4, 10]
+    # apr 0.72.3 read the same file the same way.
+    recorded_ids = recorded("0.72.3", "qwen2-tiny", "gguf/f32.gguf", "def add(a, b):").ids
+    assert recorded_ids[:6] == ours[1].ids
+
+
+def test_engines_say_who_they_are_and_what_they_lack(tmp_path, monkeypatch):
+    assert "xllamacpp" in LlamaCppEngine().identity.version
+    assert "transformers" in ReferenceEngine().identity.version
+    assert LlamaCppEngine().formats == {Format.GGUF}
+    with pytest.raises(AprtuiError, match="not installed"):
+        _ = AprEngine(str(tmp_path / "none")).identity
+    broken = tmp_path / "m.gguf"
+    broken.write_bytes(b"GGUF" + bytes(64))
+    for engine in (LlamaCppEngine(), ReferenceEngine()):
+        (answer,) = engine.generate(broken, ["a"], 3)
+        assert answer.text is None
+        assert answer.reason
+    monkeypatch.setattr("aprtui.inference.engines.llama_cpp.installed_version", lambda: None)
+    with pytest.raises(AprtuiError, match="xllamacpp is not installed"):
+        _ = LlamaCppEngine().identity

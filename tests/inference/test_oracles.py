@@ -1,0 +1,99 @@
+"""Oracles on texts: apr-qa's own examples, and texts that its oracles let pass."""
+
+import pytest
+
+from aprtui.core.outcomes import Outcome
+from aprtui.inference.oracles import OracleKind, OracleSettings, ask, oracles_for
+
+PASSED, FAILED, SKIPPED = Outcome.CORROBORATED, Outcome.FALSIFIED, Outcome.SKIPPED
+
+
+@pytest.mark.parametrize(
+    ("prompt", "text", "outcome"),
+    [
+        ("2+2=", " 4", PASSED),
+        ("What is 2+2?", "2 + 2 equals 4.", PASSED),
+        ("What is 2+2?", "", FAILED),
+        ("What is 2+2?", "24 apples", FAILED),
+        ("What is 7 times 6?", "It is 42", PASSED),
+        ("10/4=", "2.5", PASSED),
+        ("10/4=", "2", FAILED),
+        ("Compute 3 - 5", "-2", PASSED),
+        ("1200*10=", "12,000", PASSED),
+        ("4/0=", "infinity", SKIPPED),
+        ("Tell me a story", "4", SKIPPED),
+    ],
+)
+def test_arithmetic(prompt, text, outcome):
+    assert ask(OracleKind.ARITHMETIC, prompt, text).outcome is outcome
+
+
+@pytest.mark.parametrize(
+    "text", ["4", "The answer is 4.", "```python\nprint('hi')\n```", "Paris", "Info about infinity"]
+)
+def test_valid_texts_are_no_garbage(text):
+    assert ask(OracleKind.GARBAGE, "", text).outcome is PASSED
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "  \n",
+        "aaaaaaaaaaaaaaaaaaaaaaa",
+        "\x00\x01\x02\x03\x04",
+        "the the the the the the",
+        "foo VILLEVILLEVILLEVILLEVILLE",
+        "NaN",
+        "caf\ufffd",
+        "GGGGGGGGGGGGGGGGGGGGGGGGGGGGGGGGGGGGGGGGGGGGG",
+        "abab baba abba baab aabb bbaa abab abba aaaa bbbb",
+    ],
+)
+def test_garbage(text):
+    assert ask(OracleKind.GARBAGE, "", text).outcome is FAILED
+
+
+@pytest.mark.parametrize(
+    ("prompt", "text", "outcome"),
+    [
+        ("def add(a, b):", "\n    return a + b", PASSED),
+        ("def add(a, b):", "\n    return a + b\n\ndef broken(", PASSED),
+        ("def add(a, b):", "\n    ]]] return ===", FAILED),
+        ("Write Python: add", "```python\ndef add(a, b):\n    return a + b\n```", PASSED),
+        ("fn main() {", ' println!("hi"); }', PASSED),
+        ("fn main() {", " ) ] }", FAILED),
+        ("def add(a, b):", "", FAILED),
+    ],
+)
+def test_code_syntax(prompt, text, outcome):
+    assert ask(OracleKind.CODE_SYNTAX, prompt, text).outcome is outcome
+
+
+def test_code_that_would_exhaust_a_parser_is_no_crash():
+    assert ask(OracleKind.CODE_SYNTAX, "def f():", "\n    return " + "(" * 9000).outcome is not PASSED
+    assert ask(OracleKind.CODE_SYNTAX, "def f():", " " + "x1 y2 z3 " * 3000).outcome is not PASSED
+
+
+def test_response_and_composite():
+    assert ask(OracleKind.RESPONSE, "Say hello.", "Hello there!").outcome is PASSED
+    assert ask(OracleKind.RESPONSE, "Say hello.", "say  Hello.").outcome is FAILED
+    both = OracleSettings(parts=(OracleKind.GARBAGE, OracleKind.ARITHMETIC))
+    assert ask(OracleKind.COMPOSITE, "2+2=", "4", both).outcome is PASSED
+    verdict = ask(OracleKind.COMPOSITE, "2+2=", "5", both)
+    assert (verdict.outcome, verdict.reason.startswith("arithmetic:")) == (FAILED, True)
+    only = OracleSettings(parts=(OracleKind.ARITHMETIC,))
+    assert ask(OracleKind.COMPOSITE, "Hi", "4", only).outcome is SKIPPED
+
+
+def test_a_prompt_chooses_its_oracles():
+    assert oracles_for("What is 2+2?") == (OracleKind.GARBAGE, OracleKind.ARITHMETIC)
+    assert oracles_for("def hello():") == (OracleKind.GARBAGE, OracleKind.CODE_SYNTAX)
+    assert oracles_for("The capital of France is") == (OracleKind.GARBAGE, OracleKind.RESPONSE)
+
+
+def test_settings_of_a_playbook_count():
+    words = "red red red red green blue black white pink grey"
+    assert ask(OracleKind.GARBAGE, "", words).outcome is FAILED
+    assert ask(OracleKind.GARBAGE, "", words, OracleSettings(max_repetition_ratio=0.5)).outcome is PASSED
+    assert ask(OracleKind.ARITHMETIC, "100*10=", "1040", OracleSettings(tolerance=0.05)).outcome is PASSED
