@@ -18,6 +18,7 @@ from aprtui.compare.stored_bytes import stored_bytes_findings
 from aprtui.compare.structure import check_structure
 from aprtui.compare.token_ids import tokenizer_level
 from aprtui.compare.weights import Measured, Progress, compare_weights, weights_level
+from aprtui.core.behaviour import Behaviour
 from aprtui.core.findings import LevelResult
 from aprtui.core.outcomes import Level
 from aprtui.core.results import Comparison, TensorResult, WeightsClass, classify_weights
@@ -98,13 +99,7 @@ def compare_models(
             by_level[level] = check()
     behaviour = None
     if Level.BEHAVIOUR in scope.levels:
-        by_level[Level.BEHAVIOUR], behaviour = behaviour_level(
-            layout_of(source, target, replace(scope, tensor_globs=())),
-            (source, target, reference),
-            scope.running,
-            scope.prompts,
-            progress,
-        )
+        by_level[Level.BEHAVIOUR], behaviour = _behaviour(source, target, scope, progress)
     ordered = tuple(by_level[level] for level in Level if level in by_level)
     return Comparison(
         source=str(source.path),
@@ -119,6 +114,15 @@ def compare_models(
         behaviour=behaviour,
         embedding=tuple(filter(None, dict.fromkeys((embedding_name(source), head_name(source))))),
     )
+
+
+def _behaviour(
+    source: Model, target: Model, scope: Scope, progress: Progress | None
+) -> tuple[LevelResult, Behaviour | None]:
+    """The behaviour level: whole models run, whatever tensors are compared."""
+    models = (source, target, scope.reference or source)
+    plan = layout_of(source, target, replace(scope, tensor_globs=()))
+    return behaviour_level(plan, models, scope.running, scope.prompts, progress)
 
 
 def layout_of(source: Model, target: Model, scope: Scope) -> LayoutPlan:
