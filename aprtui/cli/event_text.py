@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from aprtui.cli.comparison_text import outcome_word
 from aprtui.core.events import (
+    BehaviourMeasured,
     ComparisonFinished,
     ComparisonStarted,
     ConversionFailed,
@@ -36,6 +37,9 @@ def journal_line_text(line: JournalLine) -> str:
 def _text(event: Event) -> str:
     if isinstance(event, ComparisonStarted | ComparisonFinished | TensorFinished | LevelFinished):
         return _comparison_text(event)
+    if isinstance(event, BehaviourMeasured):
+        target = event.behaviour.target
+        return f"{safe_text(event.comparison)}  mean KLD {target.mean_kld:.3g}, top-1 {target.top1_agreement:.2%}"
     if isinstance(event, Diagnosed):
         causes = ", ".join(named.code for named in event.diagnosis.causes)
         return f"{safe_text(event.comparison)}  {event.diagnosis.sentence}{f' ({causes})' if causes else ''}"

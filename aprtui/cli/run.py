@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from glob import glob
 from pathlib import Path
 from typing import Any
@@ -35,6 +35,7 @@ _SECONDS = click.FloatRange(min=0, min_open=True)
 @options.gates
 @options.pairs
 @options.tensor_globs
+@options.levels
 @click.option("--failed-of", metavar="RUN", help="Run what failed in RUN, and the gates that share its conversions.")
 @click.option("--allow-skip", multiple=True, metavar="ID", help="A gate that may be Skipped (repeatable).")
 @options.output
@@ -44,7 +45,10 @@ _SECONDS = click.FloatRange(min=0, min_open=True)
 @click.option("--run-timeout", type=_SECONDS, metavar="SECONDS", help="Longest time of the whole run.")
 @click.option("--resume", metavar="RUN", help="Go on with a run that was interrupted; names no PLAYBOOK.")
 @click.option("--dry-run", is_flag=True, help="List gates, conversions and disk space, and run nothing.")
-@click.option("--no-gpu", is_flag=True, help="For apr-qa's command lines: no gate of this version uses a GPU.")
+@options.device
+@click.option(
+    "--no-gpu", is_flag=True, help="For apr-qa's command lines; models run on the CPU unless --device says so."
+)
 @options.jobs
 def command(playbooks: tuple[str, ...], **given: Any) -> int:  # noqa: ANN401 - click passes options by name
     """Run the gates of playbooks and write evidence.json for each.
@@ -120,7 +124,7 @@ def _summary_line(ran: Ran) -> str:
 
 
 def _resume(playbooks: tuple[str, ...], given: dict[str, Any], limits: Limits) -> RunResult:
-    allowed = ("resume", "jobs", "timeout", "run_timeout", "no_gpu")
+    allowed = ("resume", "jobs", "timeout", "run_timeout", "no_gpu", "device")
     if playbooks or any(value for name, value in given.items() if name not in allowed):
         raise UsageError("--resume takes playbook, model, converter and places from the run", todo="leave them out")
     return resume_run(find_run(given["resume"]), limits)
@@ -128,7 +132,7 @@ def _resume(playbooks: tuple[str, ...], given: dict[str, Any], limits: Limits) -
 
 def _request(names: tuple[str, ...], given: dict[str, Any]) -> tuple[RunOptions, list[Playbook]]:
     """What to run, how and which playbooks; those of --failed-of come from its run."""
-    selection = select(given["gates"], given["pairs"], given["tensor_globs"], given["allow_skip"])
+    selection = select(given["gates"], given["pairs"], given["tensor_globs"], given["allow_skip"], given["levels"])
     model, converter = given["model"], given["converter"]
     sources = given["sources"]
     if given["failed_of"] is not None:
@@ -147,6 +151,7 @@ def _request(names: tuple[str, ...], given: dict[str, Any]) -> tuple[RunOptions,
         output=given["output"],
         scratch=given["scratch"],
         fresh=given["fresh"],
+        device=given["device"],
     )
     return request, [load_playbook(path) for path in _paths(names)]
 
@@ -155,7 +160,7 @@ def _failed_of(run: str, selection: Selection) -> tuple[RunPlan, Selection]:
     folder = find_run(run)
     plan = folder.plan()
     gates = failed_of(plan, read_record(folder.reader().new_lines()))
-    return plan, Selection((*selection.gates, *gates), selection.tensors, selection.allow_skip)
+    return plan, replace(selection, gates=(*selection.gates, *gates))
 
 
 def _paths(names: tuple[str, ...]) -> list[Path]:

@@ -45,6 +45,7 @@ class RunOptions:
         output: Directory of evidence and run folders, or a file for the evidence; None for ./output.
         scratch: Where products go and stay.
         fresh: Whether what earlier runs left there is passed over.
+        device: Where models are run.
     """
 
     model: Path | None = None
@@ -56,6 +57,7 @@ class RunOptions:
     output: Path | None = None
     scratch: Path | None = None
     fresh: bool = False
+    device: str = "cpu"
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +109,8 @@ def planned_run(playbook: Playbook, request: RunOptions, limits: Limits) -> Plan
     sources = find_sources(model.path, request.sources)
     for source in sources:
         click.echo(f"source: {safe_text(source.path)} ({safe_text(source.how)})", err=True)
-    return _planned(playbook, Start(model, sources), request, limits, _places(playbook, request))
+    start = Start(model, sources, request.device)
+    return _planned(playbook, start, request, limits, _places(playbook, request))
 
 
 def _planned(playbook: Playbook, start: Start, request: RunOptions, limits: Limits, places: Places) -> PlannedRun:
@@ -185,7 +188,8 @@ def resume_run(folder: RunFolder, limits: Limits) -> RunResult:
         selection=Selection.from_arguments(plan.selection),
     )
     sources = tuple(GivenSource.from_facts(one.letter, one.path, one.how) for one in plan.sources)
-    return run_planned(_planned(playbook, Start(model, sources), request, limits, places))
+    start = Start(model, sources, plan.running.device)
+    return run_planned(_planned(playbook, start, request, limits, places))
 
 
 def _converter(name: str | None) -> Converter | None:

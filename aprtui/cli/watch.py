@@ -38,6 +38,8 @@ _SECONDS_TO_END = 30.0
 @options.gates
 @options.pairs
 @options.tensor_globs
+@options.levels
+@options.device
 @options.output
 @options.scratch
 @options.jobs
@@ -64,14 +66,20 @@ def command(playbook: Path, **given: Any) -> int:  # noqa: ANN401 - click passes
 
 def _arguments(playbook: Path, given: dict[str, Any]) -> list[str]:
     """The run as a command line."""
-    arguments = [str(playbook), "--jobs", str(given["jobs"])]
+    arguments = [str(playbook), "--jobs", str(given["jobs"]), "--device", given["device"]]
     for option, name in (("--model", "model"), ("--revision", "revision"), ("--converter", "converter")):
         if given[name] is not None:
             arguments += [option, str(given[name])]
     for option, name in (("--output-dir", "output"), ("--scratch", "scratch")):
         if given[name] is not None:
             arguments += [option, str(given[name])]
-    repeated = (("--source", "sources"), ("--gate", "gates"), ("--pair", "pairs"), ("--tensor", "tensor_globs"))
+    repeated = (
+        ("--level", "levels"),
+        ("--source", "sources"),
+        ("--gate", "gates"),
+        ("--pair", "pairs"),
+        ("--tensor", "tensor_globs"),
+    )
     for option, name in repeated:
         for value in given[name]:
             arguments += [option, str(value)]

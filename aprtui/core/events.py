@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from aprtui.core.behaviour import Behaviour
 from aprtui.core.diagnosis import Diagnosis
 from aprtui.core.findings import LevelResult
 from aprtui.core.json_values import from_json, to_json
@@ -220,6 +221,19 @@ class LevelFinished:
 
 
 @dataclass(frozen=True, slots=True)
+class BehaviourMeasured:
+    """What both models of a comparison do: logits, layers, text.
+
+    Attributes:
+        comparison: Id in the plan.
+        behaviour: What was measured.
+    """
+
+    comparison: str
+    behaviour: Behaviour
+
+
+@dataclass(frozen=True, slots=True)
 class Diagnosed:
     """Why a comparison fails, by named causes.
 
@@ -359,6 +373,7 @@ Event = (
     | ComparisonStarted
     | TensorFinished
     | LevelFinished
+    | BehaviourMeasured
     | Diagnosed
     | ComparisonFinished
     | TolerancesChanged

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from aprtui.core.gates import FORMAT_TITLES, FormatLetter, Gate, GateFamily, GateSeverity
 from aprtui.core.outcomes import Level
 
-_STATIC_LEVELS = tuple(level for level in Level if level is not Level.BEHAVIOUR)
+_EVERY_LEVEL = tuple(Level)
 _PRODUCTS = "every product of a planned pair, compared with its source"
 _KEYWORDS = "upstream sorts failures by words in standard error and never runs this as a check"
 _CONTRACT = "the conversion SafeTensors to APR"
@@ -25,7 +25,7 @@ def _pair(source: FormatLetter, target: FormatLetter) -> Gate:
         f"{FORMAT_TITLES[source]} converted to {FORMAT_TITLES[target]}",
         GateFamily.PAIR,
         (f"{source}{target}",),
-        _STATIC_LEVELS,
+        _EVERY_LEVEL,
         GateSeverity.P0,
         "the product and its source; the product and the run's model, where that is not the source",
         "every level holds: the product's tensors equal the source's under the layout rules and tolerances, and "
@@ -41,7 +41,7 @@ def _round_trip(number: int, route: str) -> Gate:
         " to ".join(FORMAT_TITLES[FormatLetter(letter)] for letter in route),
         GateFamily.ROUND_TRIP,
         (route,),
-        _STATIC_LEVELS,
+        _EVERY_LEVEL,
         GateSeverity.P1,
         "the product of every hop and its source; the last product and the first source",
         "every level of every hop holds, and the end equals the narrowest type on the way, decoded; the first hop "
@@ -56,7 +56,7 @@ def _two_routes(gate_id: str, title: str, routes: tuple[str, str], pass_rule: st
         title,
         GateFamily.TWO_ROUTES,
         routes,
-        _STATIC_LEVELS,
+        _EVERY_LEVEL,
         GateSeverity.P0,
         "both products",
         pass_rule,
@@ -90,6 +90,12 @@ def _contract(number: int, title: str, levels: tuple[Level, ...], pass_rule: str
         pass_rule,
         unlike,
     )
+
+
+def _golden(number: int, title: str, levels: tuple[Level, ...], pass_rule: str, unlike: str) -> Gate:
+    family, severity = GateFamily.CONTRACT, GateSeverity.P0
+    gate_id = f"F-GOLDEN-RULE-{number:03}"
+    return Gate(gate_id, title, family, ("SA",), levels, severity, _CONTRACT, pass_rule, unlike)
 
 
 def _gateway(
@@ -179,6 +185,27 @@ _CONTENT: tuple[Gate, ...] = (
         "upstream calls an empty answer corrupted weights; never called",
     ),
     _content(
+        "TOK",
+        "Tokenizers",
+        (Level.TOKENIZER,),
+        "every product turns text into the ids of its source, as far as both say how",
+        "upstream looks for PMAT-172 in standard error; never called",
+    ),
+    _content(
+        "SEMANTIC",
+        "What products answer",
+        (Level.BEHAVIOUR,),
+        "logits and greedy tokens of every product are its source's within what its types cost",
+        "upstream looks for the digit 4 in the answer; never called",
+    ),
+    _content(
+        "INFER",
+        "Products run",
+        (Level.BEHAVIOUR,),
+        "every product can be run, and gives finite logits",
+        _KEYWORDS,
+    ),
+    _content(
         "CONFIG",
         "Configuration",
         (Level.METADATA,),
@@ -203,6 +230,13 @@ _CONTENT: tuple[Gate, ...] = (
 
 _CONTRACTS: tuple[Gate, ...] = (
     _contract(
+        1,
+        "I-1: the APR answers as the checkpoint does",
+        (Level.BEHAVIOUR,),
+        "logits are equal, bit for bit where nothing was lost; where types lose something, within what they cost",
+        "the golden rule upstream, which compares two texts, empty ones too, and never writes this id",
+    ),
+    _contract(
         2,
         "I-2: names of tensors",
         (Level.STRUCTURE,),
@@ -222,6 +256,37 @@ _CONTRACTS: tuple[Gate, ...] = (
         (Level.WEIGHTS,),
         "every element holds under the tolerance of its conversion, and with the elements mean, deviation and extremes",
         'upstream looks for the word "passed", which `"passed": false` contains',
+    ),
+    _contract(
+        5,
+        "I-5: tokens of the APR",
+        (Level.TOKENIZER,),
+        "the APR turns text into the checkpoint's ids",
+        "upstream compares one generated token, by a spelling of JSON that the real answer does not have",
+    ),
+)
+
+_GOLDEN: tuple[Gate, ...] = (
+    _golden(
+        1,
+        "The APR says what the checkpoint says",
+        (Level.BEHAVIOUR,),
+        "greedy tokens are the same, or differ first where the checkpoint itself is undecided",
+        "upstream compares the lines behind `Output:`, of which two may be missing",
+    ),
+    _golden(
+        2,
+        "The conversion for the golden rule works",
+        (Level.INTEGRITY,),
+        "the conversion left an APR that can be opened",
+        "written upstream only as a failure",
+    ),
+    _golden(
+        3,
+        "The APR runs",
+        (Level.BEHAVIOUR,),
+        "the APR can be run, and gives finite logits",
+        "written upstream only as a failure",
     ),
 )
 
@@ -292,7 +357,7 @@ _GATEWAYS: tuple[Gate, ...] = (
     _gateway(
         "FORMAT-GGUF-001",
         "The GGUF that pairs start from",
-        _STATIC_LEVELS,
+        _EVERY_LEVEL,
         "there is one, and every level holds",
         "upstream believes the exit code of its own conversion",
         inputs="the GGUF, given, found or converted, compared with the run's model",
@@ -301,7 +366,7 @@ _GATEWAYS: tuple[Gate, ...] = (
     _gateway(
         "FORMAT-APR-001",
         "The APR that pairs start from",
-        _STATIC_LEVELS,
+        _EVERY_LEVEL,
         "there is one, and every level holds",
         "upstream believes the exit code of its own conversion",
         inputs="the APR, given, found or converted, compared with the run's model",
@@ -319,6 +384,7 @@ _GATEWAYS: tuple[Gate, ...] = (
 )
 
 GATES: Mapping[str, Gate] = {
-    gate.gate_id: gate for gate in (*_GATEWAYS, *CONVERSION_PAIRS, *ROUND_TRIPS, *_TWO_ROUTES, *_CONTENT, *_CONTRACTS)
+    gate.gate_id: gate
+    for gate in (*_GATEWAYS, *CONVERSION_PAIRS, *ROUND_TRIPS, *_TWO_ROUTES, *_CONTENT, *_CONTRACTS, *_GOLDEN)
 }
 """Every gate by its id, in the order in which a run judges them."""

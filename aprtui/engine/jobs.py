@@ -14,6 +14,7 @@ from pathlib import Path
 from time import monotonic
 from typing import Protocol
 
+from aprtui.compare.behaviour import BehaviourSettings
 from aprtui.compare.comparison import Scope, compare_models
 from aprtui.compare.self_check import check_model
 from aprtui.compare.unreadable import unreadable_target
@@ -28,6 +29,7 @@ from aprtui.convert import (
 from aprtui.core.diagnosis import Diagnosis
 from aprtui.core.errors import AprtuiError
 from aprtui.core.events import (
+    BehaviourMeasured,
     ComparisonFinished,
     ConverterFacts,
     Diagnosed,
@@ -46,7 +48,7 @@ from aprtui.formats.container import Format
 from aprtui.formats.digest import file_digest
 from aprtui.formats.model import Model, open_model
 from aprtui.formats.output_types import parse_output_type
-from aprtui.store.plan import PlannedComparison
+from aprtui.store.plan import PlannedComparison, Running
 
 FORMATS = {
     FormatLetter.SAFETENSORS: Format.SAFETENSORS,
@@ -217,6 +219,7 @@ class Compare:
         files: What to open for each source and conversion that the comparison names.
         expected: What the playbook expects of the model's configuration.
         tolerances: Tolerances of the playbook in place of the rules' own.
+        running: How models and tokenizers are tried.
         threads: Threads to use.
         measure: How it is done.
     """
@@ -226,6 +229,7 @@ class Compare:
     files: Mapping[str, Path]
     expected: Mapping[str, int]
     tolerances: ToleranceSettings
+    running: Running
     threads: int
     measure: Measure
 
@@ -260,6 +264,8 @@ def measure(job: Compare, report: Report) -> ComparisonFinished:
         comparison, diagnosis = _compared(job, sources, report, measured)
     for level in comparison.levels:
         report.event(LevelFinished(planned.comparison_id, level))
+    if comparison.behaviour is not None:
+        report.event(BehaviourMeasured(planned.comparison_id, comparison.behaviour))
     if diagnosis is not None:
         report.event(Diagnosed(planned.comparison_id, diagnosis))
     return ComparisonFinished(
@@ -293,6 +299,8 @@ def _compared(
         via=tuple(via),
         same_bytes=planned.same_bytes,
         tolerances=job.tolerances,
+        prompts=job.running.prompts,
+        running=BehaviourSettings(job.running.device),
     )
     comparison = compare_models(source, target, scope, report.progress, measured)
     if comparison.outcome is not Outcome.FALSIFIED:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -34,6 +34,7 @@ from aprtui.store.plan import (
     PlannedComparison,
     PlannedGate,
     PlaybookFacts,
+    Running,
     RunPlan,
     SourceFacts,
 )
@@ -43,6 +44,8 @@ RULES_VERSION = "2"
 
 _LETTERS = {format_: letter for letter, format_ in FORMATS.items()}
 _STATIC_LEVELS = tuple(level for level in Level if level is not Level.BEHAVIOUR)
+_WITHOUT_LEVELS = "its levels are left out"
+_RUNS_MODELS = "it runs models; ask for it with --level all, or behaviour in aprtui.levels"
 _OF_CONFIG_JSON = ("G0-INTEGRITY-CONFIG", "G0-INTEGRITY-LAYERS", "G0-INTEGRITY-HIDDEN", "G0-INTEGRITY-VOCAB")
 
 
@@ -70,10 +73,12 @@ class Start:
     Attributes:
         model: The run's model, as it was found.
         sources: Files that pairs start from instead of ones that the converter makes.
+        device: Where models are run.
     """
 
     model: ResolvedModel
     sources: tuple[GivenSource, ...] = ()
+    device: str = "cpu"
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +123,7 @@ def make_plan(
     model = _stored(start.model.path)
     stored[model.letter] = model
     expected = playbook.model.expected
-    candidates, not_planned = _candidates(playbook, stored, model.letter)
+    candidates, not_planned = _candidates(playbook, stored, model.letter, _levels(playbook, selection))
     gates = selection.of(candidates)
     routes = _routes(playbook, stored, model.letter, candidates, selection, expects=bool(expected))
     planned = tuple(routes.plan(gate) for gate in gates)
@@ -135,6 +140,7 @@ def make_plan(
         conversions=tuple(routes.conversions.values()),
         not_planned=tuple(not_planned),
         tolerances=tolerances_of(playbook),
+        running=Running(tuple(playbook.test_matrix.prompts), start.device),
         selection=selection.arguments,
         limits=limits,
         evidence=str(places.evidence.absolute()),
@@ -210,7 +216,7 @@ def _routes(
         root=root,
         given=frozenset(stored) - {root},
         pairs=tuple(gate for gate in candidates if gate.family is GateFamily.PAIR),
-        levels=tuple(level for level in _STATIC_LEVELS if level in (playbook.settings.levels or _STATIC_LEVELS)),
+        levels=tuple(level for level in Level if level in _levels(playbook, selection)),
         tensors=selection.tensors or tuple(playbook.settings.tensors),
         outtype=lambda source, target: outtype(playbook, source, target),
         size=size,
@@ -220,7 +226,7 @@ def _routes(
 
 
 def _candidates(
-    playbook: Playbook, stored: Mapping[FormatLetter, _Stored], root: FormatLetter
+    playbook: Playbook, stored: Mapping[FormatLetter, _Stored], root: FormatLetter, levels: Collection[Level]
 ) -> tuple[list[Gate], list[NotPlanned]]:
     """Gates that a run of this playbook can have, and why the others are none of them."""
     candidates, not_planned = [], []
@@ -228,15 +234,18 @@ def _candidates(
     blocks = any(one.has_blocks for one in stored.values()) or _asks_for_blocks(playbook, root)
     for gate in GATES.values():
         reason = _why_not(gate, playbook, root, pairs=pairs, blocks=blocks)
+        if not reason and gate.levels and not set(gate.levels) & set(levels):
+            reason = _WITHOUT_LEVELS if levels != _STATIC_LEVELS else _RUNS_MODELS
         if reason:
             not_planned.append(NotPlanned(gate.gate_id, reason))
         else:
             candidates.append(gate)
-    not_planned += [
-        NotPlanned(f"F-CONTRACT-I{number}-001", "it needs a running model, which this version does not use")
-        for number in (1, 5)
-    ]
     return candidates, not_planned
+
+
+def _levels(playbook: Playbook, selection: Selection) -> tuple[Level, ...]:
+    """The levels that a run checks: those named with it, else the playbook's, else all that run no model."""
+    return selection.levels or tuple(playbook.settings.levels) or _STATIC_LEVELS
 
 
 def _asks_for_blocks(playbook: Playbook, root: FormatLetter) -> bool:
@@ -247,12 +256,10 @@ def _asks_for_blocks(playbook: Playbook, root: FormatLetter) -> bool:
 
 def _why_not(gate: Gate, playbook: Playbook, root: FormatLetter, *, pairs: bool, blocks: bool) -> str:
     """Why a run does not have a gate; empty where it does."""
-    formats, levels = set(playbook.model.formats), playbook.settings.levels
+    formats = set(playbook.model.formats)
     missing = [FORMAT_TITLES[letter] for letter in FormatLetter if letter in gate.formats - formats]
     if missing:
         return f"the playbook does not name {', '.join(missing)}"
-    if levels and gate.levels and not set(gate.levels) & set(levels):
-        return "the playbook leaves out its levels"
     if gate.family is GateFamily.CONTENT and not pairs:
         return "there is no pair to convert"
     if gate.gate_id == "F-CONV-DEQUANT-001" and not blocks:
@@ -267,7 +274,7 @@ def _why_not(gate: Gate, playbook: Playbook, root: FormatLetter, *, pairs: bool,
 def _not_among_invariants(gate: Gate, playbook: Playbook) -> str:
     asked = playbook.contract_tests.invariants
     number = gate.gate_id.removeprefix("F-CONTRACT-I").partition("-")[0]
-    if gate.family is GateFamily.CONTRACT and asked and f"I-{number}" not in asked:
+    if gate.gate_id.startswith("F-CONTRACT") and asked and f"I-{number}" not in asked:
         return f"the playbook asks for {', '.join(asked)}"
     return ""
 

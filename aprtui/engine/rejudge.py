@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from aprtui.core.events import (
+    BehaviourMeasured,
     ComparisonFinished,
     ComparisonStarted,
     Diagnosed,
@@ -24,6 +25,10 @@ from aprtui.core.results import Comparison, TensorResult, classify_weights, tole
 from aprtui.core.tolerance import ToleranceSettings, judge, with_settings
 from aprtui.store.plan import PlannedComparison, RunPlan
 
+_OF_COMPARISONS = (
+    *(ComparisonStarted, TensorFinished, LevelFinished, BehaviourMeasured, Diagnosed, ComparisonFinished),
+)
+
 NOBODY = -1
 """Number of the worker that measures where nobody does: the results stand already."""
 
@@ -34,7 +39,7 @@ class _Told:
 
     tensors: list[TensorResult] = field(default_factory=list)
     levels: list[LevelResult] = field(default_factory=list)
-    diagnosed: Diagnosed | None = None
+    explained: list[Event] = field(default_factory=list)
     finished: ComparisonFinished | None = None
 
 
@@ -62,7 +67,7 @@ def _told(lines: Iterable[JournalLine], only: str) -> dict[str, _Told]:
     found: dict[str, _Told] = {}
     for line in lines:
         event = line.event
-        if not isinstance(event, ComparisonStarted | TensorFinished | LevelFinished | Diagnosed | ComparisonFinished):
+        if not isinstance(event, _OF_COMPARISONS):
             continue
         if only and event.comparison != only:
             continue
@@ -74,8 +79,8 @@ def _told(lines: Iterable[JournalLine], only: str) -> dict[str, _Told]:
             told.tensors.append(event.tensor)
         elif isinstance(event, LevelFinished):
             told.levels.append(event.level)
-        elif isinstance(event, Diagnosed):
-            told.diagnosed = event
+        elif isinstance(event, Diagnosed | BehaviourMeasured):
+            told.explained.append(event)
         else:
             told.finished = event
     return found
@@ -106,7 +111,7 @@ def _again(planned: PlannedComparison, told: _Told, settings: ToleranceSettings)
         ComparisonStarted(name, NOBODY),
         *(TensorFinished(name, tensor) for tensor in tensors),
         *(LevelFinished(name, level) for level in levels),
-        *([told.diagnosed] if told.diagnosed is not None and whole.outcome is Outcome.FALSIFIED else []),
+        *(one for one in told.explained if isinstance(one, BehaviourMeasured) or whole.outcome is Outcome.FALSIFIED),
         finished,
     ]
 

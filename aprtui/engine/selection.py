@@ -9,7 +9,7 @@ from fnmatch import fnmatchcase
 from aprtui.core.errors import UsageError
 from aprtui.core.gate_table import CONVERSION_PAIRS, GATES
 from aprtui.core.gates import Gate
-from aprtui.core.outcomes import Outcome
+from aprtui.core.outcomes import Level, Outcome
 from aprtui.store.plan import RunPlan
 from aprtui.store.summary import ComparisonRecord, RunRecord
 
@@ -24,24 +24,34 @@ class Selection:
         gates: Ids of gates, or patterns of them.
         tensors: Patterns of canonical tensor names.
         allow_skip: Ids of gates that may be Skipped, beside those that the playbook names.
+        levels: Levels to check in place of the playbook's.
     """
 
     gates: tuple[str, ...] = ()
     tensors: tuple[str, ...] = ()
     allow_skip: tuple[str, ...] = ()
+    levels: tuple[Level, ...] = ()
 
     @property
     def arguments(self) -> tuple[str, ...]:
         """As options of `aprtui run`."""
-        named = (("--gate", self.gates), ("--tensor", self.tensors), ("--allow-skip", self.allow_skip))
-        return tuple(part for option, values in named for value in values for part in (option, value))
+        named = (
+            ("--gate", self.gates),
+            ("--tensor", self.tensors),
+            ("--allow-skip", self.allow_skip),
+            ("--level", self.levels),
+        )
+        return tuple(part for option, values in named for value in values for part in (option, str(value)))
 
     @classmethod
     def from_arguments(cls, arguments: Sequence[str]) -> Selection:
         """What `arguments` stands for."""
         pairs = list(zip(arguments[::2], arguments[1::2], strict=True))
         by_option = {option: tuple(value for name, value in pairs if name == option) for option, _ in pairs}
-        return cls(*(by_option.get(option, ()) for option in ("--gate", "--tensor", "--allow-skip")))
+        gates, tensors, allow_skip, levels = (
+            by_option.get(option, ()) for option in ("--gate", "--tensor", "--allow-skip", "--level")
+        )
+        return cls(gates, tensors, allow_skip, tuple(map(Level, levels)))
 
     def of(self, gates: Sequence[Gate]) -> tuple[Gate, ...]:
         """The gates that are meant, in their order.
@@ -70,6 +80,7 @@ def select(
     pairs: Sequence[str] = (),
     tensors: Sequence[str] = (),
     allow_skip: Sequence[str] = (),
+    levels: Sequence[str] = (),
 ) -> Selection:
     """The selection that options name.
 
@@ -78,6 +89,7 @@ def select(
         pairs: Pairs of formats, written as in ids of gates ("S-G").
         tensors: Patterns of canonical names.
         allow_skip: Ids of gates that may be Skipped.
+        levels: Names of levels, or "all".
 
     Raises:
         UsageError: There is no such pair, or no such gate.
@@ -89,7 +101,8 @@ def select(
     for gate in allow_skip:
         if gate not in GATES:
             raise UsageError(f"there is no gate {gate!r} whose skip could be allowed", todo="`--dry-run` lists them")
-    return Selection((*gates, *(known[pair.upper()] for pair in pairs)), tuple(tensors), tuple(allow_skip))
+    chosen = tuple(Level) if "all" in levels else tuple(map(Level, levels))
+    return Selection((*gates, *(known[pair.upper()] for pair in pairs)), tuple(tensors), tuple(allow_skip), chosen)
 
 
 def failed_of(plan: RunPlan, record: RunRecord) -> tuple[str, ...]:

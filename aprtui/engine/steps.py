@@ -103,6 +103,7 @@ class Steps:
             files,
             self.plan.model.expected,
             self.tolerances,
+            self.plan.running,
             self.share.threads,
             self._measure,
         )

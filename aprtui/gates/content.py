@@ -47,6 +47,14 @@ def _fallback(finding: Finding, _: Measured) -> bool:
     return finding.is_failure and (finding.level is Level.INTEGRITY or finding.kind is FindingKind.TYPE)
 
 
+def _does_not_run(finding: Finding, _: Measured) -> bool:
+    return finding.is_failure and finding.level is Level.BEHAVIOUR and finding.subject == "model"
+
+
+def _other_text(finding: Finding, _: Measured) -> bool:
+    return finding.is_failure and finding.level is Level.BEHAVIOUR and finding.subject in ("text", "model")
+
+
 _COUNTED = frozenset({FindingKind.MISSING, FindingKind.UNEXPECTED})
 
 _QUESTIONS: Mapping[str, Question] = {
@@ -63,6 +71,13 @@ _QUESTIONS: Mapping[str, Question] = {
     "F-CONV-WEIGHT-001": Question((Level.WEIGHTS,), _failure_at(Level.WEIGHTS), "every element holds"),
     "F-CONV-CONFIG-001": Question((Level.METADATA,), _failure_at(Level.METADATA), "every product states the same"),
     "F-CONV-DEQUANT-001": Question((Level.WEIGHTS,), _from_blocks, "every block is kept or decoded exactly"),
+    "F-CONV-TOK-001": Question((Level.TOKENIZER,), _failure_at(Level.TOKENIZER), "every tokenizer says the same"),
+    "F-CONV-SEMANTIC-001": Question((Level.BEHAVIOUR,), _failure_at(Level.BEHAVIOUR), "every product answers alike"),
+    "F-CONV-INFER-001": Question((Level.BEHAVIOUR,), _does_not_run, "every product runs"),
+    "F-CONTRACT-I1-001": Question((Level.BEHAVIOUR,), _failure_at(Level.BEHAVIOUR), "the APR answers alike"),
+    "F-CONTRACT-I5-001": Question((Level.TOKENIZER,), _failure_at(Level.TOKENIZER), "the tokenizers say the same"),
+    "F-GOLDEN-RULE-001": Question((Level.BEHAVIOUR,), _other_text, "greedy tokens are the same"),
+    "F-GOLDEN-RULE-003": Question((Level.BEHAVIOUR,), _does_not_run, "the APR runs"),
     "F-CONTRACT-I2-001": Question(
         (Level.STRUCTURE,), _failure_of(_COUNTED), "the APR holds the checkpoint's tensors and no others"
     ),
@@ -75,7 +90,7 @@ _QUESTIONS: Mapping[str, Question] = {
 
 def judge_content(measurements: Measurements) -> Verdict:
     """Falsified if any conversion shows such a finding, Skipped if any could not be asked, else Corroborated."""
-    if measurements.gate.gate_id == "F-CONV-MISSING-001":
+    if measurements.gate.gate_id in ("F-CONV-MISSING-001", "F-GOLDEN-RULE-002"):
         return _judge_missing(measurements)
     question = _QUESTIONS[measurements.gate.gate_id]
     failures, unknown = [], []

@@ -116,16 +116,16 @@ class TestMatrix(Section):
     """Seed of the scenarios; evidence repeats it."""
     timeout_ms: Annotated[Count | None, Use.LATER] = None
     """Longest time of one scenario, in milliseconds."""
-    prompts: Annotated[tuple[Text, ...], _LIST, Use.LATER] = ()
-    """Prompts of the scenarios."""
+    prompts: Annotated[tuple[Text, ...], _LIST] = ()
+    """Prompts of the scenarios; tokenizers are tried on all of them, and models where behaviour is a level."""
 
 
 class ContractTests(Section):
     """Format contracts of apr-qa."""
 
     invariants: Annotated[tuple[Invariant, ...], _LIST] = ()
-    """Invariants to check, `I-1` to `I-5`; all that this version has by default. `I-1` and `I-5` need a running model
-    and are not planned."""
+    """Invariants to check, `I-1` to `I-5`; all of them by default. `I-1` runs models and is planned where behaviour
+    is a level."""
 
 
 class InferenceCompare(Section):
@@ -201,7 +201,7 @@ class AprtuiKeys(Section):
     from `default` and ids of pairs (`F-CONV-S-G`) to output types. A default that SafeTensors cannot hold leaves pairs
     to SafeTensors lossless. Without it every conversion is lossless."""
     levels: Annotated[tuple[LevelName, ...], _LIST] = ()
-    """Levels to check; all of them by default. A gate that asks for a level that is left out is Skipped."""
+    """Levels to check; all but `behaviour` by default, which runs both models. The evidence names those left out."""
     tensors: Annotated[tuple[Text, ...], _LIST] = ()
     """Patterns of canonical tensor names (`*.mlp.*`); only these are compared. A gate that compared a part is at best
     Skipped."""

@@ -24,7 +24,6 @@ _INTEGER = {"anyOf": [{"type": "integer"}, {"type": "string", "pattern": r"^\d+$
 _NUMBER = {"anyOf": [{"type": "number"}, {"type": "string", "pattern": r"^\d*\.?\d+([eE][+-]?\d+)?$"}]}
 _FLAG = {"anyOf": [{"type": "boolean"}, {"enum": ["true", "false", "yes", "no", "on", "off"]}]}
 
-STATIC_LEVELS = tuple(level for level in Level if level is not Level.BEHAVIOUR)
 """The levels that a playbook may ask for."""
 
 
@@ -96,10 +95,8 @@ def _format(value: object) -> object:
 
 def _level(value: object) -> object:
     word = value.strip().lower() if isinstance(value, str) else value
-    if word not in [level.value for level in STATIC_LEVELS]:
-        needs = " (it needs a running model)" if word == Level.BEHAVIOUR.value else ""
-        known = ", ".join(STATIC_LEVELS)
-        raise ValueError(f"{value!r} is not a level that this version checks{needs}; use {known}")
+    if word not in list(Level):
+        raise ValueError(f"{value!r} is not a level; use {', '.join(Level)}")
     return word
 
 
@@ -139,6 +136,4 @@ Count = Annotated[int, Field(ge=0, le=1 << 53), WithJsonSchema(_INTEGER)]
 Number = Annotated[float, Field(ge=0, allow_inf_nan=False), WithJsonSchema(_NUMBER)]
 Flag = Annotated[bool, WithJsonSchema(_FLAG)]
 FormatName = Annotated[FormatLetter, BeforeValidator(_format), WithJsonSchema({"enum": list(_LETTERS)})]
-LevelName = Annotated[
-    Level, BeforeValidator(_level), WithJsonSchema({"enum": [level.value for level in STATIC_LEVELS]})
-]
+LevelName = Annotated[Level, BeforeValidator(_level), WithJsonSchema({"enum": [level.value for level in Level]})]

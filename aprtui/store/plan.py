@@ -182,6 +182,19 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
+class Running:
+    """How models and tokenizers are tried.
+
+    Attributes:
+        prompts: Texts beside those that are built in.
+        device: "cpu", "cuda" or "cuda:N".
+    """
+
+    prompts: tuple[str, ...] = ()
+    device: str = "cpu"
+
+
+@dataclass(frozen=True, slots=True)
 class RunPlan:
     """A run.
 
@@ -196,6 +209,7 @@ class RunPlan:
         conversions: In an order in which each can be made.
         not_planned: Gates that this run does not have.
         tolerances: The playbook's own tolerances, as they were when the plan was made.
+        running: How models and tokenizers are tried.
         selection: What the run was narrowed to, as arguments of the command; empty for the whole playbook.
         limits: Resources.
         evidence: Where evidence.json goes, beside the one in the run folder.
@@ -216,6 +230,7 @@ class RunPlan:
     conversions: tuple[PlannedConversion, ...]
     not_planned: tuple[NotPlanned, ...]
     tolerances: ToleranceSettings
+    running: Running
     selection: tuple[str, ...]
     limits: Limits
     evidence: str

@@ -6,9 +6,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from aprtui.core.behaviour import Behaviour
 from aprtui.core.diagnosis import Diagnosis
 from aprtui.core.dtypes import Family
 from aprtui.core.events import (
+    BehaviourMeasured,
     ComparisonFinished,
     ComparisonStarted,
     ConversionFailed,
@@ -72,6 +74,7 @@ class ComparisonRecord:
         from_blocks: How many tensors the source stores in blocks.
         failed_from_blocks: Names of those among them that do not hold.
         levels: Worst level first.
+        behaviour: What both models do; None where they were not run.
         diagnosis: Why it fails; None where it holds, or was not explained.
         finished: How it ended; None while it has not.
     """
@@ -84,6 +87,7 @@ class ComparisonRecord:
     from_blocks: int = 0
     failed_from_blocks: list[str] = field(default_factory=list)
     levels: list[LevelResult] = field(default_factory=list)
+    behaviour: Behaviour | None = None
     diagnosis: Diagnosis | None = None
     finished: ComparisonFinished | None = None
 
@@ -147,6 +151,8 @@ class RunRecord:
             self.comparison(event.comparison).levels.append(event.level)
         elif isinstance(event, Diagnosed):
             self.comparison(event.comparison).diagnosis = event.diagnosis
+        elif isinstance(event, BehaviourMeasured):
+            self.comparison(event.comparison).behaviour = event.behaviour
         elif isinstance(event, ComparisonStarted):
             self.comparisons[event.comparison] = ComparisonRecord(started=True)
         elif isinstance(event, ComparisonFinished):
