@@ -28,8 +28,9 @@ What a product shows against the run's model and its source shows already is the
 is named (`inherited_from_source`), and falsifies that conversion's own gate. Levels that the playbook leaves out are
 named, too (`levels_not_asked_for`). A gate that a run does not have is listed by `--dry-run` with the reason.
 
-Two ids of apr-qa need a running model and are not planned yet: `F-CONTRACT-I1-001` and `F-CONTRACT-I5-001`, as are the
-golden rule, the scenarios and the profiles.
+The level `behaviour` runs both models, which takes longer than everything else together; it is planned where it is
+asked for: `aprtui run --level all`, or `behaviour` in `aprtui.levels`. Scenarios (`F-A1` to `F-A6`), their gateways G1
+to G4 and profiles of apr-qa have no gate here.
 
 This file is written by `scripts/make_gate_table.py`.
 """

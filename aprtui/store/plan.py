@@ -209,7 +209,6 @@ class RunPlan:
         conversions: In an order in which each can be made.
         not_planned: Gates that this run does not have.
         tolerances: The playbook's own tolerances, as they were when the plan was made.
-        running: How models and tokenizers are tried.
         selection: What the run was narrowed to, as arguments of the command; empty for the whole playbook.
         limits: Resources.
         evidence: Where evidence.json goes, beside the one in the run folder.
@@ -218,6 +217,7 @@ class RunPlan:
         ignores_kept: Whether products that earlier runs left there are passed over.
         aprtui_version: Version that made the plan.
         rules_version: Version of tolerances and layout rules.
+        running: How models and tokenizers are tried.
     """
 
     run_id: str
@@ -230,7 +230,6 @@ class RunPlan:
     conversions: tuple[PlannedConversion, ...]
     not_planned: tuple[NotPlanned, ...]
     tolerances: ToleranceSettings
-    running: Running
     selection: tuple[str, ...]
     limits: Limits
     evidence: str
@@ -239,6 +238,7 @@ class RunPlan:
     ignores_kept: bool
     aprtui_version: str
     rules_version: str
+    running: Running = Running()
 
     @property
     def peak_bytes(self) -> int:

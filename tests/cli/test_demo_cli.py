@@ -15,13 +15,13 @@ def run_demo(capsys, tmp_path) -> tuple[int, str]:
 def test_good_conversions_pass_and_broken_ones_are_found(capsys, tmp_path):
     code, out = run_demo(capsys, tmp_path)
     assert code == 0
-    assert out.count("pass  ") == 35
+    assert out.count("pass  ") == 38
     for broken in demo.BROKEN_BY:
         assert broken in out
     assert "NOT EQUIVALENT (weights)" in out
     assert "Q4_K was not asked for" in out
     entries = json.loads((tmp_path / "demo/evidence.json").read_text())
-    assert [entry["outcome"] for entry in entries] == ["Corroborated"] * 35
+    assert [entry["outcome"] for entry in entries] == ["Corroborated"] * 38
 
 
 def test_evidence_that_cannot_be_written_is_one_line(capsys, tmp_path):

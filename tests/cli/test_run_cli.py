@@ -51,12 +51,12 @@ def run(capsys, *arguments: object) -> tuple[int, str, str]:
 def test_the_demo_passes_with_the_built_in_converter(capsys, tmp_path):
     code, out, _ = run(capsys, "run", DEMO, "--converter", "builtin", "--output", tmp_path)
     assert code == 0
-    assert out.count("pass  ") == 35 and "demo: exit 0, 35 Corroborated" in out
+    assert out.count("pass  ") == 38 and "demo: exit 0, 38 Corroborated" in out
     evidence = tmp_path / "demo/evidence.json"
     assert f"evidence: {evidence}" in out
     entries = json.loads(evidence.read_text(encoding="utf-8"))
-    assert [entry["outcome"] for entry in entries] == ["Corroborated"] * 35
-    assert len({entry["id"] for entry in entries}) == 35
+    assert [entry["outcome"] for entry in entries] == ["Corroborated"] * 38
+    assert len({entry["id"] for entry in entries}) == 38
 
 
 def test_entries_have_the_shape_that_apr_qa_reads(capsys, tmp_path):
@@ -85,7 +85,7 @@ def test_without_a_converter_nothing_passes(capsys, tmp_path):
     assert out.count("pass  F-") == 0 and "name one with --converter" in out
     entries = json.loads((tmp_path / "demo/evidence.json").read_text(encoding="utf-8"))
     conversions = [entry for entry in entries if entry["gate_id"].startswith("F-")]
-    assert len(conversions) == 23 and {entry["outcome"] for entry in conversions} == {"Skipped"}
+    assert len(conversions) == 26 and {entry["outcome"] for entry in conversions} == {"Skipped"}
 
 
 def test_a_skip_can_be_accepted_by_name(capsys, tmp_path):

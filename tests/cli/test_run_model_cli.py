@@ -42,7 +42,7 @@ def test_the_commit_goes_into_the_evidence(capsys, hub, no_network, revision, co
     snapshot = hub / "models--org--tiny/snapshots" / commit
     assert code == 0 and f"model: {snapshot} (Hugging Face cache" in err and f"commit {commit})" in err
     models = [json.loads(metadata["model"]) for metadata in evidence]
-    assert len(models) == 20
+    assert len(models) == 21
     assert all((model["path"], model["commit"]) == (str(snapshot), commit) for model in models)
     assert all(str(snapshot) in metadata["command"] for metadata in evidence)
 

@@ -45,7 +45,7 @@ def running(tmp_path):
 
 def test_show_needs_no_model(finished):
     code, out, _ = aprtui("show", finished)
-    assert code == 0 and out.count("pass  ") == 35
+    assert code == 0 and out.count("pass  ") == 38
     assert out.startswith(f"{finished.name}  finished  test\n")
 
 
@@ -70,7 +70,7 @@ def test_a_damaged_journal_is_shown_as_far_as_it_goes(finished, tmp_path):
 def test_ps_attach_and_stop(running):
     process, folder = running
     code, out, _ = aprtui("ps")
-    assert code == 0 and out.startswith(f"{folder.name}  running") and "0/35  test" in out
+    assert code == 0 and out.startswith(f"{folder.name}  running") and "0/38  test" in out
     assert aprtui("show", folder.name)[0] == 3
     command = [sys.executable, "-m", "aprtui", "attach", folder.name]
     attached = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)

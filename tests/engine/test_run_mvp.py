@@ -30,7 +30,7 @@ def run(model, tmp_path, *arguments):
 def test_every_planned_level_is_corroborated(model, tmp_path):
     code, out, _, entries = run(model, tmp_path, "--converter", "builtin")
     assert code == 0, out
-    assert len(entries) == 34 and {entry["outcome"] for entry in entries} == {"Corroborated"}
+    assert len(entries) == 36 and {entry["outcome"] for entry in entries} == {"Corroborated"}
 
 
 def test_without_apr_conversions_are_skipped(model, tmp_path, monkeypatch):

@@ -168,7 +168,7 @@ def test_a_dry_run_lists_everything_and_does_nothing(tmp_path):
     code, out, _ = aprtui("run", playbook.path, *arguments, "--converter", "builtin")
     assert code == 0 and not (tmp_path / "o").exists()
     assert "F-CONV-S-G               P0  SafeTensors converted to GGUF, 1 comparison" in out
-    assert "F-CONTRACT-I1-001        it needs a running model" in out
+    assert "F-CONTRACT-I1-001        it runs models; ask for it" in out
     assert "S>G              q8_0, about 0.00 GiB" in out and "S>G>A#2" in out and "always converted anew" in out
     assert "peak disk   about" in out and "GiB free in" in out and "to write" in out
     code, out, _ = aprtui("run", playbook.path, *arguments)

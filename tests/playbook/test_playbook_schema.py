@@ -56,7 +56,6 @@ def test_what_loads_is_valid(validator, tmp_path, text):
     [
         "aprtui: {outtypes: f16}",
         "aprtui: {outtype: {S-G: f16}}",
-        "aprtui: {levels: [behaviour]}",
         "aprtui: {allow_skip: [all]}",
         "aprtui: {tolerance: {ulp: much}}",
         "test_matrix: {backends: [tpu]}",

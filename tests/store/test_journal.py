@@ -10,6 +10,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aprtui.core import events
+from aprtui.core.behaviour import (
+    Behaviour,
+    ErrorMeasure,
+    Excess,
+    LayerError,
+    LogitStatistics,
+    PromptLogits,
+    TextComparison,
+    TextVerdict,
+    TokenSwap,
+)
 from aprtui.core.causes import Question
 from aprtui.core.diagnosis import Answer, Diagnosis, NamedCause, QuestionAnswered, Unexplained
 from aprtui.core.dtypes import DType
@@ -40,6 +51,24 @@ LEVEL = LevelResult(
     3,
     ("y",),
 )
+LOGITS = LogitStatistics(**{one.name: (one.type == "int" and 3) or 0.25 for one in fields(LogitStatistics)})
+BEHAVIOUR = Behaviour(
+    runtime="torch",
+    lossless=False,
+    twin_types=("Q8_0",),
+    target=LOGITS,
+    twin=LOGITS,
+    floor=None,
+    excess=Excess(*[0.5, inf, 0.25, 0.125]),
+    equals_twin=False,
+    prompts=(PromptLogits("a\x1b", (1, 2), 0.5, 0.75, 1, 2),),
+    layers=(LayerError("model.layers.0", "", *[ErrorMeasure(0.5, 0.25, inf)] * 2),),
+    texts=(TextComparison("p", "s", "t", (1,), (2,), 0, 0.5, 0.25, next(iter(TextVerdict))),),
+    swap=TokenSwap(1.0, 2.0, 3.0, 4.0),
+    llama_cpp=None,
+    seconds=1.5,
+    peak_bytes=9,
+)
 DIAGNOSIS = Diagnosis(
     (QuestionAnswered(Question.TRANSPOSED, Answer.YES, 2, "two"),),
     (NamedCause("weights.transposed", ("a", "b"), "all", "seen", 2, 0.5, None),),
@@ -56,6 +85,7 @@ EXAMPLES: list[Event] = [
     events.WorkspaceChecked("/p", 5, 7, "full"),
     events.ComparisonStarted("S~S>G", 1),
     events.ComparisonFinished("S~S>G", Outcome.SKIPPED, "no", 0.5, 9, ("x",), ("e",), "S>G", "last"),
+    events.BehaviourMeasured("S~S>G", BEHAVIOUR),
     events.Diagnosed("S~S>G", DIAGNOSIS),
     events.TolerancesChanged(ToleranceSettings(ulp=1.5, origin="p.yaml, line 3")),
     events.TensorFinished("S~S>G", tensor(max_ulp=inf, sum_error=-inf, max_abs=0.1)),

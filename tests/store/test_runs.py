@@ -14,7 +14,7 @@ from aprtui.core.errors import AprtuiError, UsageError
 from aprtui.core.events import JournalLine, RunFinished, RunInterrupted, RunStarted
 from aprtui.core.tolerance import OWN_RULES
 from aprtui.store import process
-from aprtui.store.plan import Limits, ModelFacts, PlaybookFacts, RunPlan
+from aprtui.store.plan import Limits, ModelFacts, PlaybookFacts, Running, RunPlan
 from aprtui.store.process import ProcessIdentity, this_process
 from aprtui.store.register import find_run, register, register_folder, registered_runs
 from aprtui.store.run_folder import RunFolder, RunState
@@ -39,6 +39,7 @@ def new_run(path, *events, engine=None):
             conversions=(),
             not_planned=(),
             tolerances=OWN_RULES,
+            running=Running(),
             selection=(),
             limits=Limits(),
             evidence="e",
