@@ -104,7 +104,8 @@ def plan_layout(source: Model, target: Model, reference: Model) -> LayoutPlan:
     orders = model_row_order(source), model_row_order(target)
     geometry = reference.geometry
     if orders == (RowOrder.GGUF, RowOrder.HF):
-        geometry = replace(geometry, tokens=None)  # Rows of the embedding that a GGUF was made without do not come back.
+        # Rows of the embedding that a GGUF was made without do not come back.
+        geometry = replace(geometry, tokens=None)
     rules = hf_to_gguf(geometry)
     impossible: dict[str, str] = {}
     explained: dict[str, str] = {}
