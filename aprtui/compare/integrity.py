@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from aprtui.compare.weights import measure_pair
 from aprtui.core.dtypes import DType, Family
-from aprtui.core.findings import Finding, LevelResult, judge_level
+from aprtui.core.findings import SOURCE_SIDE, Finding, LevelResult, judge_level
 from aprtui.core.outcomes import Level, Severity
 from aprtui.core.results import TensorResult
 from aprtui.formats.apr import check_footer
@@ -39,7 +39,7 @@ def check_integrity(
     counted = {result.name: result for result in tensors}
     findings: list[Finding] = []
     tied = bool(source.config.values.get("tie_word_embeddings"))
-    sides = (("A", source),) if target is None else (("A", source), ("B", target))
+    sides = ((SOURCE_SIDE, source),) if target is None else ((SOURCE_SIDE, source), ("B", target))
     for side, model in sides:
         own = [*model.findings, *_footer(model), *_config_against_shapes(model)]
         own += _non_finite(model, side, counted, read_weights=read_weights)
@@ -144,7 +144,7 @@ def _non_finite(model: Model, side: str, counted: dict[str, TensorResult], *, re
             continue  # The weights level says that it cannot be read.
         if name in counted:
             record = counted[name].record
-            nan, inf = (record.nan_a, record.inf_a) if side == "A" else (record.nan_b, record.inf_b)
+            nan, inf = (record.nan_a, record.inf_a) if side == SOURCE_SIDE else (record.nan_b, record.inf_b)
         elif read_weights:
             nan, inf = count_non_finite(tensor)
         else:

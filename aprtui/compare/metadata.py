@@ -106,7 +106,7 @@ class _Comparison:
         if target.format is Format.GGUF:
             expected: str | None = gguf_name_of(source.architecture or "")
             found = target.raw_architecture
-        elif source.format is target.format is Format.SAFETENSORS:
+        elif source.format is target.format is Format.SAFETENSORS and Format.GGUF not in self.via:
             expected, found = source.architecture, target.architecture
         else:
             # GGUF's "llama" stands for mistral and mixtral too, and APR takes names from both worlds.
@@ -210,7 +210,8 @@ class _Comparison:
         if found is None:
             self._fail("vocab_size", "the target lacks vocab_size", f"{expected} tokens", "missing")
         elif expected != found:
-            cut = self.target.format is Format.GGUF and gguf_name_of(self.architecture) == "gemma3" and found < expected
+            was_gguf = Format.GGUF in (self.target.format, *self.via)
+            cut = was_gguf and gguf_name_of(self.architecture) == "gemma3" and found < expected
             message = "rows beyond the tokenizer's entries were cut, as llama.cpp does" if cut else "vocab_size differs"
             severity = Severity.NOTE if cut else Severity.FAILURE
             self.findings.append(

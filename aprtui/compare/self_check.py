@@ -76,6 +76,8 @@ def _integrity(model: Model, progress: Progress | None) -> LevelResult:
         progress(total, total, "")
     own = check_integrity(model)
     not_checked = (*own.not_checked, *map(not_stated, _not_stated(model)))
+    if not model.tensors:
+        not_checked = ("integrity: the model has no tensors", *not_checked)
     return judge_level(Level.INTEGRITY, [*own.findings, *findings], checked=own.checked, not_checked=not_checked)
 
 

@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from aprtui.core.dtypes import DType, Family
 from aprtui.core.tolerance import holds_exactly
 from aprtui.formats.layout.plan import LayoutPlan, TensorPair, plan_layout
 from aprtui.formats.model import Model
-from aprtui.formats.views import Added, Scaled, View
+from aprtui.formats.views import Added, Decoded, Scaled, View
 
 
 def plan_several_hops(source: Model, via: Sequence[Model], target: Model, reference: Model) -> LayoutPlan:
@@ -31,17 +32,40 @@ def plan_several_hops(source: Model, via: Sequence[Model], target: Model, refere
 
 
 def _narrowest(pair: TensorPair, steps: Sequence[TensorPair | None]) -> TensorPair:
-    """What a tensor is held against: the last step whose type cannot hold what the step before it held."""
+    """What a tensor is held against: the last step whose type cannot hold what the step before it held.
+
+    Where a later step decoded its blocks, blocks at the end were encoded once more: they are judged as such.
+    """
     base = before = pair
     for step in steps[1:]:
         if step is None:
             continue
-        # Both views lead to the same target: where only one of them calculates, the hop between their files does.
-        rounds = _has_arithmetic(before.source) is not _has_arithmetic(step.source)
-        if rounds or not holds_exactly(before.source.dtype, step.source.dtype):
+        if _loses(before.source, step.source):
             base = step
         before = step
-    return base
+    was_decoded = _has_blocks(base.source) and not _has_blocks(before.source)
+    return replace(base, source=Decoded(base.source)) if was_decoded else base
+
+
+def _loses(before: View, after: View) -> bool:
+    """Whether the hop between the files of two views, which lead to the same target, lost something."""
+    # Where only one of them calculates, the hop does.
+    if _has_arithmetic(before) is not _has_arithmetic(after):
+        return True
+    # Rows that are gone, as those that gemma3's GGUF has no token for; a wrong shape is judged with its own hop.
+    if before.shape != after.shape:
+        return True
+    # Types as stored: a view may have to decode blocks to transpose them.
+    return not all(holds_exactly(one, other) for one in _stored_types(before) for other in _stored_types(after))
+
+
+def _has_blocks(view: View) -> bool:
+    return any(dtype.info.family is Family.BLOCK for dtype in _stored_types(view))
+
+
+def _stored_types(view: View) -> set[DType]:
+    """Types of the tensors that a view reads."""
+    return set().union(*map(_stored_types, view.below)) if view.below else {view.dtype}
 
 
 def _has_arithmetic(view: View) -> bool:

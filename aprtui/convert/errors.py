@@ -13,7 +13,7 @@ class ConversionTimeoutError(AprtuiError):
 
 
 class ConversionNotOfferedError(AprtuiError):
-    """The converter says that it has no such conversion, by its exit code."""
+    """The converter says that it has no such conversion, or no such output type in this format."""
 
 
 class ConversionVoidError(AprtuiError):

@@ -7,6 +7,9 @@ from enum import StrEnum
 
 from aprtui.core.outcomes import Level, Outcome, Severity
 
+SOURCE_SIDE = "A"
+"""What the place of an integrity finding begins with where it is about the source of a comparison."""
+
 
 class FindingKind(StrEnum):
     """What a finding is about, where a gate judges only such findings."""
@@ -51,6 +54,11 @@ class Finding:
     def is_failure(self) -> bool:
         """Whether the finding fails its level."""
         return self.severity is Severity.FAILURE
+
+    @property
+    def is_of_source(self) -> bool:
+        """Whether it is about the soundness of a comparison's source, which its place says, and not of its target."""
+        return self.level is Level.INTEGRITY and (self.place or "").partition(",")[0] == SOURCE_SIDE
 
 
 @dataclass(frozen=True, slots=True)

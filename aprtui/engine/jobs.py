@@ -177,7 +177,7 @@ class Convert:
         if refusal is not None:
             return NoProduct(refusal, outcome=Outcome.SKIPPED)
         try:
-            open_model(self.source)
+            source = open_model(self.source)
         except AprtuiError as error:
             return NoProduct(f"its source cannot be opened: {error.message}", outcome=Outcome.SKIPPED)
         try:
@@ -186,13 +186,23 @@ class Convert:
             raise
         except AprtuiError as error:
             outcome = _OUTCOMES.get(type(error), Outcome.FALSIFIED)
-            return NoProduct(error.message, monotonic() - begun, outcome, _programs(self.directory))
+            failed = NoProduct(error.message, monotonic() - begun, outcome, _programs(self.directory))
+            return _without_blame(failed, source)
         except Exception as error:
-            return NoProduct(f"{type(error).__name__}: {error}", monotonic() - begun)
+            return _without_blame(NoProduct(f"{type(error).__name__}: {error}", monotonic() - begun), source)
         seconds, programs = monotonic() - begun, _programs(self.directory)
         if not product.exists():
             return NoProduct(f"there is no product at {product}", seconds, programs=programs)
         return Product(product, _files_of_product(product), identity, seconds, programs)
+
+
+def _without_blame(failed: NoProduct, source: Model) -> NoProduct:
+    """A converter that fails on a source with damages has not shown anything."""
+    damage = next((finding for finding in source.findings if finding.is_failure), None)
+    if damage is None or failed.outcome is not Outcome.FALSIFIED:
+        return failed
+    reason = f"its source is damaged ({damage.subject}: {damage.message}): {failed.reason}"
+    return replace(failed, reason=reason, outcome=Outcome.SKIPPED)
 
 
 _OUTCOMES = {

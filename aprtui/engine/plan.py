@@ -6,6 +6,7 @@ import os
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import pairwise
 from pathlib import Path
 
 import aprtui
@@ -18,7 +19,7 @@ from aprtui.core.gates import FORMAT_TITLES, FormatLetter, Gate, GateFamily
 from aprtui.core.outcomes import Level
 from aprtui.core.tolerance import ToleranceSettings
 from aprtui.engine.jobs import FORMATS
-from aprtui.engine.routes import Routes
+from aprtui.engine.routes import EXACT_OUTTYPES, Routes
 from aprtui.engine.selection import EVERYTHING, Selection
 from aprtui.formats.digest import file_digest
 from aprtui.formats.model import open_model
@@ -236,6 +237,8 @@ def _candidates(
         reason = _why_not(gate, playbook, root, pairs=pairs, blocks=blocks)
         if not reason and gate.levels and not set(gate.levels) & set(levels):
             reason = _WITHOUT_LEVELS if levels != _STATIC_LEVELS else _RUNS_MODELS
+        if not reason and gate.gate_id == "F-CONV-COM-001":
+            reason = _why_ends_differ(gate, playbook, stored, root)
         if reason:
             not_planned.append(NotPlanned(gate.gate_id, reason))
         else:
@@ -269,6 +272,21 @@ def _why_not(gate: Gate, playbook: Playbook, root: FormatLetter, *, pairs: bool,
     if gate.gate_id in _OF_CONFIG_JSON and root is not FormatLetter.SAFETENSORS:
         return f"{FORMAT_TITLES[root]} has no config.json that could contradict its tensors"
     return _not_among_invariants(gate, playbook)
+
+
+def _why_ends_differ(gate: Gate, playbook: Playbook, stored: Mapping[FormatLetter, _Stored], root: FormatLetter) -> str:
+    """Why honest conversions along both routes of a gate need not end in equal files; empty where they have to."""
+    hops = [pair for route in gate.routes for pair in pairwise(map(FormatLetter, route))]
+    asked_for = {hop: outtype(playbook, *hop) for hop in hops}
+    types = list(dict.fromkeys(one.text for one in asked_for.values() if one.text not in EXACT_OUTTYPES))
+    if len(types) > 1:
+        return f"its routes round in several ways ({', '.join(types)}), so that their ends need not be equal"
+    letter = gate.source
+    has_blocks = stored[letter].has_blocks if letter in stored else outtype(playbook, root, letter).needs_blocks
+    # What GGUF has no blocks of is encoded from equal values on both routes.
+    if has_blocks and asked_for[hops[-1]].needs_blocks and types not in (["int8"], ["int4"]):
+        return "one route may keep the source's blocks, the other decodes them and encodes them once more"
+    return ""
 
 
 def _not_among_invariants(gate: Gate, playbook: Playbook) -> str:

@@ -12,6 +12,9 @@ from aprtui.store.plan import PlannedComparison, PlannedConversion, PlannedGate
 
 _OF_MODEL = (Level.INTEGRITY, Level.STRUCTURE, Level.METADATA)
 _PULL, _WORKSPACE = "G0-PULL-001", "G0-FORMAT-WORKSPACE-001"
+EXACT_OUTTYPES = ("lossless", "f32")
+"""Output types that keep every value of a checkpoint or of blocks."""
+
 AGAIN = "#2"
 """End of the id of a conversion that is made a second time."""
 
@@ -113,6 +116,8 @@ class Routes:
         if not way:
             self._make_fresh(source, first)
             self._make_fresh(source, second)
+            if self.conversions[first].asked_for not in EXACT_OUTTYPES:
+                first, second = second, first  # The side that lost less is the one that the other is held against.
         return self._compare(first, second, via=way, same_bytes=True)
 
     def _along(self, file: str, letters: str) -> str:

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from aprtui.formats.container import Container
+from aprtui.formats.container import Container, Format
 from aprtui.formats.layout.geometry import Geometry
 from aprtui.formats.metadata import ModelConfig
 from aprtui.formats.names import model_type_of
@@ -65,7 +65,10 @@ def _rope(config: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any
 
 
 def _tokens(container: Container) -> int | None:
-    """Entries of tokenizer.json as llama.cpp counts them: vocabulary and added tokens together."""
+    """Entries of tokenizer.json as llama.cpp counts them: vocabulary and added tokens together; of an APR its own."""
+    own = container.metadata.get("tokenizer.vocabulary") if container.format is Format.APR else None
+    if isinstance(own, list) and own:
+        return len(own)
     tokenizer = _json(container, "tokenizer.json", _LARGEST_TOKENIZER)
     model, added = tokenizer.get("model"), tokenizer.get("added_tokens")
     vocabulary = model.get("vocab") if isinstance(model, dict) else None

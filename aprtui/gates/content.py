@@ -95,7 +95,8 @@ def judge_content(measurements: Measurements) -> Verdict:
     question = _QUESTIONS[measurements.gate.gate_id]
     failures, unknown = [], []
     for measured in measurements.all:
-        found = [one for level in measured.record.levels for one in level.findings if question.selects(one, measured)]
+        findings = (one for level in measured.record.levels for one in level.findings if measured.is_own(one))
+        found = [one for one in findings if question.selects(one, measured)]
         failures += [(measured, finding) for finding in found]
         if not found:
             unknown += _unanswered(measured, question.levels)

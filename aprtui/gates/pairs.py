@@ -12,15 +12,17 @@ def judge_pair(measurements: Measurements) -> Verdict:
 
     Its comparisons are the product with its source, then, where the source is not the run's model, the product with
     the model and the source with the model. What fails against the model is this conversion's only if the source does
-    not show it already: that is the fault of whatever made the source, and has its own gate.
+    not show it already: that is the fault of whatever made the source, and has its own gate. So is a source that is
+    damaged in itself.
     """
     main, *with_model = measurements.all
     verdict = not_measured(main)
     if verdict is not None:
         return verdict
-    failures = main.record.failures
+    failures, damaged = main.failures, main.of_source
     inherited, own = _against_model(with_model)
-    details = {"inherited_from_source": [f"{one.level}: {one.subject}" for one in inherited]} if inherited else {}
+    known = list(dict.fromkeys(f"{one.level}: {one.subject}" for one in (*damaged, *inherited)))
+    details = {"inherited_from_source": known} if known else {}
     if failures:
         return Verdict(Outcome.FALSIFIED, f"{main.finished.reason}; {finding_text(failures)}", details)
     unknown = _not_measured(with_model)
@@ -36,8 +38,11 @@ def judge_pair(measurements: Measurements) -> Verdict:
     part = only_a_part(measurements.plan)
     if part:
         return Verdict(Outcome.SKIPPED, part, details)
+    reason = main.finished.reason
+    if damaged:
+        reason = f"the product is as its source, which is damaged: {finding_text(damaged)}"
     note = f"; its source differs from the model already ({_levels(inherited)})" if inherited else ""
-    return Verdict(Outcome.CORROBORATED, main.finished.reason + note, details)
+    return Verdict(Outcome.CORROBORATED, reason + note, details)
 
 
 def _not_measured(with_model: list[Measured]) -> Verdict | None:
@@ -52,7 +57,7 @@ def _not_measured(with_model: list[Measured]) -> Verdict | None:
     if unknown is not None:
         reason = f"the product holds against its source; against the model: {unknown.reason}"
         return Verdict(unknown.outcome, reason, stderr=unknown.stderr)
-    unknown = not_measured(source) if product.record.failures else None
+    unknown = not_measured(source) if product.failures else None
     if unknown is None:
         return None
     reason = "the product holds against its source and not against the model; whose fault that is was not measured"
@@ -64,8 +69,8 @@ def _against_model(with_model: list[Measured]) -> tuple[list[Finding], list[Find
     if not with_model:
         return [], []
     product, source = with_model
-    known = {_key(finding) for finding in source.record.failures}
-    failures = product.record.failures
+    known = {_key(finding) for finding in source.failures}
+    failures = product.failures
     return [one for one in failures if _key(one) in known], [one for one in failures if _key(one) not in known]
 
 

@@ -35,7 +35,7 @@ def judge_round_trip(measurements: Measurements) -> Verdict:
 
 
 def _failed(hop: Measured) -> Verdict | None:
-    finished, failures = hop.finished, hop.record.failures
+    finished, failures = hop.finished, hop.failures
     if failures:
         return Verdict(Outcome.FALSIFIED, f"{finished.reason}; {finding_text(failures)}")
     if finished.outcome in (Outcome.CRASHED, Outcome.TIMEOUT):

@@ -33,7 +33,8 @@ def judge_two_routes(measurements: Measurements) -> Verdict:
     verdict = not_measured(measured)
     if verdict is not None:
         return verdict
-    failures, finished = measured.record.failures, measured.finished
+    finished = measured.finished
+    failures = [one for one in measured.record.failures if not measured.is_shared(one)]
     if failures:
         return Verdict(Outcome.FALSIFIED, f"the two products differ: {finding_text(failures)}")
     if finished.outcome in (Outcome.CRASHED, Outcome.TIMEOUT):

@@ -62,6 +62,29 @@ class Measured:
         return f"{format_title(self.planned.source)} to {format_title(self.planned.target)}"
 
     @property
+    def of_source(self) -> list[Finding]:
+        """Failures of the source itself: a product that keeps them is as good as it can be."""
+        return [one for one in self.record.failures if one.is_of_source]
+
+    @property
+    def failures(self) -> list[Finding]:
+        """Failures of the product: neither of its source alone, nor taken over from there."""
+        return [one for one in self.record.failures if self.is_own(one)]
+
+    def is_own(self, finding: Finding) -> bool:
+        """Whether a finding is the product's."""
+        return not finding.is_of_source and not self.is_shared(finding)
+
+    def is_shared(self, finding: Finding) -> bool:
+        """Whether both sides are damaged in the same way."""
+        sides = {
+            one.is_of_source
+            for one in self.record.failures
+            if (one.level, one.subject, one.message) == (Level.INTEGRITY, finding.subject, finding.message)
+        }
+        return finding.level is Level.INTEGRITY and len(sides) == 2
+
+    @property
     def lacks_its_product(self) -> bool:
         """Whether the conversion that it tests left nothing to compare."""
         return self.failed is not None and self.failed.conversion == self.planned.target

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from aprtui.convert.errors import ConversionNotOfferedError
 from aprtui.core.dtypes import DType, Family, stored_bytes
 from aprtui.core.errors import AprtuiError
 from aprtui.formats.apr.dtype_codes import CODES
@@ -59,7 +60,8 @@ def product_tensors(source: Model, target: Format, asked_for: OutputTypes) -> li
     """The tensors that a product of this format holds.
 
     Raises:
-        AprtuiError: A layout rule does not fit the source, or a tensor cannot be stored in the asked type.
+        AprtuiError: A layout rule does not fit the source.
+        ConversionNotOfferedError: The format cannot store a tensor in the asked type.
     """
     views = _views_in_order(source, RowOrder.GGUF if target is Format.GGUF else RowOrder.HF)
     architecture = source.geometry.architecture
@@ -108,7 +110,9 @@ def _stored_type(name: str, view: View, target: Format, asked_for: OutputTypes, 
         if dtype in _STORABLE[target] and _fits(dtype, view.shape, target):
             return dtype
     wanted = " or ".join(allowed)
-    raise AprtuiError(f"{target} cannot store {wanted} of shape {list(view.shape)}", place=f"tensor {name}")
+    raise ConversionNotOfferedError(
+        f"{target} cannot store {wanted} of shape {list(view.shape)}", place=f"tensor {name}"
+    )
 
 
 def _fits(dtype: DType, shape: tuple[int, ...], target: Format) -> bool:

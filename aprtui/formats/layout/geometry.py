@@ -21,8 +21,8 @@ class Geometry:
         hidden: Width of the residual stream.
         vocab: Rows of the embedding.
         experts: Experts per layer; 0 in a dense model.
-        tokens: Entries of tokenizer.json (`model.vocab` and `added_tokens` counted together, as llama.cpp does), where
-            known; gemma3's embedding is cut there.
+        tokens: Entries of tokenizer.json (`model.vocab` and `added_tokens` counted together, as llama.cpp does) or of
+            an APR's vocabulary, where known; gemma3's embedding is cut there.
         rope: `rope_scaling` or `rope_parameters` of config.json, with `rope_theta`; empty if there is none.
     """
 

@@ -110,8 +110,12 @@ def plan_layout(source: Model, target: Model, reference: Model) -> LayoutPlan:
         target: B.
         reference: Where architecture and head counts come from: the root of a run, usually the source.
     """
-    rules = hf_to_gguf(reference.geometry)
     orders = model_row_order(source), model_row_order(target)
+    geometry = reference.geometry
+    if orders == (RowOrder.GGUF, RowOrder.HF):
+        # Rows of the embedding that a GGUF was made without do not come back.
+        geometry = replace(geometry, tokens=None)
+    rules = hf_to_gguf(geometry)
     impossible: dict[str, str] = {}
     explained: dict[str, str] = {}
     if orders == (RowOrder.HF, RowOrder.GGUF):

@@ -6,7 +6,7 @@ chunks, in the stored encoding where the operation only moves bytes, else as flo
 
 from aprtui.formats.views.base import View, decoded
 from aprtui.formats.views.computed import Computed
-from aprtui.formats.views.elements import Added, Reinterpreted, Scaled, Shifted
+from aprtui.formats.views.elements import Added, Decoded, Reinterpreted, Scaled, Shifted
 from aprtui.formats.views.reblock import Packing, Reblocked, packings_of
 from aprtui.formats.views.rows import Concatenated, RowsPermuted, Sliced, rotary_order
 from aprtui.formats.views.shape import Aliased, PaddedRowsReadFlat, Reshaped, Transposed
@@ -17,6 +17,7 @@ __all__ = [
     "Aliased",
     "Computed",
     "Concatenated",
+    "Decoded",
     "Packing",
     "PaddedRowsReadFlat",
     "Reblocked",

@@ -84,6 +84,24 @@ class Scaled(_Elementwise):
 
 
 @dataclass(frozen=True)
+class Decoded(InPlace):
+    """The values of blocks as float32, as a conversion to a plain type stores them."""
+
+    @property
+    def dtype(self) -> DType:
+        """Results are float32."""
+        return DType.F32
+
+    @property
+    def rule(self) -> str:
+        """That they are no blocks any more."""
+        return "decoded"
+
+    def _changed(self, chunk: Chunk) -> Chunk:
+        return decoded(chunk, chunk.rows, chunk.columns)
+
+
+@dataclass(frozen=True)
 class Reinterpreted(InPlace):
     """The same bits read as another type of the same block geometry (bf16 as f16, Q4_0 as AprQ4)."""
 

@@ -1,0 +1,120 @@
+"""Runs that gates are shown on: good ones, ones with a fault in a product or in the model, ones that cannot check."""
+
+import json
+import shutil
+import struct
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from engine_runs import run_in
+from fixture_files import FIXTURES
+
+from aprtui.convert.builtin import BuiltinConverter
+from aprtui.engine.selection import Selection
+from aprtui.faults import FAULTS, inject
+from aprtui.formats.model import open_model
+from aprtui.playbook import load_playbook
+
+MODEL = FIXTURES / "qwen2-tiny/hf"
+Q8_0 = FIXTURES / "qwen2-tiny/gguf/Q8_0.gguf"
+ALL = ("safetensors", "gguf", "apr")
+ONLY_GGUF, ONLY_APR = ("safetensors", "gguf"), ("safetensors", "apr")
+EMPTY = "no tensors"
+"""Instead of the code of a fault: a checkpoint with a header and nothing in it."""
+ZEROS = "zeros"
+"""Instead of the code of a fault: a file of nothing but zeros."""
+
+
+class Faulty(BuiltinConverter):
+    """The built-in converter with faults in some of its products.
+
+    Args:
+        faults: Code of a fault by conversion, written as the letters of its formats ("S-G-A"; "S-G-A-2" the second).
+    """
+
+    def __init__(self, faults: Mapping[str, str]):
+        self.faults = faults
+
+    def convert(self, source, target, destination, asked_for):
+        product = super().convert(source, target, destination, asked_for)
+        code = self.faults.get(destination.name)
+        if code is None:
+            return product
+        place = destination.with_name("damaged")
+        damaged = inject(FAULTS[code], product, place, source=open_model(source)).path
+        shutil.rmtree(destination)
+        place.rename(destination)
+        return destination / damaged.relative_to(place)
+
+
+@dataclass(frozen=True)
+class Setup:
+    """One run.
+
+    Attributes:
+        faults: As `Faulty` takes them; None for no converter at all.
+        gates: Patterns of gates; empty for all.
+        formats: Of the playbook.
+        outtype: Output types by pair.
+        expected: What the playbook expects of the model, as it spells it.
+        has_source: Whether pairs start from a quantised GGUF that was given.
+        model_fault: Code of a fault in the model, `EMPTY` or `ZEROS`; empty where it is good.
+        config: Keys of config.json with other values; None for those that are missing.
+        tensors: Patterns of tensors to compare.
+        is_blocked: Whether a file lies where products should go.
+    """
+
+    faults: Mapping[str, str] | None = field(default_factory=dict)
+    gates: tuple[str, ...] = ()
+    formats: tuple[str, ...] = ALL
+    outtype: Mapping[str, str] = field(default_factory=dict)
+    expected: Mapping[str, int] = field(default_factory=dict)
+    has_source: bool = False
+    model_fault: str = ""
+    config: Mapping[str, object] = field(default_factory=dict)
+    tensors: tuple[str, ...] = ()
+    is_blocked: bool = False
+
+    def run(self, place):
+        """Exit code, and entries by gate."""
+        path = place / "test.playbook.yaml"
+        model = {"hf_repo": "org/qwen2-tiny", "formats": list(self.formats), **self.expected}
+        # YAML holds JSON.
+        path.write_text(
+            json.dumps({"name": "test", "version": "1.0.0", "model": model, "aprtui": {"outtype": {**self.outtype}}})
+        )
+        scratch = place / "scratch" if self.is_blocked else None
+        if scratch is not None:
+            scratch.write_text("no directory")
+        code, told = run_in(
+            place / "run",
+            load_playbook(path),
+            self._model(place),
+            None if self.faults is None else Faulty(self.faults),
+            selection=Selection(self.gates, self.tensors),
+            sources=(Q8_0,) if self.has_source else (),
+            scratch=scratch,
+        )
+        return code, told.entries
+
+    def _model(self, place):
+        if not (self.model_fault or self.config):
+            return MODEL
+        model = place / "model"
+        if self.model_fault in FAULTS:
+            inject(FAULTS[self.model_fault], MODEL, model)
+        else:
+            shutil.copytree(MODEL, model)
+        config = json.loads((MODEL / "config.json").read_text(encoding="utf-8")) | self.config
+        stated = {key: value for key, value in config.items() if value is not None}
+        _write(model / "config.json", json.dumps(stated).encode())
+        header = b"{}      "
+        contents = {EMPTY: struct.pack("<Q", len(header)) + header, ZEROS: bytes(4096)}
+        if self.model_fault in contents:
+            _write(model / "model.safetensors", contents[self.model_fault])
+        return model
+
+
+def _write(path, content):
+    path.unlink(missing_ok=True)
+    path.write_bytes(content)
