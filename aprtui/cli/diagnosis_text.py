@@ -27,6 +27,9 @@ def diagnosis_lines(diagnosis: Diagnosis) -> Iterator[str]:
     yield click.style(safe_text(diagnosis.sentence), fg=color, bold=True)
     for number, named in enumerate(diagnosis.causes, 1):
         yield from named_cause_lines(number, named)
+    if diagnosis.kld_after is not None:
+        before = "it cannot run" if diagnosis.kld_before is None else f"mean KLD {diagnosis.kld_before:.3g}"
+        yield f"logits     {before} as it is, mean KLD {diagnosis.kld_after:.3g} under the repairs"
     if diagnosis.unexplained:
         yield "unexplained"
     for item in diagnosis.unexplained[:_UNEXPLAINED_SHOWN]:

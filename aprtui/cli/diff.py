@@ -89,9 +89,10 @@ def run_diff(a: Path, b: Path, scope: Scope) -> tuple[Comparison, Diagnosis]:
         return _unreadable(source, b, error)
     with progress_reporter("comparing") as progress:
         result = compare_models(source, target, scope, progress)
-    from aprtui.diagnose import diagnose  # noqa: PLC0415 - takes longer to import than `--help` may
+    from aprtui.diagnose import diagnose, with_logits  # noqa: PLC0415 - takes longer to import than `--help` may
 
-    return result, diagnose(source, target, result, scope).diagnosis
+    explained = diagnose(source, target, result, scope)
+    return result, with_logits(source, target, explained, result.behaviour, scope)
 
 
 def _unreadable(source: Model, path: Path, error: FormatError) -> tuple[Comparison, Diagnosis]:

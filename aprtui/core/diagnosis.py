@@ -96,6 +96,8 @@ class Diagnosis:
         error_before: Sum of squared errors over that of the source, of all tensors that failed.
         error_after: The same under all repairs.
         seconds: Wall time beyond the comparison itself.
+        kld_before: Mean KL divergence of the logits as found; None where the models were not run.
+        kld_after: The same under all repairs.
     """
 
     questions: tuple[QuestionAnswered, ...]
@@ -108,6 +110,8 @@ class Diagnosis:
     error_before: float | None
     error_after: float | None
     seconds: float
+    kld_before: float | None = None
+    kld_after: float | None = None
 
     @property
     def is_complete(self) -> bool:

@@ -43,7 +43,7 @@ from aprtui.core.json_values import from_json
 from aprtui.core.outcomes import Outcome
 from aprtui.core.results import Comparison, TensorResult
 from aprtui.core.tolerance import ToleranceSettings
-from aprtui.diagnose import diagnose, diagnose_file
+from aprtui.diagnose import diagnose, diagnose_file, with_logits
 from aprtui.formats.container import Format
 from aprtui.formats.digest import file_digest
 from aprtui.formats.model import Model, open_model
@@ -316,7 +316,8 @@ def _compared(
     if comparison.outcome is not Outcome.FALSIFIED:
         return comparison, None
     try:
-        return comparison, diagnose(source, target, comparison, scope).diagnosis
+        explained = diagnose(source, target, comparison, scope)
+        return comparison, with_logits(source, target, explained, comparison.behaviour, scope)
     except MemoryError:
         raise
     except Exception as error:

@@ -43,6 +43,9 @@ def _diagnosis(diagnosis: Diagnosis) -> Iterator[str]:
     if diagnosis.failures:
         yield ""
         yield f"**{_text(diagnosis.sentence)}.**"
+    if diagnosis.kld_before is not None and diagnosis.kld_after is not None:
+        yield ""
+        yield f"Logits: mean KLD {diagnosis.kld_before:.3g} as it is, {diagnosis.kld_after:.3g} under the repairs."
     for number, named in enumerate(diagnosis.causes, 1):
         yield ""
         yield from _cause(number, named)

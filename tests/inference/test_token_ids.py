@@ -185,3 +185,10 @@ def test_llama_cpp_says_why_it_refuses(tmp_path):
     metadata["tokenizer.ggml.pre"] = "no-such-rule"
     with pytest.raises(LlamaRefusedError, match="unknown pre-tokenizer type"):
         llama_cpp_ids(metadata, ["a"])
+
+
+def test_a_relative_path_is_the_callers(monkeypatch):
+    monkeypatch.chdir(FIXTURES / "llama-tiny256/gguf")
+    assert llama_ids(Path("bf16.gguf"), ["a b"], add_special=False) == llama_ids(
+        FIXTURES / "llama-tiny256/gguf/bf16.gguf", ["a b"], add_special=False
+    )

@@ -54,7 +54,7 @@ def llama_ids(path: Path, texts: Sequence[str], *, add_special: bool) -> list[li
         LlamaRefusedError: llama.cpp refuses the file, with its own words.
         LlamaTimeoutError: It took too long.
     """
-    request = {"what": "ids", "path": str(path), "texts": list(texts), "add_special": add_special}
+    request = {"what": "ids", "path": str(path.absolute()), "texts": list(texts), "add_special": add_special}
     return [list(map(int, ids)) for ids in _ask(request, path)[0]["ids"]]
 
 
@@ -71,7 +71,12 @@ def llama_logits(path: Path, sequences: Sequence[Sequence[int]], *, exact: bool)
         LlamaRefusedError: llama.cpp refuses the file, with its own words.
         LlamaTimeoutError: It took too long.
     """
-    request = {"what": "logits", "path": str(path), "sequences": [list(ids) for ids in sequences], "exact": exact}
+    request = {
+        "what": "logits",
+        "path": str(path.absolute()),
+        "sequences": [list(ids) for ids in sequences],
+        "exact": exact,
+    }
     return _ask(request, path)[1]
 
 
@@ -86,7 +91,7 @@ def llama_generate(
     """
     request = {
         "what": "generate",
-        "path": str(path),
+        "path": str(path.absolute()),
         "sequences": [list(ids) for ids in sequences],
         "most": most,
         "exact": exact,
