@@ -11,6 +11,7 @@ from fnmatch import fnmatchcase
 from time import monotonic
 
 from aprtui.compare.behaviour import BehaviourSettings, behaviour_level
+from aprtui.compare.file_type import with_file_type
 from aprtui.compare.integrity import check_integrity
 from aprtui.compare.metadata import compare_metadata
 from aprtui.compare.several_hops import plan_several_hops
@@ -91,7 +92,9 @@ def compare_models(
     checks: dict[Level, Callable[[], LevelResult]] = {
         Level.INTEGRITY: lambda: check_integrity(source, target, tensors, read_weights=not scope.tensor_globs),
         Level.STRUCTURE: lambda: check_structure(plan, scope.asked_for, types_elsewhere=bool(via) or scope.same_bytes),
-        Level.METADATA: lambda: compare_metadata(source.config, target.config, [model.format for model in via]),
+        Level.METADATA: lambda: with_file_type(
+            compare_metadata(source.config, target.config, [model.format for model in via]), target
+        ),
         Level.TOKENIZER: lambda: tokenizer_level(source, target, scope.prompts),
     }
     for level, check in checks.items():

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from aprtui.compare.file_type import KEY
 from aprtui.compare.metadata import compare_metadata
 from aprtui.core.findings import Finding, LevelResult
 from aprtui.core.outcomes import Level
@@ -238,7 +239,13 @@ def _is(value: object, constant: object) -> bool:
     return value == constant
 
 
+def _file_type(data: _Metadata) -> Iterator[Found]:
+    for finding in data.left.get(KEY, []):
+        yield data.take("metadata.file_type", [KEY], f"{finding.message}; it holds {finding.expected}")
+
+
 _PATTERNS: tuple[Pattern, ...] = (
+    _file_type,
     _missing,
     _constant_config,
     _prefix,
