@@ -191,7 +191,7 @@ def test_levels_that_the_playbook_leaves_out_are_named(playbook, tmp_path):
     entries = results(with_keys(playbook, "levels: [structure, weights]"), BuiltinConverter(), tmp_path)
     assert set(outcomes(entries).values()) == {"Corroborated"}
     metadata = entries["F-CONV-S-G"].to_json()["metadata"]
-    assert json.loads(metadata["levels_not_asked_for"]) == ["integrity", "metadata", "tokenizer"]
+    assert json.loads(metadata["levels_not_asked_for"]) == ["integrity", "metadata", "tokenizer", "behaviour"]
     assert "integrity: not planned" in comparison(entries["F-CONV-S-G"])["not_checked"]
     assert "F-CONV-CONFIG-001" not in entries
 

@@ -131,7 +131,7 @@ class Loud(BuiltinConverter):
 
 
 def test_failed_of_from_the_command_line(tmp_path):
-    playbook = write_playbook(tmp_path, "aprtui:\n  outtype: {F-CONV-S-A: q8_0}\n")
+    playbook = write_playbook(tmp_path, "aprtui:\n  outtype: {F-CONV-S-A: f16}\n  tolerance: {ulp: 0.01}\n")
     arguments = ("--model", MODEL, "--converter", "builtin", "--output-dir", tmp_path / "o")
     code, out, _ = aprtui("run", playbook.path, *arguments)
     assert code == 1 and "FAIL  F-CONV-S-A" in out
@@ -139,7 +139,7 @@ def test_failed_of_from_the_command_line(tmp_path):
     (run,) = (tmp_path / "o/test/runs").iterdir()
     code, out, _ = aprtui("run", "--failed-of", run, "--output-dir", tmp_path / "o")
     assert code == 1 and "F-CONV-S-A" in out and "F-CONV-S-G" not in out
-    assert "F-CONV-MISSING-001" in out and "F-CONV-IDEM-001" not in out
+    assert "F-CONV-WEIGHT-001" in out and "F-CONV-IDEM-001" not in out
     write_playbook(tmp_path)
     code, _, err = aprtui("run", playbook.path, *arguments)
     assert code == 0
