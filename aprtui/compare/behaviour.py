@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import isfinite
 
 from aprtui.compare.weights import Progress
 from aprtui.core.behaviour import Behaviour, BehaviourJudgement, LayerError, band, judge_logits
@@ -72,9 +73,14 @@ def _skipped(reason: str) -> LevelResult:
 
 
 def _judged(behaviour: Behaviour) -> LevelResult:
+    if behaviour.floor is not None and not isfinite(behaviour.floor.mean_kld):
+        return _skipped("the source's logits are not finite")
     judgement = judge_logits(behaviour)
     failed = judgement.outcome is Outcome.FALSIFIED
     findings = [_logits(behaviour, judgement)]
+    if not isfinite(behaviour.target.max_abs_delta):
+        message = "its logits are not finite"
+        findings.append(Finding(Level.BEHAVIOUR, "model", message, expected="finite logits", found="NaN or infinity"))
     divergence = behaviour.first_divergence
     if divergence is not None:
         findings.append(_layer(divergence, Severity.FAILURE if failed else Severity.NOTE))

@@ -192,6 +192,8 @@ class CommandConverter:
         links = [file for file in files if file.is_symlink()]
         if links:
             raise AprtuiError(f"{self._profile.name} wrote a link instead of a product", file=links[0])
+        if product.is_dir() and request.target is not Format.SAFETENSORS:
+            raise AprtuiError(f"{self._profile.name} wrote a directory instead of a file", file=product)
         if found is None or not all(file.is_file() for file in files):
             elsewhere = f"; it left in its working directory: {strays}" if strays else ""
             problem = f"{self._profile.name} ended with exit code 0 without a product{elsewhere}"

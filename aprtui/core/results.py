@@ -136,6 +136,9 @@ class Comparison:
         """The verdict in one sentence."""
         phrase = weights_sentence(self.weights, self.tensors)
         failed = ", ".join(self.failed_levels)
+        held = ", ".join(one.level for one in self.levels if one.outcome is Outcome.CORROBORATED)
+        if self.weights is WeightsClass.NOT_COMPARED and held and not failed:
+            return f"What was compared holds ({held}); {phrase}"
         return f"NOT EQUIVALENT ({failed}): {phrase}" if failed else f"{phrase[0].upper()}{phrase[1:]}"
 
 

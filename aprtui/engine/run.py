@@ -111,6 +111,7 @@ class _Attempt:
         self._last_beat = monotonic()
         self._run_ends = None if limits.run_seconds is None else monotonic() + limits.run_seconds
         self._interruption: str | None = None
+        self._changed = ""
 
     def run(self) -> ExitCode:
         """Work until every gate has a verdict, or somebody interrupts."""
@@ -147,11 +148,17 @@ class _Attempt:
                 return
             self._beat()
             self._look_for_tolerances()
-            if self._run_ends is not None and monotonic() >= self._run_ends:
-                self._workers.end()
-                reason = f"the run's time limit of {self._plan.limits.run_seconds:g} s was reached"
-                self._steps.finish_all(Outcome.TIMEOUT, reason)
+            if self._changed:
+                self._give_up(Outcome.CRASHED, self._changed)
                 return
+            if self._run_ends is not None and monotonic() >= self._run_ends:
+                limit = f"{self._plan.limits.run_seconds:g} s"
+                self._give_up(Outcome.TIMEOUT, f"the run's time limit of {limit} was reached")
+                return
+
+    def _give_up(self, outcome: Outcome, reason: str) -> None:
+        self._workers.end()
+        self._steps.finish_all(outcome, reason)
 
     def _heard(self, said: Said) -> None:
         worker, step, message = said.worker, said.step, said.message
@@ -168,8 +175,11 @@ class _Attempt:
             self._journal.write(message)
 
     def _ended(self, step: str, message: Done | Failed, seconds: float) -> None:
+        self._changed = self._changed or self._steps.stamps.changed()
         if isinstance(message, Failed):
             self._steps.broke(step, Outcome.CRASHED, message.reason, seconds)
+        elif self._changed and isinstance(message.result, ComparisonFinished):
+            self._steps.broke(step, Outcome.CRASHED, self._changed, seconds)
         elif isinstance(message.result, ModelRead):
             self._model_read(message.result)
         elif isinstance(message.result, Product | NoProduct):

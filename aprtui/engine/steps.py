@@ -28,6 +28,7 @@ from aprtui.engine.journal_writer import JournalWriter
 from aprtui.engine.product_store import ProductStore
 from aprtui.engine.rejudge import judge_again
 from aprtui.engine.schedule import MODEL, Schedule
+from aprtui.engine.stamps import Stamps
 from aprtui.engine.standing import Standing
 from aprtui.engine.workers import share
 from aprtui.formats.output_types import parse_output_type
@@ -73,6 +74,7 @@ class Steps:
         self._undecided: dict[str, PlannedGate] = {gate.gate_id: gate for gate in plan.gates}
         self._kept: dict[str, ConversionFinished] = {}
         self.products = ProductStore(plan)
+        self.stamps = Stamps()
         self._commands: dict[str, tuple[str, ...]] = {}
         self._model = Path(plan.model.path)
         self._paths = {plan.model.letter: self._model} | {one.letter: Path(one.path) for one in plan.sources}
@@ -123,7 +125,9 @@ class Steps:
             self._show(self._undecided.pop(gate))
         opened = self.journal.record.opened
         if opened is not None:
-            self.products.model_read({self.plan.model.letter: opened.files, **opened.sources})
+            start = {self.plan.model.letter: opened.files, **opened.sources}
+            self.products.model_read(start)
+            self.stamps.take(file for files in start.values() for file in files)
         self._schedule.model_read(standing.comparisons)
         self._decide()
 
@@ -155,6 +159,7 @@ class Steps:
         )
         self.journal.write(made, to_disk=True)
         self._schedule.made[step] = made
+        self.stamps.take(made.files)
 
     def compared(self, result: ComparisonFinished, lines: Iterable[JournalLine] = ()) -> None:
         """A comparison was measured.
@@ -233,6 +238,7 @@ class Steps:
         self.journal.write(result, to_disk=True)
         self._schedule.done(result.comparison)
         for made in self._schedule.unneeded():
+            self.stamps.forget(made.files)
             self.products.release(made.conversion, _product(made))
 
     def _decide(self) -> None:

@@ -17,12 +17,10 @@ class Question:
     """What a gate asks.
 
     Attributes:
-        levels: Levels that answer it; every one is required of every conversion.
         selects: Which findings are its failures.
         answer: What to say where there are none.
     """
 
-    levels: tuple[Level, ...]
     selects: Selects
     answer: str
 
@@ -55,36 +53,30 @@ def _other_text(finding: Finding, _: Measured) -> bool:
     return finding.is_failure and finding.level is Level.BEHAVIOUR and finding.subject in ("text", "model")
 
 
+_OF_TENSORS = frozenset({Level.INTEGRITY, Level.STRUCTURE, Level.WEIGHTS})
 _COUNTED = frozenset({FindingKind.MISSING, FindingKind.UNEXPECTED})
 
 _QUESTIONS: Mapping[str, Question] = {
-    "F-CONV-CARD-001": Question((Level.STRUCTURE,), _failure_of(_COUNTED), "every product holds as many tensors"),
+    "F-CONV-CARD-001": Question(_failure_of(_COUNTED), "every product holds as many tensors"),
     "F-CONV-NAME-001": Question(
-        (Level.STRUCTURE,),
         _failure_of(_COUNTED | {FindingKind.MISNAMED}),
         "every tensor is where its reader looks for it",
     ),
-    "F-CONV-SHAPE-001": Question(
-        (Level.STRUCTURE,), _failure_of({FindingKind.SHAPE}), "every tensor has the shape of its layout rule"
-    ),
-    "F-CONV-EMBED-001": Question((Level.STRUCTURE, Level.WEIGHTS), _of_embedding, "embedding and head hold"),
-    "F-CONV-WEIGHT-001": Question((Level.WEIGHTS,), _failure_at(Level.WEIGHTS), "every element holds"),
-    "F-CONV-CONFIG-001": Question((Level.METADATA,), _failure_at(Level.METADATA), "every product states the same"),
-    "F-CONV-DEQUANT-001": Question((Level.WEIGHTS,), _from_blocks, "every block is kept or decoded exactly"),
-    "F-CONV-TOK-001": Question((Level.TOKENIZER,), _failure_at(Level.TOKENIZER), "every tokenizer says the same"),
-    "F-CONV-SEMANTIC-001": Question((Level.BEHAVIOUR,), _failure_at(Level.BEHAVIOUR), "every product answers alike"),
-    "F-CONV-INFER-001": Question((Level.BEHAVIOUR,), _does_not_run, "every product runs"),
-    "F-CONTRACT-I1-001": Question((Level.BEHAVIOUR,), _failure_at(Level.BEHAVIOUR), "the APR answers alike"),
-    "F-CONTRACT-I5-001": Question((Level.TOKENIZER,), _failure_at(Level.TOKENIZER), "the tokenizers say the same"),
-    "F-GOLDEN-RULE-001": Question((Level.BEHAVIOUR,), _other_text, "greedy tokens are the same"),
-    "F-GOLDEN-RULE-003": Question((Level.BEHAVIOUR,), _does_not_run, "the APR runs"),
-    "F-CONTRACT-I2-001": Question(
-        (Level.STRUCTURE,), _failure_of(_COUNTED), "the APR holds the checkpoint's tensors and no others"
-    ),
-    "F-CONTRACT-I3-001": Question(
-        (Level.INTEGRITY, Level.STRUCTURE), _fallback, "every type was asked for, and the file is whole"
-    ),
-    "F-CONTRACT-I4-001": Question((Level.WEIGHTS,), _failure_at(Level.WEIGHTS), "every element holds"),
+    "F-CONV-SHAPE-001": Question(_failure_of({FindingKind.SHAPE}), "every tensor has the shape of its layout rule"),
+    "F-CONV-EMBED-001": Question(_of_embedding, "embedding and head hold"),
+    "F-CONV-WEIGHT-001": Question(_failure_at(Level.WEIGHTS), "every element holds"),
+    "F-CONV-CONFIG-001": Question(_failure_at(Level.METADATA), "every product states the same"),
+    "F-CONV-DEQUANT-001": Question(_from_blocks, "every block is kept or decoded exactly"),
+    "F-CONV-TOK-001": Question(_failure_at(Level.TOKENIZER), "every tokenizer says the same"),
+    "F-CONV-SEMANTIC-001": Question(_failure_at(Level.BEHAVIOUR), "every product answers alike"),
+    "F-CONV-INFER-001": Question(_does_not_run, "every product runs"),
+    "F-CONTRACT-I1-001": Question(_failure_at(Level.BEHAVIOUR), "the APR answers alike"),
+    "F-CONTRACT-I5-001": Question(_failure_at(Level.TOKENIZER), "the tokenizers say the same"),
+    "F-GOLDEN-RULE-001": Question(_other_text, "greedy tokens are the same"),
+    "F-GOLDEN-RULE-003": Question(_does_not_run, "the APR runs"),
+    "F-CONTRACT-I2-001": Question(_failure_of(_COUNTED), "the APR holds the checkpoint's tensors and no others"),
+    "F-CONTRACT-I3-001": Question(_fallback, "every type was asked for, and the file is whole"),
+    "F-CONTRACT-I4-001": Question(_failure_at(Level.WEIGHTS), "every element holds"),
 }
 
 
@@ -92,14 +84,14 @@ def judge_content(measurements: Measurements) -> Verdict:
     """Falsified if any conversion shows such a finding, Skipped if any could not be asked, else Corroborated."""
     if measurements.gate.gate_id in ("F-CONV-MISSING-001", "F-GOLDEN-RULE-002"):
         return _judge_missing(measurements)
-    question = _QUESTIONS[measurements.gate.gate_id]
+    question, levels = _QUESTIONS[measurements.gate.gate_id], measurements.gate.levels
     failures, unknown = [], []
     for measured in measurements.all:
         findings = (one for level in measured.record.levels for one in level.findings if measured.is_own(one))
         found = [one for one in findings if question.selects(one, measured)]
         failures += [(measured, finding) for finding in found]
         if not found:
-            unknown += _unanswered(measured, question.levels)
+            unknown += _unanswered(measured, levels)
     details = {"findings": [_text(measured, finding) for measured, finding in failures]} if failures else {}
     if failures:
         more = f" (and {len(failures) - 1} more)" if len(failures) > 1 else ""
@@ -108,7 +100,7 @@ def judge_content(measurements: Measurements) -> Verdict:
         more = f" (and {len(unknown) - 1} more)" if len(unknown) > 1 else ""
         return Verdict(Outcome.SKIPPED, f"could not check {unknown[0]}{more}")
     part = only_a_part(measurements.plan)
-    if part and Level.METADATA not in question.levels:
+    if part and not _OF_TENSORS.isdisjoint(levels):
         return Verdict(Outcome.SKIPPED, part)
     if measurements.gate.gate_id == "F-CONV-DEQUANT-001":
         return _judge_blocks(measurements, question)

@@ -7,12 +7,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from engine_runs import run_in
+from faulty_converter import Faulty
 from fixture_files import FIXTURES
 
-from aprtui.convert.builtin import BuiltinConverter
+from aprtui.core.outcomes import Level
 from aprtui.engine.selection import Selection
 from aprtui.faults import FAULTS, inject
-from aprtui.formats.model import open_model
 from aprtui.playbook import load_playbook
 
 MODEL = FIXTURES / "qwen2-tiny/hf"
@@ -23,28 +23,6 @@ EMPTY = "no tensors"
 """Instead of the code of a fault: a checkpoint with a header and nothing in it."""
 ZEROS = "zeros"
 """Instead of the code of a fault: a file of nothing but zeros."""
-
-
-class Faulty(BuiltinConverter):
-    """The built-in converter with faults in some of its products.
-
-    Args:
-        faults: Code of a fault by conversion, written as the letters of its formats ("S-G-A"; "S-G-A-2" the second).
-    """
-
-    def __init__(self, faults: Mapping[str, str]):
-        self.faults = faults
-
-    def convert(self, source, target, destination, asked_for):
-        product = super().convert(source, target, destination, asked_for)
-        code = self.faults.get(destination.name)
-        if code is None:
-            return product
-        place = destination.with_name("damaged")
-        damaged = inject(FAULTS[code], product, place, source=open_model(source)).path
-        shutil.rmtree(destination)
-        place.rename(destination)
-        return destination / damaged.relative_to(place)
 
 
 @dataclass(frozen=True)
@@ -59,8 +37,10 @@ class Setup:
         expected: What the playbook expects of the model, as it spells it.
         has_source: Whether pairs start from a quantised GGUF that was given.
         model_fault: Code of a fault in the model, `EMPTY` or `ZEROS`; empty where it is good.
+        without: Files of the model that are missing.
         config: Keys of config.json with other values; None for those that are missing.
         tensors: Patterns of tensors to compare.
+        levels: Levels to check; empty for those that run no model.
         is_blocked: Whether a file lies where products should go.
     """
 
@@ -71,8 +51,10 @@ class Setup:
     expected: Mapping[str, int] = field(default_factory=dict)
     has_source: bool = False
     model_fault: str = ""
+    without: tuple[str, ...] = ()
     config: Mapping[str, object] = field(default_factory=dict)
     tensors: tuple[str, ...] = ()
+    levels: tuple[Level, ...] = ()
     is_blocked: bool = False
 
     def run(self, place):
@@ -91,14 +73,14 @@ class Setup:
             load_playbook(path),
             self._model(place),
             None if self.faults is None else Faulty(self.faults),
-            selection=Selection(self.gates, self.tensors),
+            selection=Selection(self.gates, self.tensors, levels=self.levels),
             sources=(Q8_0,) if self.has_source else (),
             scratch=scratch,
         )
         return code, told.entries
 
     def _model(self, place):
-        if not (self.model_fault or self.config):
+        if not (self.model_fault or self.config or self.without):
             return MODEL
         model = place / "model"
         if self.model_fault in FAULTS:
@@ -112,6 +94,8 @@ class Setup:
         contents = {EMPTY: struct.pack("<Q", len(header)) + header, ZEROS: bytes(4096)}
         if self.model_fault in contents:
             _write(model / "model.safetensors", contents[self.model_fault])
+        for name in self.without:
+            (model / name).unlink()
         return model
 
 
