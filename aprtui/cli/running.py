@@ -121,7 +121,7 @@ def _planned(playbook: Playbook, start: Start, request: RunOptions, limits: Limi
 
 def _places(playbook: Playbook, request: RunOptions) -> Places:
     """Where a new run puts things: OUTPUT/NAME/evidence.json, and beside it runs/ID."""
-    output = request.output or Path("output")
+    output = request.output or load_settings().output_dir
     is_file = output.suffix == ".json"
     folder = (output.parent if is_file else output) / playbook.name
     evidence = output if is_file else folder / "evidence.json"

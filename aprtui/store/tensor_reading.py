@@ -1,0 +1,123 @@
+"""What `aprtui tensor RUN COMPARISON NAME --format json` says of one tensor: what no journal holds.
+
+The answer comes from another process and may come from another version: what is missing or has another shape is left
+out, the rest is shown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class HeatMap:
+    """Largest error of each cell of a grid laid over a matrix.
+
+    Attributes:
+        cells: Rows of cells.
+        rows: Rows of the matrix, or of the grid where the matrix's are not known.
+        columns: Its columns.
+    """
+
+    cells: tuple[tuple[float, ...], ...]
+    rows: int
+    columns: int
+
+    def area(self, row: int, column: int) -> tuple[range, range]:
+        """Rows and columns of the matrix that a cell covers."""
+        down, across = len(self.cells), len(self.cells[0])
+        return (
+            range(row * self.rows // down, (row + 1) * self.rows // down),
+            range(column * self.columns // across, (column + 1) * self.columns // across),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Element:
+    """One element with the values of both sides."""
+
+    index: tuple[int, ...]
+    source: float
+    target: float
+    ulp: float
+
+
+@dataclass(frozen=True, slots=True)
+class TensorReading:
+    """One tensor, read again.
+
+    Attributes:
+        source: Facts of the source, by name.
+        target: Facts of the target.
+        layout: What the layout rule did to the source.
+        histogram: Decade (power of ten) and number of elements whose error lies in it, smallest first.
+        heat: Where the errors sit; None where nobody says.
+        worst: The worst elements, worst first.
+        block: Facts of one block of a block type; empty where there is none.
+    """
+
+    source: Mapping[str, Any] = field(default_factory=dict)
+    target: Mapping[str, Any] = field(default_factory=dict)
+    layout: str = ""
+    histogram: tuple[tuple[int, int], ...] = ()
+    heat: HeatMap | None = None
+    worst: tuple[Element, ...] = ()
+    block: Mapping[str, Any] = field(default_factory=dict)
+
+
+def read_tensor(value: object) -> TensorReading:
+    """The reading in a child's answer."""
+    if not isinstance(value, Mapping):
+        return TensorReading()
+    return TensorReading(
+        source=_mapping(value.get("source")),
+        target=_mapping(value.get("target")),
+        layout=str(value.get("layout") or ""),
+        histogram=tuple(sorted(_decades(value.get("histogram")))),
+        heat=_heat(value.get("heat"), _mapping(value.get("target")).get("shape")),
+        worst=tuple(_elements(value.get("worst"))),
+        block=_mapping(value.get("block")),
+    )
+
+
+def _mapping(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _items(value: object) -> Iterable[Mapping[str, Any]]:
+    return (item for item in value if isinstance(item, Mapping)) if isinstance(value, list) else ()
+
+
+def _decades(value: object) -> Iterable[tuple[int, int]]:
+    for item in _items(value):
+        try:
+            yield int(item["decade"]), int(item["count"])
+        except (KeyError, TypeError, ValueError, OverflowError):
+            continue
+
+
+def _elements(value: object) -> Iterable[Element]:
+    for item in _items(value):
+        try:
+            index = tuple(int(one) for one in item["index"])
+            yield Element(index, float(item["source"]), float(item["target"]), float(item.get("ulp", 0)))
+        except (KeyError, TypeError, ValueError, OverflowError):
+            continue
+
+
+def _heat(value: object, shape: object) -> HeatMap | None:
+    try:
+        cells = tuple(tuple(float(cell) for cell in row) for row in _mapping(value)["cells"])
+    except (KeyError, TypeError, ValueError):
+        return None
+    if not cells or not cells[0] or len({len(row) for row in cells}) > 1:
+        return None
+    rows, columns = len(cells), len(cells[0])
+    if isinstance(shape, list) and len(shape) >= 2 and all(isinstance(size, int) for size in shape):
+        columns = shape[-1]
+        rows = 1
+        for size in shape[:-1]:
+            rows *= size
+    return HeatMap(cells, max(rows, len(cells)), max(columns, len(cells[0])))
