@@ -33,9 +33,7 @@ def _moved(match: re.Match[str]) -> str:
     left = len(text) - len(text.lstrip(_BLANKS))
     x, length = float(match["x"]) + left * cell, len(visible) * cell
     shown = html.escape(visible.replace(" ", "\xa0"))
-    return (
-        f'<text{match["head"]} x="{x:.2f}"{match["middle"]} textLength="{length:.2f}"{match["tail"]}>{shown}</text>'
-    )
+    return f'<text{match["head"]} x="{x:.2f}"{match["middle"]} textLength="{length:.2f}"{match["tail"]}>{shown}</text>'
 
 
 def to_png(svg: Path, png: Path, width: int) -> None:

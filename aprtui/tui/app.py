@@ -42,7 +42,7 @@ from aprtui.tui.services.follow import Follower
 from aprtui.tui.services.lists import Lists
 from aprtui.tui.services.starter import Starter
 from aprtui.tui.services.watch import Watch
-from aprtui.tui.themes import DEFAULTS, chosen_theme, load_themes
+from aprtui.tui.themes import FROM_TEXTUAL, chosen_theme, load_themes
 
 _MODES = ("playbooks", "models", "runs", "diff", "log")
 _KEEP, _STOP, _CANCEL = "leave them running", "stop them", "stay here"
@@ -88,9 +88,11 @@ class ConsoleApp(App[None]):
         self.theme = chosen_theme(self.options.settings.theme, self.available_themes)
         self.set_keymap(self.remapped_keys)
 
-    def get_theme_variable_defaults(self) -> dict[str, str]:
-        """Our colours in Textual's own themes."""
-        return DEFAULTS
+    def get_css_variables(self) -> dict[str, str]:
+        """Also our colours where a theme of Textual's own does not name them."""
+        variables = super().get_css_variables()
+        ours = {name: variables.get(source, variables["foreground"]) for name, source in FROM_TEXTUAL.items()}
+        return ours | variables
 
     # What screens read.
 

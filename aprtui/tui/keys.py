@@ -37,6 +37,7 @@ class Key:
 
 
 _RUNS = ("diff", "runs")
+_WITH_LISTS = ("playbooks", "models", "runs", "diff", "compare")
 KEYS: tuple[Key, ...] = (
     *(
         Key(f"view.{name.lower()}", (str(number),), f"app.view({number})", name, f"Show the view {name}", (ANYWHERE,))
@@ -67,7 +68,8 @@ KEYS: tuple[Key, ...] = (
         "run_failed",
         "rerun ✗",
         "Run again what failed; shows what is converted again",
-        ("playbooks", *_RUNS), 40,
+        ("playbooks", *_RUNS),
+        40,
     ),
     Key("run.stop", ("x",), "stop_run", "stop", "Stop the run; asks first", _RUNS, 52),
     Key("list.down", ("j", "down"), "cursor(1)", "", "Down", (LIST,)),
@@ -86,7 +88,8 @@ KEYS: tuple[Key, ...] = (
         "filter",
         "filter",
         "Filter: words, !words, dtype:q4_K, margin>2; all have to hold",
-        ("playbooks", "models", "runs", "diff", "log"), 18,
+        ("playbooks", "models", "runs", "diff", "log"),
+        18,
     ),
     Key("next", ("n",), "failure(1)", "next ✗", "Next failure", ("diff", "tensor"), 12),
     Key("previous", ("N",), "failure(-1)", "", "Previous failure", ("diff", "tensor")),
@@ -109,7 +112,8 @@ KEYS: tuple[Key, ...] = (
         "copy",
         "copy",
         "Copy: name, row, command or path",
-        (*_RUNS, "playbooks", "models", "tensor"), 32,
+        (*_RUNS, "playbooks", "models", "tensor"),
+        32,
     ),
     Key("zoom", ("z",), "zoom", "", "This pane alone, or all panes", ("diff",)),
     Key("detail.next", ("right_square_bracket",), "failure(1)", "", "Next failure", ("tensor",)),
@@ -136,7 +140,8 @@ def bindings(where: str) -> list[BindingType]:
 def keys_for(screen: str, remapped: dict[str, str] | None = None) -> list[tuple[Key, str]]:
     """The keys of a screen that stand in the line at the bottom, in their order, with the key to press."""
     remapped = remapped or {}
-    wanted = [key for key in KEYS if key.rank and (screen in key.where or {ANYWHERE, LIST} & set(key.where))]
+    places = {screen, ANYWHERE, *((LIST,) if screen in _WITH_LISTS else ())}
+    wanted = [key for key in KEYS if key.rank and places & set(key.where)]
     wanted.sort(key=lambda key: key.rank)
     return [(key, display(remapped.get(key.key_id, key.keys[0]))) for key in wanted]
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from rich.cells import cell_len, set_cell_size
 from rich.segment import Segment
 from rich.style import Style
-from textual.content import Content
+from textual.markup import escape
 from textual.strip import Strip
 from textual.widget import Widget
 
@@ -93,9 +93,9 @@ def bar(share: float, width: int) -> str:
     return (("█" * full) + (_EIGHTHS[rest] if rest else "")).ljust(width)
 
 
-def content(*spans: Span, ascii_only: bool = False) -> Content:
-    """Text for widgets of Textual's own, such as toasts; never markup."""
-    return Content.assemble(*(shown(text, ascii_only=ascii_only) for text, _ in spans))
+def title(text: str, *, ascii_only: bool = False) -> str:
+    """Text for the title of a border, which Textual reads as markup."""
+    return escape(shown(text, ascii_only=ascii_only))
 
 
 class Painter:

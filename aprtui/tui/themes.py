@@ -43,18 +43,18 @@ COLOURS = {
 """Every colour that a theme sets."""
 
 _OWN = ("pass", "fail", "crash", "muted", "title", "line", "chrome", "cursor", "cursor-blurred")
-DEFAULTS = {f"apr-{name}": "$foreground" for name in _OWN} | {
-    "apr-muted": "$text-muted",
-    "apr-pass": "$text-success",
-    "apr-fail": "$text-error",
-    "apr-crash": "$text-warning",
-    "apr-title": "$text-primary",
-    "apr-line": "$panel",
-    "apr-chrome": "$surface",
-    "apr-cursor": "$primary 40%",
-    "apr-cursor-blurred": "$primary 20%",
+FROM_TEXTUAL = {
+    "apr-pass": "text-success",
+    "apr-fail": "text-error",
+    "apr-crash": "text-warning",
+    "apr-muted": "foreground-muted",
+    "apr-title": "text-primary",
+    "apr-line": "panel-lighten-1",
+    "apr-chrome": "surface",
+    "apr-cursor": "primary-muted",
+    "apr-cursor-blurred": "surface-lighten-1",
 }
-"""What Textual's own themes use for our colours."""
+"""Which of Textual's colours stand for ours where one of its own themes is chosen."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -103,6 +103,11 @@ def count(value: float) -> str:
     return str(int(value))
 
 
+def plural(amount: int, word: str) -> str:
+    """An amount with its word: "1 gate", "3 gates"."""
+    return f"{amount} {word}" if amount == 1 else f"{amount} {word}s"
+
+
 def margin_text(row: Row) -> str:
     """How far a tensor is over its limit, in the unit of its rule; below the limit it is negative."""
     if row.kind is not RowKind.TENSOR or row.status.is_open:
@@ -110,7 +115,10 @@ def margin_text(row: Row) -> str:
     unit = _UNITS.get(row.unit, row.unit)
     if unit in ("elem", "blocks"):
         return f"{count(row.margin)} {unit}"
-    return f"{number(row.margin)} {unit}" if row.margin <= 0 else f"+{number(row.margin)} {unit}"
+    if unit == "nrmse":
+        return f"{row.margin:+.2g} {unit}"
+    amount = count(row.margin) if 1e5 <= row.margin < 1e15 else number(row.margin)
+    return f"{amount} {unit}" if row.margin <= 0 else f"+{amount} {unit}"
 
 
 def tolerance_text(row: Row) -> str:
@@ -122,7 +130,7 @@ def tolerance_text(row: Row) -> str:
     if row.rule == Rule.ROUNDING:
         return f"{row.limit:g}ULP {where}"
     if row.rule == Rule.BAND:
-        return f"{row.limit:g}rms {where}"
+        return f"≤{row.limit:g} {where}"
     if row.rule == Rule.CERTIFICATE:
         return f"{row.limit:g} {where}" if row.set_by else f"cert {where}"
     return f"exact {where}"

@@ -12,7 +12,7 @@ from textual.containers import Vertical
 from textual.geometry import Size
 from textual.screen import ModalScreen
 
-from aprtui.tui.paint import Line
+from aprtui.tui.paint import Line, title
 from aprtui.tui.widgets.form import Choice, Form
 from aprtui.tui.widgets.lines import Lines, ScrollingLines, wrapped
 
@@ -64,7 +64,7 @@ class FormDialog(Dialog[T], Generic[T]):
     def compose(self) -> ComposeResult:
         """Form and keys."""
         with Vertical(classes="dialog") as box:
-            box.border_title = self._title
+            box.border_title = title(self._title, ascii_only=self.console.ascii_only)
             yield Form(self._choices)
             keys = Lines([(self._keys, "muted")], id="dialog-keys")
             keys.styles.height = 1
@@ -122,7 +122,7 @@ class TextDialog(Dialog[None]):
     def compose(self) -> ComposeResult:
         """Text and keys."""
         with Vertical(classes="dialog") as box:
-            box.border_title = self._title
+            box.border_title = title(self._title, ascii_only=self.console.ascii_only)
             yield ScrollingLines(id="text")
             keys = Lines([("y copy   esc close", "muted")])
             keys.styles.height = 1

@@ -19,7 +19,7 @@ from aprtui.store.row_status import RowStatus
 from aprtui.store.run_folder import RunState
 from aprtui.store.run_view import Changes, RunView
 from aprtui.tui.keys import bindings
-from aprtui.tui.paint import Line, Span, bar
+from aprtui.tui.paint import Line, Span, bar, fit, title
 from aprtui.tui.screens.run_actions import RunActions
 from aprtui.tui.widgets.gate_tree import GateSource, GateTree
 from aprtui.tui.widgets.lines import Lines
@@ -45,7 +45,7 @@ class DiffScreen(RunActions):
     NUMBER = 4
     BINDINGS: ClassVar = bindings("diff")
     CSS = """
-    DiffScreen #gates { width: 34; display: none; }
+    DiffScreen #gates { width: 39; display: none; }
     DiffScreen #rows { width: 1fr; }
     DiffScreen #detail { width: 58; display: none; }
     DiffScreen.-medium #gates, DiffScreen.-wide #gates { display: block; }
@@ -206,29 +206,31 @@ class DiffScreen(RunActions):
         order = self.order
         if order is not None:
             how = order.key.value + (", reversed" if order.reverse else "")
-            self.query_one("#rows").border_title = f"Rows of {self._scope_title} · {how}"
+            text = f"Rows of {self._scope_title} · {how}"
+            self.query_one("#rows").border_title = title(text, ascii_only=self.console.ascii_only)
 
     def _progress_line(self, view: RunView, progress: Progress) -> Line:
         state = view.state()
         spans: list[Span] = [(" ", "text"), state_span(state)]
         if state is RunState.RUNNING:
-            spans.append((f" {_doing(view)}  ", "text"))
-            width = max(10, min(40, self.size.width - 66))
-            filled = bar(progress.share, width)
-            spans += [(filled.rstrip(), "bar"), ("░" * (width - len(filled.rstrip())), "track")]
-            spans.append((f" {progress.share:4.0%} {size(progress.done)} of {size(progress.total)}", "text"))
-            if progress.left is not None:
-                spans.append((f"  ETA {duration(progress.left)}", "accent"))
+            spans.append((f" {fit(_doing(view), 26) if self.size.width < 100 else _doing(view)} ", "text"))
+            amount = f" {progress.share:4.0%} {size(progress.done)} of {size(progress.total)}"
+            eta = f"  ETA {'--:--' if progress.left is None else duration(progress.left)}"
+            used = sum(len(text) for text, _ in spans) + len(amount) + len(eta)
+            width = max(4, min(60, self.size.width - used - 1))
+            filled = bar(progress.share, width).rstrip()
+            spans += [(filled, "bar"), ("░" * (width - len(filled)), "track"), (amount, "text"), (eta, "accent")]
             return spans
-        spans.append((f"  {len(view.gates)}/{len(view.plan.gates)} gates  {size(progress.done)} compared", "muted"))
+        if state in (RunState.DIED, RunState.INTERRUPTED):
+            spans.append(("  r resumes it", "warn"))
+        if view.passed_over:
+            lines = "line" if view.passed_over == 1 else "lines"
+            spans.append((f"  {view.passed_over} {lines} of the journal passed over", "warn"))
+        spans.append((f"  {size(progress.done)} compared", "muted"))
         if progress.seconds is not None:
             spans.append((f" in {duration(progress.seconds)}", "muted"))
         if view.plan.converter is not None:
             spans.append((f"  {view.plan.converter.name} {view.plan.converter.version}", "muted"))
-        if view.passed_over:
-            spans.append((f"  {view.passed_over} lines of the journal passed over", "warn"))
-        if state in (RunState.DIED, RunState.INTERRUPTED):
-            spans.append(("  r goes on with it", "warn"))
         return spans
 
     def _counts_line(self, view: RunView) -> Line:
@@ -240,15 +242,15 @@ class DiffScreen(RunActions):
         failed -= crashed + timed_out
         spans: list[Span] = [
             (f" ✗ {failed} FAIL", "fail" if failed else "muted"),
-            (f"   ! {crashed} CRSH", "crash" if crashed else "muted"),
-            (f"   ~ {timed_out} TIME", "warn" if timed_out else "muted"),
-            (f"   - {skipped} SKIP", "skip"),
-            (f"   ✓ {passed} pass", "pass" if passed else "muted"),
+            (f"  ! {crashed} CRSH", "crash" if crashed else "muted"),
+            (f"  ~ {timed_out} TIME", "warn" if timed_out else "muted"),
+            (f"  - {skipped} SKIP", "skip"),
+            (f"  ✓ {passed} pass", "pass" if passed else "muted"),
         ]
         if waiting:
-            spans.append((f"   · {waiting} wait", "wait"))
+            spans.append((f"  · {waiting} wait", "wait"))
         bad = sum(one.outcome not in (Outcome.CORROBORATED, Outcome.SKIPPED) for one in view.gates.values())
-        spans.append((f"     gates {len(view.gates)}/{len(view.plan.gates)}", "muted"))
+        spans.append((f"   gates {len(view.gates)}/{len(view.plan.gates)}", "muted"))
         if bad:
             spans.append((f" ✗ {bad}", "fail"))
         return spans
@@ -317,7 +319,7 @@ class DiffScreen(RunActions):
     def _show_detail(self) -> None:
         detail = self.query_one(TensorDetail)
         if self.view is not None and self.has_class("-wide"):
-            detail.show_row(self.view, self.row)
+            detail.show_row(self.view, self.row, "⏎ opens the detail and reads the files")
 
     def focus_body(self) -> None:
         """The table."""

@@ -16,8 +16,9 @@ from aprtui.tui.widgets.lines import Lines
 from aprtui.tui.widgets.row_table import Column, RowTable
 
 LEGEND = (
-    "✓ pass corroborated   ✗ FAIL falsified   ! CRSH crashed   ~ TIME timed out   - SKIP not checked",
-    "SHAP NAME CARD TYPE NAN FILE CONV META TOKN: what is wrong, where no margin can say it",
+    "✓ pass corroborated   ✗ FAIL falsified   ! CRSH crashed   ~ TIME timed out",
+    "- SKIP not checked    SHAP NAME CARD TYPE NAN FILE CONV META TOKN: what is",
+    "wrong where no margin can say it; the names to remap keys are in docs/console.md",
 )
 
 
@@ -32,6 +33,7 @@ class KeySource:
         )
         self._screen, self._remapped = screen, remapped
         self.shown: list[Key] = self._keys
+        self._wide = False
 
     def search(self, text: str) -> None:
         """Keys whose sentence, label or key holds the text."""
@@ -50,14 +52,17 @@ class KeySource:
 
     def columns(self, width: int) -> Sequence[Column]:
         """Key, what it does, where, name for remapping."""
-        return (Column("KEY", 12), Column("DOES", 0), Column("WHERE", 9), Column("NAME", 16))
+        self._wide = width >= 90
+        columns = (Column("KEY", 12), Column("DOES", 0), Column("WHERE", 9))
+        return columns if not self._wide else (*columns, Column("NAME", 16))
 
     def cells(self, position: int) -> Sequence[Span]:
         """A key."""
         key = self.shown[position]
         where = "here" if self._screen in key.where else "lists" if LIST in key.where else "anywhere"
         where = "tree" if "tree" in key.where else where
-        return ((self._press(key), "key"), (key.help, "text"), (where, "muted"), (key.key_id, "muted"))
+        cells: list[Span] = [(self._press(key), "key"), (key.help, "text"), (where, "muted")]
+        return [*cells, (key.key_id, "muted")] if self._wide else cells
 
 
 class HelpDialog(Dialog[None]):
@@ -71,7 +76,7 @@ class HelpDialog(Dialog[None]):
     CSS = """
     HelpDialog .dialog { width: 96; height: 90%; }
     HelpDialog Input { border: none; height: 1; padding: 0; background: $apr-cursor; margin-bottom: 1; }
-    HelpDialog #legend { height: 2; margin-top: 1; }
+    HelpDialog #legend { height: 3; margin-top: 1; }
     """
 
     def __init__(self, screen: str, remapped: dict[str, str]) -> None:

@@ -18,7 +18,7 @@ from aprtui.tui.screens.dialog import FormDialog
 from aprtui.tui.services.children import ask, command_line
 from aprtui.tui.widgets.form import Choice, Form
 from aprtui.tui.widgets.lines import wrapped
-from aprtui.tui.words import size
+from aprtui.tui.words import plural, size
 
 _CONVERTERS = ("apr", "llama.cpp", "builtin")
 _ALL, _FAILED, _ROW = "all gates", "failed last time", "gate of this row"
@@ -165,9 +165,9 @@ def plan_lines(plan: RunPlan) -> list[Line]:
     lines += wrapped(f"model {plan.model.path}", _WIDTH, "muted")
     compared = sum(comparison.estimated_bytes for comparison in plan.comparisons)
     parts = [
-        f"{len(plan.gates)} gates",
-        f"{len(plan.conversions)} conversions",
-        f"{len(plan.comparisons)} comparisons, {size(compared)} to read",
+        plural(len(plan.gates), "gate"),
+        plural(len(plan.conversions), "conversion"),
+        f"{plural(len(plan.comparisons), 'comparison')}, {size(compared)} to read",
         f"{size(plan.peak_bytes)} of disk",
     ]
     lines += wrapped(" · ".join(parts), _WIDTH, "text")

@@ -83,7 +83,7 @@ class PlaybookSource:
         entry = self.shown[position]
         name = entry_name(entry)
         if entry.error:
-            return [(name, "text"), (f"! {entry.error}", "fail")]
+            return [(name, "text"), (f"! {problem(entry)}", "fail")]
         playbook = entry.playbook
         if playbook is None:
             kind = entry.document.kind.value if entry.document is not None else ""
@@ -101,6 +101,11 @@ class PlaybookSource:
 def entry_name(entry: Listed) -> str:
     """Name of a playbook in the list: the file's, which is what is typed."""
     return entry.path.name.removesuffix(".yaml").removesuffix(".yml").removesuffix(".playbook")
+
+
+def problem(entry: Listed) -> str:
+    """Why it does not load, the line first; which file it is, stands beside it."""
+    return entry.error.removeprefix(f"{entry.path}, ").removeprefix(f"{entry.path}: ")
 
 
 class PlaybooksScreen(RunActions):
@@ -185,7 +190,7 @@ class PlaybooksScreen(RunActions):
             what = entry.document.kind.value if entry.document is not None else "not read"
             run = self.source.run(entry)
             last: Line = ((f" last good run {run.run_id}", "muted"),) if entry.error and run is not None else ()
-            return [((f" {entry.error or what}", "warn"),), path, last]
+            return [((f" {problem(entry) or what}", "warn"),), path, last]
         playbook = entry.playbook
         first: list[Span] = [
             (f" {playbook.name} {playbook.version}", "strong"),

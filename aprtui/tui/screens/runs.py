@@ -67,7 +67,7 @@ class RunSource:
         """A run."""
         run = self.shown[position]
         if run.problem or run.plan is None:
-            return [(run.run_id, "text"), (f"! {run.problem}", "crash")]
+            return [(run.run_id, "text"), ("! its folder cannot be read", "crash")]
         cells: list[Span] = [(run.run_id, "text"), (_name(run), "text"), result_span(run), (ago(run.started), "muted")]
         if self._width >= 110:
             took = (
@@ -149,6 +149,8 @@ class RunsScreen(RunActions):
         run = self.run
         if run is None:
             return ()
+        if run.problem:
+            return ((f" {run.problem}", "warn"),)
         if run.state is RunState.ELSEWHERE:
             return ((f" runs on host {run.host}, process {run.pid}: shown, never signalled", "muted"),)
         pid = f"  process {run.pid}" if run.is_live else ""

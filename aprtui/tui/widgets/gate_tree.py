@@ -84,20 +84,19 @@ class GateSource:
 
     def columns(self, width: int) -> Sequence[Column]:
         """Label and state."""
-        return (Column("", 0), Column("", 9))
+        return (Column("", 0), Column("", 7))
 
     def cells(self, position: int) -> Sequence[Span]:
         """A line."""
         node = self.nodes[position]
-        indent = "  " * max(0, node.depth - 1)
         if node.depth < 2:
             fold = "" if not node.depth else "▸ " if node.family in self.folded else "▾ "
             return [(f"{fold}{node.label}", "strong"), self._family_state(node.family)]
         if node.depth == 2:
             several = len(self.view.comparisons_of(node.gate)) > 1
             fold = "  " if not several else "▾ " if node.gate in self.unfolded else "▸ "
-            return [(f"{indent[2:]}{fold}{node.label}", "text"), self._gate_state(node.gate)]
-        return [(f"{indent}{node.label}", "muted"), self._comparison_state(node.comparison)]
+            return [(f"{fold}{node.label}", "text"), self._gate_state(node.gate)]
+        return [(f"    {node.label}", "muted"), self._comparison_state(node.comparison)]
 
     def _family_state(self, family: GateFamily | None) -> Span:
         gates = [gate.gate_id for gate in self.view.plan.gates if family is None or gate.gate.family is family]

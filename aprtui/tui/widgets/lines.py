@@ -8,10 +8,24 @@ from typing import ClassVar
 from rich.cells import cell_len
 from textual.geometry import Region, Size
 from textual.scroll_view import ScrollView
+from textual.scrollbar import ScrollBarRender
 from textual.strip import Strip
 from textual.widget import Widget
 
 from aprtui.tui.paint import PAINTS, Line, Painter, Span, shown
+
+
+class PlainScrollBarRender(ScrollBarRender):
+    """A scroll bar of whole cells: the halves and eighths that Textual draws are not ASCII."""
+
+    VERTICAL_BARS: ClassVar[list[str]] = [" "] * 8
+    HORIZONTAL_BARS: ClassVar[list[str]] = [" "] * 8
+
+
+def plain_scroll_bar(widget: ScrollView, painter: Painter) -> None:
+    """Give a widget such a scroll bar where the terminal shows ASCII alone."""
+    if painter.ascii_only:
+        widget.vertical_scrollbar.renderer = PlainScrollBarRender  # type: ignore[misc]  # of this bar alone
 
 
 class Lines(Widget):
@@ -64,6 +78,10 @@ class ScrollingLines(ScrollView, can_focus=True):
         super().__init__(id=id, classes=classes)
         self._lines: list[Line] = []
         self.painter = Painter(self)
+
+    def on_mount(self) -> None:
+        """A plain scroll bar where asked."""
+        plain_scroll_bar(self, self.painter)
 
     @property
     def lines(self) -> Sequence[Line]:

@@ -17,6 +17,7 @@ from textual.strip import Strip
 
 from aprtui.tui.keys import bindings
 from aprtui.tui.paint import PAINTS, Painter, Span, fit, shown
+from aprtui.tui.widgets.lines import plain_scroll_bar
 
 _SCROLL_OFF = 2
 
@@ -127,6 +128,7 @@ class RowTable(ScrollView, can_focus=True):
 
     def on_mount(self) -> None:
         """Take the size of the source."""
+        plain_scroll_bar(self, self.painter)
         self.rebuild()
 
     def on_resize(self) -> None:

@@ -33,10 +33,10 @@ class TensorDetail(ScrollingLines):
         self.earlier: list[EarlierResult] = []
         self.heat = HeatView()
 
-    def show_row(self, view: RunView, row: Row | None) -> None:
-        """Show a row; what was read of another one is void."""
+    def show_row(self, view: RunView, row: Row | None, problem: str = "") -> None:
+        """Show a row; what was read of another one is void, and `problem` says why nothing is read."""
         if row is None or self.row is None or (row.number, row.offset) != (self.row.number, self.row.offset):
-            self.reading, self.problem, self.earlier, self.heat = None, "", [], HeatView()
+            self.reading, self.problem, self.earlier, self.heat = None, problem, [], HeatView()
         self.view, self.row = view, row
         self.refresh_lines_shown()
 
@@ -249,9 +249,8 @@ def _certificate(tensor: TensorResult, width: int) -> list[Line]:
     lines = _rule(f"certificate of {facts.blocks} blocks", width)
     for name, violations, text in clauses:
         glyph: Span = ("✗", "fail") if violations else ("✓", "pass")
-        lines.append(
-            ((" ", "text"), glyph, (f" {name:<16}", "text"), (f"{violations:>8} violate  ", "text"), (text, "muted"))
-        )
+        head: list[Span] = [(" ", "text"), glyph, (f" {name:<16}{violations:>8} violate", "text")]
+        lines += [[*head, (f"  {text}", "muted")]] if width >= 72 else [head, ((f"   {text}", "muted"),)]
     if facts.first_violation >= 0:
         lines.append(((f"   first is block {facts.first_violation}", "muted"),))
     return lines

@@ -49,11 +49,11 @@ class TensorSource:
             columns.append(Column("WHERE", self._where_width(width), sorted=key is SortKey.FILE_ORDER))
         if width >= _ROOM_FOR_SHAPE:
             columns.append(Column("SHAPE", 14))
-        columns.append(Column("TYPES", 9 if width < _ROOM_FOR_MAX else 11, sorted=key is SortKey.TYPE))
+        columns.append(Column("TYPES", self._types_width(width), sorted=key is SortKey.TYPE))
         if width >= _ROOM_FOR_MAX or not self.several:
             columns.append(Column("MAX|Δ|", 8, right=True, sorted=key is SortKey.MAX_ABS))
         columns += [
-            Column("ε FROM", 10),
+            Column("ε FROM", 11),
             Column("MARGIN", 11, right=True, sorted=key is SortKey.MARGIN),
         ]
         if width >= _ROOM_FOR_BAR:
@@ -74,7 +74,7 @@ class TensorSource:
             return [*cells, (row.text, "muted" if row.status is RowStatus.SKIPPED else "text")]
         if self._width >= _ROOM_FOR_SHAPE:
             cells.append((f"[{','.join(map(str, row.shape))}]" if row.shape else "", "muted"))
-        cells.append((f"{row.source_type}→{row.target_type}" if row.target_type else "", "muted"))
+        cells.append((self._types(row), "muted"))
         measured = not row.status.is_open and row.status is not RowStatus.SKIPPED
         if self._width >= _ROOM_FOR_MAX or not self.several:
             cells.append((number(row.max_abs) if measured else "", "text"))
@@ -84,6 +84,14 @@ class TensorSource:
         if self._width >= _ROOM_FOR_BAR:
             cells.append((bar(self._share(row), 9) if row.status.is_failure else "", paint))
         return cells
+
+    def _types_width(self, width: int) -> int:
+        return 9 if width < _ROOM_FOR_MAX else 12
+
+    def _types(self, row: Row) -> str:
+        """Both types, or the target's where there is no room for both."""
+        both = f"{row.source_type}→{row.target_type}" if row.target_type else ""
+        return both if len(both) <= self._types_width(self._width) else f"→{row.target_type}"
 
     def _where(self, row: Row) -> str:
         if row.comparison == NO_COMPARISON:
