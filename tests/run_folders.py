@@ -49,15 +49,14 @@ NAMES = (
 
 def plan_of(folder, *, playbook="demo.playbook.yaml", converter="apr", comparisons=("S>G",), run_id=RUN_ID):
     """A run of two pairs and a gate without comparisons."""
-    targets = dict(comparisons=comparisons)["comparisons"]
     planned = [
         PlannedComparison(f"S~{target}", "S", target, (), LEVELS, (), "lossless", False, 4_000_000)
-        for target in targets
+        for target in comparisons
     ]
     gates = [PlannedGate("G0-PULL-001", ())]
     gates += [
         PlannedGate(gate, (f"S~{target}",), LEVELS, "lossless")
-        for gate, target in zip(("F-CONV-S-G", "F-CONV-S-A"), targets, strict=False)
+        for gate, target in zip(("F-CONV-S-G", "F-CONV-S-A"), comparisons, strict=False)
     ]
     facts = None if converter is None else ConverterFacts(converter, f"/usr/bin/{converter}", "0.72.3", "xxh3:1")
     return RunPlan(
@@ -68,7 +67,7 @@ def plan_of(folder, *, playbook="demo.playbook.yaml", converter="apr", compariso
         converter=facts,
         gates=tuple(gates),
         comparisons=tuple(planned),
-        conversions=tuple(PlannedConversion(target, "S", target[-1], "lossless") for target in targets),
+        conversions=tuple(PlannedConversion(target, "S", target[-1], "lossless") for target in comparisons),
         not_planned=(),
         tolerances=OWN_RULES,
         selection=(),

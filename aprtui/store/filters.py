@@ -100,13 +100,14 @@ class _Term:
     def _positive(self, columns: Columns) -> Predicate:
         if self.sign:
             compare, value = _SIGNS[self.sign], self.value
-            values: Sequence[float] = {
+            columns_of: Mapping[str, Sequence[float]] = {
                 "margin": columns.margins,
                 "max": columns.max_abs,
                 "ulp": columns.max_ulps,
                 "nmse": columns.nmses,
                 "bytes": columns.nbytes,
-            }[self.key]
+            }
+            values = columns_of[self.key]
             return lambda number: compare(values[number], value)
         if self.key == "dtype":
             return lambda number: (

@@ -53,7 +53,7 @@ async def until(pilot, holds, seconds=5.0):
 
 def text_of(app):
     """What stands on the screen, line by line."""
-    width, height = app.size
+    _, height = app.size
     lines = app.screen._compositor.render_strips()
     return ["".join(segment.text for segment in strip).rstrip() for strip in lines[:height]]
 

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable
+from contextlib import suppress
 from pathlib import Path
 
 from watchfiles import Change, awatch
 
 _DEBOUNCE_MS = 300
 _STEP_MS = 50
-_POLL_MS = 1000
+_POLL_S = 0.5
 _NETWORK = ("nfs", "cifs", "smb", "lustre", "gpfs", "beegfs", "ceph", "fuse", "9p", "afs", "vboxsf")
 _MOUNTS = Path("/proc/mounts")
 
@@ -32,7 +33,10 @@ async def saved_files(
     folders = {file.parent for file in wanted if file.parent.is_dir()}
     if not folders:
         return
-    polled = any(is_on_network(folder) for folder in folders) if poll is None else poll
+    if any(is_on_network(folder) for folder in folders) if poll is None else poll:
+        async for saved in _polled(wanted, stop):
+            yield saved
+        return
     # Names as the watcher reports them may have links resolved.
     resolved = {file.resolve(): file for file in wanted} | {file: file for file in wanted}
     changes = awatch(
@@ -42,11 +46,34 @@ async def saved_files(
         step=_STEP_MS,
         stop_event=stop,
         recursive=False,
-        force_polling=polled,
-        poll_delay_ms=_POLL_MS,
     )
     async for batch in changes:
         yield {resolved[Path(name)] for _, name in batch}
+
+
+async def _polled(files: set[Path], stop: asyncio.Event) -> AsyncIterator[set[Path]]:
+    """The same by looking at the files; what changes twice within a second is seen twice, unlike with watchfiles."""
+    before = await asyncio.to_thread(_states, files)
+    while not stop.is_set():
+        with suppress(TimeoutError):
+            await asyncio.wait_for(stop.wait(), _POLL_S)
+        now = await asyncio.to_thread(_states, files)
+        saved = {file for file, state in now.items() if state is not None and state != before[file]}
+        before = now
+        if saved and not stop.is_set():
+            yield saved
+
+
+def _states(files: set[Path]) -> dict[Path, tuple[int, int, int] | None]:
+    return {file: _state(file) for file in files}
+
+
+def _state(file: Path) -> tuple[int, int, int] | None:
+    try:
+        found = file.stat()
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_size, found.st_ino
 
 
 def is_on_network(folder: Path, mounts: Path = _MOUNTS) -> bool:

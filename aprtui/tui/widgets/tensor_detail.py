@@ -173,8 +173,7 @@ class TensorDetail(ScrollingLines):
                         ("  ", "text"),
                         outcome_span(judged.outcome),
                         (
-                            f"  {one.run_id:<22} {count(judged.margin) if judged.margin >= 0 else number(judged.margin)} "
-                            f"{judged.unit}",
+                            f"  {one.run_id:<22} {number(judged.margin)} {judged.unit}",
                             "text",
                         ),
                     )
