@@ -1,4 +1,4 @@
-"""`aprtui open RUN|EVIDENCE`: the console on a run, at its worst row; the models need not be there any more."""
+"""`aprtui open RUN|BUNDLE|EVIDENCE`: the console on a run, at its worst row; the models need not be there any more."""
 
 from __future__ import annotations
 
@@ -10,17 +10,18 @@ import click
 from aprtui.cli.console import ConsoleArguments, open_console
 from aprtui.core.errors import UsageError
 from aprtui.core.gate_table import GATES
+from aprtui.store.bundle import is_bundle
 from aprtui.store.register import find_run, registered_runs
 from aprtui.store.run_folder import RunFolder
 
 
 @click.command(name="open")
-@click.argument("run", metavar="RUN|EVIDENCE")
+@click.argument("run", metavar="RUN|BUNDLE|EVIDENCE")
 @click.option("--gate", metavar="ID", help="Show the rows of this gate.")
 @click.option("--readonly", is_flag=True, help="Start, stop and write nothing.")
 @click.pass_context
 def command(context: click.Context, run: str, gate: str | None, readonly: bool) -> int:
-    """Open the console on RUN, the id or the folder of a run, or on the run that an evidence.json belongs to.
+    """Open the console on RUN, the id or the folder of a run, a bundle, or the run that an evidence.json belongs to.
 
     Exit codes: 0 left, 2 there is no such run or no terminal, 70 the console failed.
     """
@@ -39,7 +40,7 @@ def run_of(name: str) -> RunFolder:
         UsageError: There is none.
     """
     path = Path(name)
-    if not path.is_file():
+    if not path.is_file() or is_bundle(path):
         return find_run(name)
     if (folder := RunFolder(path.parent)).exists:
         return RunFolder(folder.path.resolve())

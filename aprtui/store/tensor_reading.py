@@ -45,6 +45,23 @@ class Element:
 
 
 @dataclass(frozen=True, slots=True)
+class Region:
+    """Elements of a region, row by row.
+
+    Attributes:
+        row: First row.
+        column: First column.
+        source: Values of the source.
+        target: Values of the target.
+    """
+
+    row: int
+    column: int
+    source: tuple[tuple[float, ...], ...]
+    target: tuple[tuple[float, ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class TensorReading:
     """One tensor, read again.
 
@@ -56,6 +73,8 @@ class TensorReading:
         heat: Where the errors sit; None where nobody says.
         worst: The worst elements, worst first.
         block: Facts of one block of a block type; empty where there is none.
+        elements: Both values of every element of a small region; None where none was asked for.
+        notes: What else there is to say.
     """
 
     source: Mapping[str, Any] = field(default_factory=dict)
@@ -65,6 +84,8 @@ class TensorReading:
     heat: HeatMap | None = None
     worst: tuple[Element, ...] = ()
     block: Mapping[str, Any] = field(default_factory=dict)
+    elements: Region | None = None
+    notes: tuple[str, ...] = ()
 
 
 def read_tensor(value: object) -> TensorReading:
@@ -72,18 +93,26 @@ def read_tensor(value: object) -> TensorReading:
     if not isinstance(value, Mapping):
         return TensorReading()
     return TensorReading(
-        source=_mapping(value.get("source")),
-        target=_mapping(value.get("target")),
+        source=_side(value.get("source")),
+        target=_side(value.get("target")),
         layout=str(value.get("layout") or ""),
         histogram=tuple(sorted(_decades(value.get("histogram")))),
         heat=_heat(value.get("heat"), _mapping(value.get("target")).get("shape")),
         worst=tuple(_elements(value.get("worst"))),
         block=_mapping(value.get("block")),
+        elements=_region(value.get("elements")),
+        notes=tuple(map(str, notes)) if isinstance(notes := value.get("notes"), list) else (),
     )
 
 
 def _mapping(value: object) -> Mapping[str, Any]:
     return value if isinstance(value, Mapping) else {}
+
+
+def _side(value: object) -> Mapping[str, Any]:
+    """Facts of a side with its statistics beside them."""
+    facts = _mapping(value)
+    return {**facts, **_mapping(facts.get("statistics"))}
 
 
 def _items(value: object) -> Iterable[Mapping[str, Any]]:
@@ -121,3 +150,14 @@ def _heat(value: object, shape: object) -> HeatMap | None:
         for size in shape[:-1]:
             rows *= size
     return HeatMap(cells, max(rows, len(cells)), max(columns, len(cells[0])))
+
+
+def _region(value: object) -> Region | None:
+    facts = _mapping(value)
+    try:
+        source, target = (tuple(tuple(map(float, row)) for row in facts[side]) for side in ("source", "target"))
+        region = Region(int(facts["rows"][0]), int(facts["columns"][0]), source, target)
+    except (KeyError, IndexError, TypeError, ValueError):
+        return None
+    same = [len(row) for row in source] == [len(row) for row in target]
+    return region if same and source and source[0] else None

@@ -45,6 +45,7 @@ _STATES = {
     RunState.FINISHED: ("✓ finished", "pass"),
     RunState.INTERRUPTED: ("- interrupted", "warn"),
     RunState.DIED: ("! died", "crash"),
+    RunState.BUNDLED: ("- bundled early", "muted"),
 }
 
 

@@ -11,7 +11,7 @@ from aprtui.tui.services.children import Answer
 CHILDREN = [
     f"aprtui.tui.{place}.ask" for place in ("screens.launch", "screens.models", "screens.compare", "services.follow")
 ]
-CHILDREN += ["aprtui.tui.services.tensors.ask", "aprtui.tui.services.watch.ask"]
+CHILDREN += ["aprtui.tui.services.tensors.ask"]
 
 SMALL, MEDIUM, LARGE = (80, 24), (120, 40), (200, 50)
 

@@ -2,10 +2,11 @@
 
 import asyncio
 import stat
+from dataclasses import replace
 
 import pytest
 from console import answers_with, assert_shows, drive, shows, text_of, until
-from run_folders import NAMES, alive, whole_run, write_run
+from run_folders import NAMES, alive, plan_of, whole_run, write_run
 from textual.widgets import Input
 from tui_files import write_playbook
 
@@ -20,7 +21,6 @@ from aprtui.tui.screens.dialog import AskDialog
 from aprtui.tui.screens.export import ExportDialog
 from aprtui.tui.screens.help import HelpDialog
 from aprtui.tui.screens.run_actions import tolerance_place
-from aprtui.tui.services import watch, watcher
 from aprtui.tui.services.children import ask, command_line
 
 
@@ -129,7 +129,7 @@ def test_export_writes_what_is_shown(tmp_path, monkeypatch):
         assert isinstance(app.screen, ExportDialog)
         await pilot.press("enter")
         await until(pilot, (tmp_path / "20260102-030405-a1b2.evidence.json").exists)
-        await pilot.press("e", "right", "enter")
+        await pilot.press("e", "right", "right", "enter")
         await until(pilot, (tmp_path / "20260102-030405-a1b2.csv").exists)
         lines = (tmp_path / "20260102-030405-a1b2.csv").read_text().splitlines()
         assert len(lines) == 1 + 6
@@ -212,9 +212,16 @@ def test_the_line_that_set_a_tolerance_is_found_or_made(playbooks):
 )
 def test_a_save_is_judged_again_or_run_again(keys, what, tmp_path, playbooks, monkeypatch):
     path = write_playbook(playbooks, "aprtui:\n  tolerance:\n    ulp: 2\n")
-    folder = write_run(tmp_path, whole_run(), playbook=path)
-    asked = answers_with(monkeypatch, "aprtui.tui.services.watch.ask", {})
-    started = []
+    plan = plan_of(tmp_path, playbook=path)
+    facts = replace(plan.playbook, fingerprint=load_playbook(path).fingerprint)
+    folder = write_run(tmp_path, whole_run(), plan=replace(plan, playbook=facts))
+    asked, started = [], []
+
+    async def tell(arguments, seconds=60.0):
+        asked.append(arguments)
+        return ""
+
+    monkeypatch.setattr("aprtui.tui.services.watch.tell", tell)
 
     async def body(app, pilot):
         async def start(arguments, **_):
@@ -229,7 +236,7 @@ def test_a_save_is_judged_again_or_run_again(keys, what, tmp_path, playbooks, mo
             text = text.replace("ulp: 2", "ulp: 2\n  outtype: f16")
         write_playbook(playbooks, text + (keys if what != "start" else ""))
         if what == "rejudge":
-            await until(pilot, lambda: asked == [["rejudge", str(folder.path), "--format", "json"]], 10)
+            await until(pilot, lambda: asked == [["rejudge", str(folder.path)]], 10)
             assert not started
         elif what == "start":
             await until(pilot, lambda: started, 10)
@@ -244,55 +251,6 @@ def test_a_save_is_judged_again_or_run_again(keys, what, tmp_path, playbooks, mo
             assert not started
 
     drive(body, run=folder.path, playbooks=[playbooks])
-
-
-def test_every_save_is_seen_of_editors_that_replace_files_and_by_polling(tmp_path):
-    file = tmp_path / "p.yaml"
-    file.write_text("0")
-
-    async def saves(poll):
-        stop = asyncio.Event()
-        seen = []
-
-        async def collect():
-            async for files in watcher.saved_files([file], stop, poll=poll):
-                seen.append(files)
-
-        task = asyncio.create_task(collect())
-        await asyncio.sleep(0.6)
-        for number in range(2):
-            (tmp_path / "new").write_text(str(number))
-            (tmp_path / "new").replace(file)
-            (tmp_path / "other.txt").write_text("x")
-            for _ in range(60):
-                if len(seen) > number:
-                    break
-                await asyncio.sleep(0.05)
-        stop.set()
-        await task
-        return seen
-
-    assert asyncio.run(saves(False)) == [{file}, {file}]
-    assert asyncio.run(saves(True)) == [{file}, {file}]
-
-
-def test_network_file_systems_are_known(tmp_path):
-    mounts = tmp_path / "mounts"
-    mounts.write_text(f"/dev/sda / ext4 rw 0 0\nhost:/x {tmp_path} nfs4 rw 0 0\n")
-    assert watcher.is_on_network(tmp_path / "a", mounts)
-    assert not watcher.is_on_network(tmp_path.parent, mounts)
-    assert not watcher.is_on_network(tmp_path, tmp_path / "none")
-
-
-def test_a_tolerance_is_told_from_everything_else(playbooks):
-    before = load_playbook(write_playbook(playbooks, "aprtui:\n  tolerance:\n    ulp: 2\n"))
-    other = load_playbook(write_playbook(playbooks, "# moved\naprtui:\n  tolerance:\n    ulp: 2\n"))
-    assert not watch.differs(before, other)
-    tolerance = load_playbook(write_playbook(playbooks, "aprtui:\n  tolerance:\n    ulp: 3\n"))
-    assert watch.differs(before, tolerance)
-    assert watch.only_tolerances_differ(before, tolerance)
-    more = load_playbook(write_playbook(playbooks, "aprtui:\n  outtype: f16\n  tolerance:\n    ulp: 3\n"))
-    assert not watch.only_tolerances_differ(before, more)
 
 
 def test_children_answer_with_json_or_with_a_reason():

@@ -14,6 +14,7 @@ from aprtui.tui.widgets.form import Choice
 from aprtui.tui.widgets.lines import wrapped
 
 _EVIDENCE = "evidence.json"
+_JUNIT = "junit.xml"
 _TABLES = {"table as CSV": TableFormat.CSV, "table as JSON": TableFormat.JSON}
 _ROWS = ("rows that are shown", "all rows")
 
@@ -28,7 +29,7 @@ class ExportDialog(FormDialog[None]):
 
     def __init__(self, folder: RunFolder, view: RunView | None) -> None:
         self._folder, self._view = folder, view
-        self._what = Choice("What", [_EVIDENCE, *(_TABLES if view is not None else ())])
+        self._what = Choice("What", [_EVIDENCE, _JUNIT, *(_TABLES if view is not None else ())])
         self._rows = Choice("Rows", _ROWS)
         self._where = Choice("Where", ["working directory", "run folder"])
         super().__init__(f"Export {folder.path.name}", [self._what, self._rows, self._where], "⏎ write   esc cancel")
@@ -44,9 +45,9 @@ class ExportDialog(FormDialog[None]):
         place = Path.cwd() if self._where.value == "working directory" else self._folder.path
         name = self._folder.path.name
         try:
-            if self._what.value == _EVIDENCE:
-                path = place / f"{name}.evidence.json"
-                shutil.copyfile(self._folder.evidence, path)
+            if self._what.value in (_EVIDENCE, _JUNIT):
+                path = place / f"{name}.{self._what.value}"
+                shutil.copyfile(self._folder.path / self._what.value, path)
             else:
                 path = self._write_table(place / name, _TABLES[self._what.value])
         except (OSError, AprtuiError) as error:

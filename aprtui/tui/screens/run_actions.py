@@ -12,8 +12,7 @@ from textual.app import SuspendNotSupported
 
 from aprtui.core.errors import AprtuiError
 from aprtui.core.json_values import to_json
-from aprtui.playbook.load import SETTINGS_SUFFIX
-from aprtui.playbook.lock import stem
+from aprtui.playbook.load import files_of_playbook
 from aprtui.store.columns import Row, RowKind
 from aprtui.store.plan import RunPlan
 from aprtui.store.run_folder import RunFolder, RunState
@@ -194,7 +193,7 @@ def tolerance_place(playbook: Path) -> tuple[Path, int]:
     for key in (*((*section, name) for name in ("ulp", "scale_ulp", "rmse_ratio")), section, section[:1]):
         if key in loaded.places:
             return loaded.places[key]
-    beside = playbook.with_name(stem(playbook) + SETTINGS_SUFFIX)
+    beside = files_of_playbook(playbook)[1]
     if not beside.exists():
         text = (
             "# Settings of aprtui for the playbook beside it: tolerances of lossy conversions.\n"

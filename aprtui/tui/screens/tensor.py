@@ -12,7 +12,7 @@ from aprtui.tui.keys import bindings
 from aprtui.tui.paint import Line, Span
 from aprtui.tui.screens.diff import DiffScreen
 from aprtui.tui.screens.view import ConsoleScreen
-from aprtui.tui.services.tensors import look_up
+from aprtui.tui.services.tensors import look_at_elements, look_up
 from aprtui.tui.widgets.tensor_detail import TensorDetail
 
 
@@ -86,10 +86,16 @@ class TensorScreen(ConsoleScreen):
     def action_pan(self, down: int, across: int) -> None:
         """Move on the map."""
         self.detail.pan(down, across)
+        self._look_at_elements()
 
     def action_zoom(self, closer: int) -> None:
         """Look closer."""
         self.detail.zoom(closer)
+        self._look_at_elements()
+
+    def _look_at_elements(self) -> None:
+        if self.detail.wanted_region is not None:
+            self.run_worker(look_at_elements(self.detail), exclusive=True, group="elements")
 
     def action_copy(self) -> None:
         """As in the Diff view."""

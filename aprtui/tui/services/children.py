@@ -22,6 +22,7 @@ from aprtui.paths import state_folder
 
 _MOST_BYTES = 64 << 20
 _LAST_LINES = 12
+_ERROR = "aprtui: "
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +108,15 @@ async def ask(arguments: Sequence[str], seconds: float = 60.0) -> Answer:
         lines = errors.decode("utf-8", "replace").strip().splitlines()
         return Answer(None, lines[-1] if lines else f"exit code {code} without an answer", code)
     return Answer(value, "", code)
+
+
+async def tell(arguments: Sequence[str], seconds: float = 60.0) -> str:
+    """Run a command that does something; the line in which it says why it did not, else nothing.
+
+    An exit code alone says nothing: a command that judges a run has the run's.
+    """
+    answer = await ask(arguments, seconds)
+    return answer.problem.removeprefix(_ERROR) if answer.problem.startswith(_ERROR) else ""
 
 
 async def start_engine(arguments: Sequence[str]) -> Engine:

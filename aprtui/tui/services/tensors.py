@@ -37,3 +37,18 @@ async def look_up(detail: TensorDetail, runs: Sequence[RunSummary]) -> None:
     if detail.row is not None and detail.row.number == row.number:
         problem = answer.problem.removeprefix("aprtui: ").removeprefix("Error: ")
         detail.take_reading(None if problem else read_tensor(answer.value), problem)
+
+
+async def look_at_elements(detail: TensorDetail) -> None:
+    """Both values of the elements around the selected cell of the map."""
+    await asyncio.sleep(_REST)
+    view, row, region = detail.view, detail.row, detail.wanted_region
+    if view is None or row is None or region is None:
+        return
+    comparison = view.plan.comparisons[row.comparison].comparison_id
+    rows, columns = (f"{part.start}:{part.stop}" for part in region)
+    place = ["--rows", rows, "--columns", columns]
+    answer = await ask(["tensor", str(view.folder.path), comparison, row.name, *place, "--format", "json"])
+    found = read_tensor(answer.value).elements
+    if found is not None and detail.row is not None and detail.row.number == row.number:
+        detail.take_region(found)

@@ -6,22 +6,18 @@ A save that does not load changes nothing: the last good run stays, and the line
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
-from dataclasses import replace
+from collections.abc import AsyncIterator, Collection, Iterable
 from pathlib import Path
+from threading import Event
 from typing import TYPE_CHECKING
 
-from textual.worker import Worker
-
 from aprtui.core.errors import AprtuiError
-from aprtui.playbook.keys import Tolerance
-from aprtui.playbook.load import SETTINGS_SUFFIX, load_playbook
-from aprtui.playbook.lock import stem
-from aprtui.playbook.playbook import Playbook
+from aprtui.playbook import Playbook, PlaybookChange, change_between, load_playbook
+from aprtui.playbook.load import files_of_playbook
+from aprtui.store.file_watch import changes
 from aprtui.store.plan import RunPlan
 from aprtui.store.run_folder import RunFolder, RunState
-from aprtui.tui.services.children import ask, start_engine
-from aprtui.tui.services.watcher import saved_files
+from aprtui.tui.services.children import tell
 
 if TYPE_CHECKING:
     from aprtui.tui.app import ConsoleApp
@@ -36,8 +32,7 @@ class Watch:
 
     def __init__(self, app: ConsoleApp) -> None:
         self._app = app
-        self._stop = asyncio.Event()
-        self._worker: Worker[None] | None = None
+        self._stop = Event()
         self._good: dict[Path, Playbook] = {}
         self.playbook: Path | None = None
 
@@ -57,9 +52,9 @@ class Watch:
             self._app.say("no playbook is chosen: nothing to watch", "warning")
             return
         if self._app.may_change():
-            self.playbook, self._stop = playbook, asyncio.Event()
+            self.playbook, self._stop = playbook, Event()
             self.remember(playbook)
-            self._worker = self._app.run_worker(self._watch(playbook, self._stop), group="watch", exit_on_error=False)
+            self._app.run_worker(self._watch(playbook, self._stop), group="watch", exit_on_error=False)
             self._app.say(f"watching {playbook.name}")
 
     def remember(self, playbook: Path) -> None:
@@ -69,14 +64,15 @@ class Watch:
         except AprtuiError as error:
             self._app.say(str(error), "error")
 
-    async def _watch(self, playbook: Path, stop: asyncio.Event) -> None:
-        files = [playbook, settings_beside(playbook), *self._other_files()]
+    async def _watch(self, playbook: Path, stop: Event) -> None:
+        files = [*files_of_playbook(playbook), *self._other_files()]
         try:
             async for saved in saved_files(files, stop):
                 await self.saved(saved, again=True)
         except OSError as error:
             self._app.say(f"watching ended: {error}", "error")
         finally:
+            stop.set()
             if self._stop is stop:
                 self.playbook = None
 
@@ -90,7 +86,7 @@ class Watch:
         converter = view.plan.converter
         return [*files, Path(converter.path)] if converter is not None and converter.path else files
 
-    async def saved(self, files: set[Path], *, again: bool = False) -> None:
+    async def saved(self, files: Collection[Path], *, again: bool = False) -> None:
         """Files were saved.
 
         Args:
@@ -112,22 +108,26 @@ class Watch:
         run, plan = self._run_of(playbook)
         if run is None or plan is None:
             self._app.say(f"{playbook.name} is saved: r runs it")
-        elif before is not None and not differs(before, now):
-            self._app.say(f"{playbook.name} says what it said")
-        elif only_tolerances_differ(before, now):
-            await self._judge_again(run, now)
         else:
-            await self._supersede(f"{playbook.name} changed", again=again)
+            change = PlaybookChange.JUDGE_AGAIN if before is None else change_between(before, now)
+            if now.fingerprint != plan.playbook.fingerprint:
+                change = PlaybookChange.RUN_AGAIN
+            if change is PlaybookChange.NOTHING:
+                self._app.say(f"{playbook.name} says what it said")
+            elif change is PlaybookChange.JUDGE_AGAIN:
+                await self._judge_again(run, now)
+            else:
+                await self._supersede(f"{playbook.name} changed", again=again)
 
-    def _playbook_of(self, files: set[Path]) -> Path | None:
+    def _playbook_of(self, files: Collection[Path]) -> Path | None:
         candidates = [self.playbook] if self.playbook is not None else []
         if self._app.current is not None:
             candidates.append(Path(self._app.current.plan.playbook.path))
         for playbook in candidates:
-            if {playbook.absolute(), settings_beside(playbook).absolute()} & {file.absolute() for file in files}:
+            own = {file.absolute() for file in files_of_playbook(playbook)}
+            if own & {file.absolute() for file in files}:
                 return playbook
-        named = [file for file in files if file.name.endswith(".yaml") and not file.name.endswith(SETTINGS_SUFFIX)]
-        return named[0] if named else None
+        return next((file for file in files if file.name.endswith((".playbook.yaml", ".playbook.yml"))), None)
 
     def _run_of(self, playbook: Path) -> tuple[RunFolder | None, RunPlan | None]:
         """The open run, if it is this playbook's, else its latest."""
@@ -140,9 +140,9 @@ class Watch:
         return None, None
 
     async def _judge_again(self, run: RunFolder, playbook: Playbook) -> None:
-        answer = await ask(["rejudge", str(run.path), "--format", "json"])
-        if answer.problem and answer.code not in (0, 1, 4, 5):
-            self._app.show_error("The run could not be judged again", answer.problem)
+        problem = await tell(["rejudge", str(run.path)])
+        if problem:
+            self._app.show_error("The run could not be judged again", problem)
         else:
             self._app.say(f"{playbook.name}: tolerances changed, run {run.path.name} judged again")
 
@@ -154,7 +154,7 @@ class Watch:
             return
         plan = view.plan
         if view.state() is RunState.RUNNING:
-            await (await start_engine(["stop", str(view.folder.path)])).process.wait()
+            await tell(["stop", str(view.folder.path)])
         self._app.say(f"{why}: a new run takes the place of {plan.run_id}")
         arguments = ["run", plan.playbook.path, "--model", plan.model.path]
         if plan.converter is not None:
@@ -163,25 +163,9 @@ class Watch:
         await self._app.starter.start([*arguments, *plan.selection, "--output-dir", str(output)])
 
 
-def settings_beside(playbook: Path) -> Path:
-    """The file with aprtui's own keys beside a playbook."""
-    return playbook.with_name(stem(playbook) + SETTINGS_SUFFIX)
-
-
-def differs(before: Playbook, now: Playbook) -> bool:
-    """Whether two playbooks say something different; where it stands does not matter."""
-    return _facts(before) != _facts(now)
-
-
-def only_tolerances_differ(before: Playbook | None, now: Playbook) -> bool:
-    """Whether a run of the one can be judged again for the other."""
-    if before is None:
-        return False
-    return _facts(before, with_tolerance=False) == _facts(now, with_tolerance=False)
-
-
-def _facts(playbook: Playbook, *, with_tolerance: bool = True) -> Playbook:
-    settings = playbook.settings
-    if not with_tolerance:
-        settings = settings.model_copy(update={"tolerance": Tolerance()})
-    return replace(playbook, settings=settings, complaints=(), places={})
+async def saved_files(files: Collection[Path], stop: Event) -> AsyncIterator[frozenset[Path]]:
+    """The files that were saved; watching blocks, so it has a thread of its own."""
+    watched = changes(files, stop)
+    while (saved := await asyncio.to_thread(next, watched, None)) is not None:
+        if saved:
+            yield saved

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from aprtui.store.tensor_reading import HeatMap, TensorReading
+from aprtui.store.tensor_reading import HeatMap, Region, TensorReading
 from aprtui.tui.paint import Line, Span
 from aprtui.tui.words import number
 
 SHADES = " ░▒▓█"
 _MOST_ROWS = 10
+CLOSEST = 7
+"""Closeness at which the elements of the selected cell are read."""
+
+_ELEMENT_ROWS, _ELEMENT_COLUMNS = 8, 16
 
 
 class HeatView:
@@ -32,7 +36,12 @@ class HeatView:
 
     def zoom(self, closer: int) -> None:
         """Look closer or from farther away."""
-        self.closeness = max(0, min(6, self.closeness + closer))
+        self.closeness = max(0, min(CLOSEST, self.closeness + closer))
+
+    def region(self, heat: HeatMap) -> tuple[range, range]:
+        """A region of few elements in the middle of the selected cell."""
+        down, across = heat.area(self.row, self.column)
+        return _middle(down, heat.rows, _ELEMENT_ROWS), _middle(across, heat.columns, _ELEMENT_COLUMNS)
 
     def go_to_worst(self, heat: HeatMap) -> None:
         """Select the cell with the largest error."""
@@ -118,3 +127,22 @@ def _joined(spans: list[Span]) -> Line:
 
 def _span(values: range) -> str:
     return str(values.start) if len(values) < 2 else f"{values.start}–{values.stop - 1}"
+
+
+def _middle(cell: range, size: int, most: int) -> range:
+    first = max(0, min(cell.start + (len(cell) - most) // 2, size - most))
+    return range(first, min(size, first + most))
+
+
+def element_lines(region: Region, width: int) -> list[Line]:
+    """Source above target for each row of a region, as many columns as fit."""
+    shown = max(1, min(len(region.source[0]), (width - 12) // 10))
+    head = "".join(f"{region.column + column:>10}" for column in range(shown))
+    lines: list[Line] = [((f"{'':>11}{head}", "muted"),)]
+    for row, (source, target) in enumerate(zip(region.source, region.target, strict=True)):
+        for label, values, others in ((f"{region.row + row:>7} src", source, source), ("dst", target, source)):
+            spans: list[Span] = [(f"{label:>11}", "muted")]
+            for value, other in zip(values[:shown], others[:shown], strict=True):
+                spans.append((f"{number(value):>10}", "text" if value == other else "over"))
+            lines.append(spans)
+    return lines

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import isfinite, log10
 
 from aprtui.core.results import TensorResult
@@ -9,9 +10,9 @@ from aprtui.store.columns import NO_COMPARISON, Row, RowKind
 from aprtui.store.row_status import RowStatus
 from aprtui.store.run_view import RunView
 from aprtui.store.tensor_history import EarlierResult
-from aprtui.store.tensor_reading import TensorReading
+from aprtui.store.tensor_reading import Region, TensorReading
 from aprtui.tui.paint import Line, Span, bar
-from aprtui.tui.widgets.heat import HeatView
+from aprtui.tui.widgets.heat import CLOSEST, HeatView, element_lines
 from aprtui.tui.widgets.lines import ScrollingLines, wrapped
 from aprtui.tui.words import comparison_title, count, margin_text, number, outcome_span, status_span
 
@@ -66,6 +67,19 @@ class TensorDetail(ScrollingLines):
         """Look closer at the map."""
         if self.reading is not None and self.reading.heat is not None:
             self.heat.zoom(closer)
+            self.refresh_lines_shown()
+
+    @property
+    def wanted_region(self) -> tuple[range, range] | None:
+        """Rows and columns whose elements to read: where the map shows single cells and one is looked at closer."""
+        if self.reading is None or self.reading.heat is None or self.heat.closeness < CLOSEST:
+            return None
+        return self.heat.region(self.reading.heat)
+
+    def take_region(self, region: Region) -> None:
+        """Elements of a region."""
+        if self.reading is not None:
+            self.reading = replace(self.reading, elements=region)
             self.refresh_lines_shown()
 
     def refresh_lines_shown(self) -> None:
@@ -140,6 +154,8 @@ class TensorDetail(ScrollingLines):
         if reading.heat is not None:
             lines += _rule("where the errors sit", width)
             lines += self.heat.lines(reading, reading.heat, width - 2)
+            if reading.elements is not None and self.heat.closeness >= CLOSEST:
+                lines += element_lines(reading.elements, width)
         if reading.worst:
             lines += _rule("worst elements", width)
             for element in reading.worst[:_WORST_SHOWN]:
