@@ -27,7 +27,7 @@ _LITTLE_SPACE = 1 << 30
 
 def settings_files() -> Iterator[Check]:
     """Whether each settings file can be read."""
-    readers: dict[str, tuple[Path, Callable[[Path], Settings]]] = {
+    readers: dict[str, tuple[Path, Callable[[Path], object]]] = {
         "of the user": (user_settings_file(), read_settings),
         "of the project": (project_settings_file(), lambda path: read_settings(path, may_name_programs=False)),
     }

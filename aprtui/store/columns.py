@@ -150,10 +150,18 @@ class Columns:
         return self._by_name.get((comparison, name))
 
     def allocate(self, comparison: int, names: Iterable[str]) -> None:
-        """A waiting row for each of these tensors that has none yet."""
-        for name in names:
-            if (comparison, name) not in self._by_name:
-                self._by_name[comparison, name] = self._append(RowKind.TENSOR, RowStatus.WAITING, comparison, name)
+        """A waiting row for each of these tensors that has none yet; many at once cost little more than one."""
+        new = [name for name in dict.fromkeys(names) if (comparison, name) not in self._by_name]
+        first, count = len(self.names), len(new)
+        self.kinds += bytes([RowKind.TENSOR]) * count
+        self.statuses += bytes([RowStatus.WAITING]) * count
+        self.comparisons.extend([comparison] * count)
+        self.names += map(intern, new)
+        self._append_nothing(count)
+        numbers = range(first, first + count)
+        self._by_name.update(zip(((comparison, name) for name in new), numbers, strict=True))
+        self._of_comparison.setdefault(comparison, []).extend(numbers)
+        self.changed.update(numbers)
 
     def set_tensor(self, comparison: int, tensor: Mapping[str, Any], offset: int) -> int:
         """Enter a result as it stands in the journal.
@@ -230,16 +238,20 @@ class Columns:
         self.statuses.append(status)
         self.comparisons.append(comparison)
         self.names.append(intern(name))
-        for texts in (self.source_types, self.target_types, self.units, self.rules, self.origins, self.set_by):
-            texts.append("")
-        for values in (self.max_abs, self.max_ulps, self.nmses, self.margins, self.limits):
-            values.append(0.0)
-        self.shapes.append(())
-        self.nbytes.append(0)
-        self.offsets.append(-1)
+        self._append_nothing(1)
         self._of_comparison.setdefault(comparison, []).append(number)
         self.changed.add(number)
         return number
+
+    def _append_nothing(self, count: int) -> None:
+        """Room for what is measured, in so many rows."""
+        for texts in (self.source_types, self.target_types, self.units, self.rules, self.origins, self.set_by):
+            texts.extend([""] * count)
+        for values in (self.max_abs, self.max_ulps, self.nmses, self.margins, self.limits):
+            values.frombytes(bytes(8 * count))
+        self.nbytes.frombytes(bytes(8 * count))
+        self.shapes.extend([()] * count)
+        self.offsets.extend([-1] * count)
 
 
 def nmse_of(record: Mapping[str, Any]) -> float:

@@ -65,7 +65,14 @@ class RowOrder:
             rows = [number for number in rows if statuses[number] <= _LAST_FAILURE]
         rows = self.filter.rows(self._columns, rows)
         key = _key(self._columns, self.key)
-        if key is not None:
+        if key is not None and self.key is SortKey.WORST:
+            # What waits stays in the order of the file: there is nothing to sort it by, and there may be much of it.
+            waiting = [number for number in rows if statuses[number] == RowStatus.WAITING]
+            passed = [number for number in rows if statuses[number] == RowStatus.PASSED]
+            rows = sorted((number for number in rows if statuses[number] < RowStatus.WAITING), key=key)
+            rows += waiting
+            rows += sorted(passed, key=key)
+        elif key is not None:
             rows.sort(key=key)
         if self.reverse:
             rows.reverse()

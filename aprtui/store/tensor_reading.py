@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from math import prod
 from typing import Any
 
 
@@ -17,21 +18,22 @@ class HeatMap:
 
     Attributes:
         cells: Rows of cells.
-        rows: Rows of the matrix, or of the grid where the matrix's are not known.
-        columns: Its columns.
+        row_step: Rows of the matrix that a cell covers.
+        column_step: Columns of the matrix that a cell covers.
+        rows: Rows of the matrix; leading dimensions are flattened.
+        columns: Columns of the matrix.
     """
 
     cells: tuple[tuple[float, ...], ...]
+    row_step: int
+    column_step: int
     rows: int
     columns: int
 
     def area(self, row: int, column: int) -> tuple[range, range]:
         """Rows and columns of the matrix that a cell covers."""
-        down, across = len(self.cells), len(self.cells[0])
-        return (
-            range(row * self.rows // down, (row + 1) * self.rows // down),
-            range(column * self.columns // across, (column + 1) * self.columns // across),
-        )
+        top, left = row * self.row_step, column * self.column_step
+        return range(top, min(self.rows, top + self.row_step)), range(left, min(self.columns, left + self.column_step))
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +99,7 @@ def read_tensor(value: object) -> TensorReading:
         target=_side(value.get("target")),
         layout=str(value.get("layout") or ""),
         histogram=tuple(sorted(_decades(value.get("histogram")))),
-        heat=_heat(value.get("heat"), _mapping(value.get("target")).get("shape")),
+        heat=_heat(value.get("heat"), value.get("shape")),
         worst=tuple(_elements(value.get("worst"))),
         block=_mapping(value.get("block")),
         elements=_region(value.get("elements")),
@@ -137,19 +139,16 @@ def _elements(value: object) -> Iterable[Element]:
 
 
 def _heat(value: object, shape: object) -> HeatMap | None:
+    facts = _mapping(value)
     try:
-        cells = tuple(tuple(float(cell) for cell in row) for row in _mapping(value)["cells"])
-    except (KeyError, TypeError, ValueError):
+        cells = tuple(tuple(float(cell) for cell in row) for row in facts["max_error"])
+        sizes = [int(size) for size in shape] if isinstance(shape, list) else []
+        down, across = max(1, int(facts["row_step"])), max(1, int(facts["column_step"]))
+    except (KeyError, TypeError, ValueError, OverflowError):
         return None
-    if not cells or not cells[0] or len({len(row) for row in cells}) > 1:
+    if not cells or not cells[0] or len({len(row) for row in cells}) > 1 or not sizes:
         return None
-    rows, columns = len(cells), len(cells[0])
-    if isinstance(shape, list) and len(shape) >= 2 and all(isinstance(size, int) for size in shape):
-        columns = shape[-1]
-        rows = 1
-        for size in shape[:-1]:
-            rows *= size
-    return HeatMap(cells, max(rows, len(cells)), max(columns, len(cells[0])))
+    return HeatMap(cells, down, across, prod(sizes[:-1]), sizes[-1])
 
 
 def _region(value: object) -> Region | None:

@@ -45,6 +45,7 @@ from aprtui.tui.services.watch import Watch
 from aprtui.tui.themes import FROM_TEXTUAL, chosen_theme, load_themes
 
 _MODES = ("playbooks", "models", "runs", "diff", "log")
+_AFTER_FIRST_PAINT_S = 0.5
 _KEEP, _STOP, _CANCEL = "leave them running", "stop them", "stay here"
 
 
@@ -102,6 +103,11 @@ class ConsoleApp(App[None]):
         return self.follower.view
 
     @property
+    def current_is_live(self) -> bool:
+        """Whether the open run goes on, and its journal was read up to now."""
+        return self.follower.is_live and self.follower.caught_up
+
+    @property
     def runs(self) -> list[RunSummary]:
         """The runs of this user, newest first."""
         return self.lists.runs
@@ -152,7 +158,14 @@ class ConsoleApp(App[None]):
         self.switch_mode("diff" if self.opening.run is not None else "playbooks")
         if self.opening.run is not None:
             self.open_run(RunFolder(self.opening.run), gate=self.opening.gate)
-        self.lists.start(ask_about_runs=self.opening.run is None)
+        if self.opening.run is None:
+            self.lists.start(ask_about_runs=True)
+        else:
+            # What was asked for comes first.
+            self.set_timer(_AFTER_FIRST_PAINT_S, self._start_lists)
+
+    def _start_lists(self) -> None:
+        self.lists.start(ask_about_runs=False)
 
     def _terminated(self) -> None:
         self.exit(return_code=128 + signal.SIGTERM)

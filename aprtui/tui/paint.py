@@ -37,7 +37,7 @@ _ASCII = str.maketrans(
         **dict(zip("✓✗·▶▌▸▾│─┌┐└┘├┤", "+x.>|>v|-++++++", strict=True)),
         **dict(zip("█▉▊▋▌▍▎▏▓▒░", "########=-.", strict=True)),
         **dict(zip("→←↑↓…—–×ΔεσµⓇ", "><^v~--xdesuR", strict=True)),
-        **dict(zip("≤≥≠±∞⏎⇥▲▼•▣□", "<>!+8..^v*@o", strict=True)),
+        **dict(zip("≤≥≠±∞⏎⇥▲▼•╋┼", "<>!+8..^v*@+", strict=True)),
     }
 )
 _EIGHTHS = " ▏▎▍▌▋▊▉█"
@@ -138,9 +138,12 @@ class Painter:
                 safe = fit(safe, width - used) if width > used else ""
                 safe = shown(safe, ascii_only=True) if self.ascii_only else safe
                 length = cell_len(safe)
-            if safe:
+            if safe.isspace() and segments and (last := segments[-1]).style is not None and not last.style.reverse:
+                # A blank looks the same in any colour; a change of colour costs forty bytes.
+                segments[-1] = Segment(last.text + safe, last.style)
+            elif safe:
                 segments.append(Segment(safe, self.style(name, under)))
-                used += length
+            used += length
         if used < width:
             segments.append(Segment(" " * (width - used), self.style("text", under)))
         return Strip(segments, width)

@@ -29,7 +29,7 @@ from aprtui.tui.widgets.tensor_source import TensorSource
 from aprtui.tui.words import comparison_title, duration, size, state_span, tolerance_sentence
 
 _ORDER_OF_KEYS = tuple(SortKey)
-_BUSY_SECONDS = 0.3
+_SECONDS_BETWEEN_SORTS = 1.0
 _NO_RUN: tuple[Line, ...] = (
     (("  No run is open.", "text"),),
     (),
@@ -64,7 +64,7 @@ class DiffScreen(RunActions):
         self._kept: Changes | None = None
         self._last_sort = 0.0
         self._counts: dict[RowStatus, int] = {}
-        self._scope_title = "all gates"
+        self._scope_title, self._title = "all gates", ""
         self._filter = Filter("")
 
     def compose_body(self) -> Iterable[Widget]:
@@ -131,7 +131,7 @@ class DiffScreen(RunActions):
         table = self.table
         if changes.rows:
             follows = not table.held and self.order.key is not SortKey.FILE_ORDER
-            if follows and (not changes.more or monotonic() - self._last_sort > _BUSY_SECONDS):
+            if follows and (not self.console.current_is_live or monotonic() - self._last_sort > _SECONDS_BETWEEN_SORTS):
                 self._sort_in_place(changes.rows)
             else:
                 table.update_rows(self.order.update(changes.rows))
@@ -207,7 +207,10 @@ class DiffScreen(RunActions):
         if order is not None:
             how = order.key.value + (", reversed" if order.reverse else "")
             text = f"Rows of {self._scope_title} · {how}"
-            self.query_one("#rows").border_title = title(text, ascii_only=self.console.ascii_only)
+            if text != self._title:
+                # Setting a title draws the whole pane again, so not without need.
+                self._title = text
+                self.query_one("#rows").border_title = title(text, ascii_only=self.console.ascii_only)
 
     def _progress_line(self, view: RunView, progress: Progress) -> Line:
         state = view.state()

@@ -37,6 +37,11 @@ class Follower:
         self.caught_up = False
         """Whether the journal was read to its end once; what comes later is news."""
 
+    @property
+    def is_live(self) -> bool:
+        """Whether its engine ran when somebody looked last."""
+        return self._state is RunState.RUNNING
+
     def open(self, folder: RunFolder) -> RunView:
         """Follow a run; one that is open already stays as it is.
 

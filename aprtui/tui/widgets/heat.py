@@ -97,8 +97,7 @@ class HeatView:
 
 
 def _flat_row(index: Sequence[int], heat: HeatMap) -> int:
-    # Of a matrix the row itself; what has more dimensions is shown with its leading ones flattened, which only the
-    # command that made the map knows how to invert.
+    # Of more than two dimensions only the command that made the map knows how the leading ones are flattened.
     return index[0] if len(index) == 2 else heat.rows
 
 
@@ -110,7 +109,7 @@ def _cell(value: float, largest: float, *, on: bool) -> Span:
     share = value / largest if largest else 0.0
     level = 0 if not value else 1 if share < 0.01 else 2 if share < 0.1 else 3 if share < 0.5 else 4
     if on:
-        return ("▣" if level else "□", "title")
+        return ("╋" if level else "┼", "title")
     return (SHADES[level], "heat" if level > 1 else "muted")
 
 

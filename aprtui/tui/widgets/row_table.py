@@ -21,6 +21,9 @@ from aprtui.tui.widgets.lines import plain_scroll_bar
 
 _SCROLL_OFF = 2
 
+Look = tuple[list[Span], bool, bool, bool]
+"""All that the picture of a row follows from, at one width."""
+
 
 @dataclass(frozen=True, slots=True)
 class Column:
@@ -119,6 +122,7 @@ class RowTable(ScrollView, can_focus=True):
         self.marked: set[int] = set()
         self.empty: tuple[Sequence[Span], ...] = ()
         self._header = 1 if header else 0
+        self._drawn: dict[int, Look] = {}
         self.painter = Painter(self)
 
     def notify_style_update(self) -> None:
@@ -157,8 +161,15 @@ class RowTable(ScrollView, can_focus=True):
         top = self.scroll_offset.y
         for position in positions:
             y = position - top + self._header
-            if self._header <= y < self.size.height:
+            if self._header <= y < self.size.height and self._looks_other(position, y):
                 self.refresh(Region(0, y, self.size.width, 1))
+
+    def _looks_other(self, position: int, y: int) -> bool:
+        """Whether a row in sight would be drawn another way than it was."""
+        return position >= len(self.source) or self._drawn.get(y) != self._look(position)
+
+    def _look(self, position: int) -> Look:
+        return list(self.source.cells(position)), position == self.cursor, self.has_focus, position in self.marked
 
     def move(self, position: int, *, hold: bool = True) -> None:
         """Put the cursor on a row, in sight.
@@ -196,11 +207,13 @@ class RowTable(ScrollView, can_focus=True):
         if self._header and y == 0:
             return self._header_strip(width)
         position = y - self._header + self.scroll_offset.y
+        self._drawn.pop(y, None)
         if not len(self.source):
             lines = self.empty
             return self.painter.strip(lines[y - self._header] if y - self._header < len(lines) else (), width)
         if position >= len(self.source):
             return self.painter.strip((), width)
+        self._drawn[y] = self._look(position)
         return self._row_strip(position, width)
 
     def _header_strip(self, width: int) -> Strip:

@@ -12,6 +12,7 @@ from aprtui.store.run_view import RunView
 from aprtui.store.tensor_history import EarlierResult
 from aprtui.store.tensor_reading import Region, TensorReading
 from aprtui.tui.paint import Line, Span, bar
+from aprtui.tui.widgets.block import block_lines, rule_line
 from aprtui.tui.widgets.heat import CLOSEST, HeatView, element_lines
 from aprtui.tui.widgets.lines import ScrollingLines, wrapped
 from aprtui.tui.words import comparison_title, count, margin_text, number, outcome_span, status_span
@@ -106,7 +107,7 @@ class TensorDetail(ScrollingLines):
         if tensor is None:
             return [*lines, (), ((" waits to be compared", "muted"),), *self._elsewhere(view, row, width)]
         lines += self._sides(tensor, width)
-        lines += _rule("tolerance", width)
+        lines += rule_line("tolerance", width)
         lines += wrapped(f"{tensor.tolerance.rule}: {tensor.tolerance.full_origin}", width - 2, "text", " ")
         lines += wrapped(tensor.judgement.sentence, width - 2, "fail" if row.status.is_failure else "text", " ")
         lines.append(((f" smallest limit that passes: {number(tensor.judgement.needed)}", "muted"),))
@@ -146,26 +147,26 @@ class TensorDetail(ScrollingLines):
         reading = self.reading
         if reading is None:
             text = self.problem or "reading the files …"
-            return [*_rule("from the files", width), *wrapped(text, width - 2, "muted", " ")]
+            return [*rule_line("from the files", width), *wrapped(text, width - 2, "muted", " ")]
         lines: list[Line] = []
         if reading.histogram:
-            lines += _rule("elements by |Δ|, in decades", width)
+            lines += rule_line("elements by |Δ|, in decades", width)
             lines += _histogram(reading, tensor, width)
         if reading.heat is not None:
-            lines += _rule("where the errors sit", width)
+            lines += rule_line("where the errors sit", width)
             lines += self.heat.lines(reading, reading.heat, width - 2)
             if reading.elements is not None and self.heat.closeness >= CLOSEST:
                 lines += element_lines(reading.elements, width)
         if reading.worst:
-            lines += _rule("worst elements", width)
+            lines += rule_line("worst elements", width)
             for element in reading.worst[:_WORST_SHOWN]:
                 place = ",".join(map(str, element.index))
                 values = f"{number(element.source):>10} → {number(element.target):>10}"
                 lines.append(((f" [{place}]".ljust(18), "muted"), (f"{values}  {number(element.ulp)} ULP", "text")))
         if reading.block:
-            lines += _rule("block", width)
-            for key, value in reading.block.items():
-                lines += wrapped(f"{key}: {_short(value)}", width - 2, "text", " ")
+            lines += block_lines(reading.block, width)
+        for note in reading.notes:
+            lines += wrapped(note, width - 2, "warn", " ")
         return lines
 
     def _elsewhere(self, view: RunView, row: Row, width: int) -> list[Line]:
@@ -179,9 +180,9 @@ class TensorDetail(ScrollingLines):
                     (("  ", "text"), status_span(found.status), (f"  {title:<28} {margin_text(found)}", "text"))
                 )
         if lines:
-            lines = [*_rule("same tensor in this run", width), *lines]
+            lines = [*rule_line("same tensor in this run", width), *lines]
         if self.earlier:
-            lines += _rule("same tensor in other runs", width)
+            lines += rule_line("same tensor in other runs", width)
             for one in self.earlier:
                 judged = one.result.judgement
                 lines.append(
@@ -195,10 +196,6 @@ class TensorDetail(ScrollingLines):
                     )
                 )
         return lines
-
-
-def _rule(title: str, width: int) -> list[Line]:
-    return [(), ((f" ── {title} ", "muted"), ("─" * max(0, width - len(title) - 6), "muted"))]
 
 
 def _shape(shape: object) -> str:
@@ -215,19 +212,9 @@ def _fact(label: str, value: object) -> str:
     return number(value) if isinstance(value, int | float) else str(value)
 
 
-def _short(value: object) -> str:
-    if isinstance(value, float):
-        return number(value)
-    if isinstance(value, list):
-        return " ".join(_short(item) for item in value)
-    if isinstance(value, dict):
-        return ", ".join(f"{key} {_short(item)}" for key, item in value.items())
-    return str(value)
-
-
 def _errors(tensor: TensorResult, width: int) -> list[Line]:
     record = tensor.record
-    lines = _rule("error against the source", width)
+    lines = rule_line("error against the source", width)
     if not record.differing:
         return [*lines, ((f" none: all {record.elements:,} elements equal".replace(",", " "), "pass"),)]
     share = record.differing / record.elements if record.elements else 0.0
@@ -261,7 +248,7 @@ def _certificate(tensor: TensorResult, width: int) -> list[Line]:
         ),
         ("c zero scales", facts.zero_violations, f"{facts.zero_scales} zero scales"),
     )
-    lines = _rule(f"certificate of {facts.blocks} blocks", width)
+    lines = rule_line(f"certificate of {facts.blocks} blocks", width)
     for name, violations, text in clauses:
         glyph: Span = ("✗", "fail") if violations else ("✓", "pass")
         head: list[Span] = [(" ", "text"), glyph, (f" {name:<16}{violations:>8} violate", "text")]
@@ -283,7 +270,7 @@ def _place(flat: int, shape: tuple[int, ...]) -> tuple[int, ...]:
 def _histogram(reading: TensorReading, tensor: TensorResult, width: int) -> list[Line]:
     """Bars on a logarithmic scale, so that a few bad elements are seen beside a million good ones."""
     most = max(amount for _, amount in reading.histogram)
-    room = max(6, width - 26)
+    room = max(6, min(48, width - 26))
     needed = tensor.record.max_abs
     lines: list[Line] = []
     for decade, amount in reading.histogram:
