@@ -3,6 +3,9 @@
 python benchmarks/console_terminal.py
 """
 
+# mypy: allow-untyped-calls
+# The run folders come from the tests, which have no annotations.
+
 from __future__ import annotations
 
 import asyncio
@@ -66,7 +69,8 @@ def _imports() -> Iterator[tuple[str, str, str, str]]:
 
 def _live_run(folder: Path, events: list[object]) -> RunFolder:
     started = [RunStarted("host", 1), ComparisonStarted("S~S>G", 0)]
-    return write_run(folder, [*started, *events], engine=alive(), comparisons=("S>G", "S>A"))
+    run: RunFolder = write_run(folder, [*started, *events], engine=alive(), comparisons=("S>G", "S>A"))
+    return run
 
 
 def _bytes(scratch: Path, size: tuple[int, int]) -> Iterator[tuple[str, str, str, str]]:
@@ -94,7 +98,7 @@ def _bytes(scratch: Path, size: tuple[int, int]) -> Iterator[tuple[str, str, str
 def _streaming(scratch: Path, size: tuple[int, int], *, truecolor: bool) -> float:
     """Each of many tensors gets its result, 200 a second, in rows that are there from the start."""
     names = _names(_EVENTS_PER_S * int(_STREAM_S + 1))
-    before = [TensorFinished("S~S>G", tensor(name)) for name in names]
+    before: list[object] = [TensorFinished("S~S>G", tensor(name)) for name in names]
     before.append(ComparisonFinished("S~S>G", Outcome.CORROBORATED, "identical", 1.0, 1))
     run = _live_run(scratch, [*before, ComparisonStarted("S~S>A", 0)])
     results = [
@@ -120,8 +124,6 @@ def _names(count: int) -> list[str]:
 
 
 def _rows(scratch: Path) -> Iterator[tuple[str, str, str, str]]:
-    from console import SMALL  # noqa: PLC0415 - of the tests
-
     from aprtui.tui.app import ConsoleApp  # noqa: PLC0415
     from aprtui.tui.options import ConsoleOptions, Opening  # noqa: PLC0415
 
@@ -130,7 +132,7 @@ def _rows(scratch: Path) -> Iterator[tuple[str, str, str, str]]:
 
     async def measured() -> tuple[float, float]:
         app = ConsoleApp(ConsoleOptions(), Opening(run.path))
-        async with app.run_test(size=SMALL) as pilot:
+        async with app.run_test(size=SIZES[0]) as pilot:
             await pilot.pause(1)
             view = app.current
             assert view is not None
