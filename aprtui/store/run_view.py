@@ -11,6 +11,7 @@ from fnmatch import fnmatchcase
 from time import monotonic
 from typing import Any
 
+from aprtui.core.diagnosis import Diagnosis, NamedCause
 from aprtui.core.errors import AprtuiError
 from aprtui.core.events import (
     JOURNAL_VERSION,
@@ -19,6 +20,7 @@ from aprtui.core.events import (
     ConversionFailed,
     ConversionFinished,
     ConversionStarted,
+    Diagnosed,
     GateFinished,
     Heartbeat,
     JournalLine,
@@ -53,6 +55,7 @@ class ComparisonState:
         started: Whether somebody measures, or has.
         finished: How it ended.
         levels: Results of its levels.
+        diagnosis: Why it fails; None where it holds, or was not explained.
         bytes_done: Bytes of finished tensors.
         tensors_done: Tensors with a result.
     """
@@ -61,6 +64,7 @@ class ComparisonState:
     started: bool = False
     finished: ComparisonFinished | None = None
     levels: list[LevelResult] = field(default_factory=list)
+    diagnosis: Diagnosis | None = None
     bytes_done: int = 0
     tensors_done: int = 0
 
@@ -189,6 +193,13 @@ class RunView:
             return None
         return result
 
+    def causes(self, number: int) -> tuple[NamedCause, ...]:
+        """The causes that explain a row."""
+        index = self.columns.comparisons[number]
+        diagnosis = self.comparisons[index].diagnosis if index != NO_COMPARISON else None
+        name = self.columns.names[number]
+        return tuple(cause for cause in diagnosis.causes if name in cause.members) if diagnosis is not None else ()
+
     def _add_raw(self, line: bytes, offset: int, changes: Changes) -> None:
         if _TENSOR_KIND in line[:200] and self._add_tensor(line, offset):
             return
@@ -226,6 +237,9 @@ class RunView:
         changes.gates = True
         if isinstance(event, LevelFinished):
             self._add_level(event, offset)
+        elif isinstance(event, Diagnosed):
+            if (index := self.index(event.comparison)) is not None:
+                self.comparisons[index].diagnosis = event.diagnosis
         elif isinstance(event, ComparisonStarted):
             self._start(event)
         elif isinstance(event, ComparisonFinished):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, ClassVar, Generic, TypeVar
 
 from textual import on
@@ -113,30 +113,39 @@ class AskDialog(FormDialog[str]):
 
 
 class TextDialog(Dialog[None]):
-    """A text to read, such as an error with its details; y copies it."""
+    """A text to read, such as an error with its details; y copies it.
 
-    def __init__(self, title: str, text: str) -> None:
+    Args:
+        title: What it is about.
+        text: The text.
+        make: Makes its lines at a width; wrapped as it is where there is none.
+    """
+
+    def __init__(self, title: str, text: str, make: Callable[[int], Sequence[Line]] | None = None) -> None:
         super().__init__()
-        self._title, self._text = title, text
+        self._title, self._text, self._make = title, text, make or self._wrapped
 
     def compose(self) -> ComposeResult:
         """Text and keys."""
         with Vertical(classes="dialog") as box:
             box.border_title = title(self._title, ascii_only=self.console.ascii_only)
             yield ScrollingLines(id="text")
-            keys = Lines([("y copy   esc close", "muted")])
+            keys = Lines([("↑↓ scroll   y copy   esc close", "muted")])
             keys.styles.height = 1
             yield keys
 
     def on_mount(self) -> None:
         """Wrap the text."""
         width = min(74, self.app.size.width - 4)
-        lines = [line for paragraph in self._text.splitlines() for line in wrapped(paragraph, width) or [()]]
+        lines = list(self._make(width))
         text = self.query_one("#text", ScrollingLines)
         text.styles.height = max(1, min(len(lines), self.app.size.height - 6))
         text.virtual_size = Size(width, len(lines))
         text.show(lines)
         text.focus()
+
+    def _wrapped(self, width: int) -> Sequence[Line]:
+        return [line for paragraph in self._text.splitlines() for line in wrapped(paragraph, width) or [()]]
 
     def action_copy(self) -> None:
         """Copy the text."""

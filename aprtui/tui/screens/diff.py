@@ -20,7 +20,9 @@ from aprtui.store.run_folder import RunState
 from aprtui.store.run_view import Changes, RunView
 from aprtui.tui.keys import bindings
 from aprtui.tui.paint import Line, Span, bar, fit, title
+from aprtui.tui.screens.dialog import TextDialog
 from aprtui.tui.screens.run_actions import RunActions
+from aprtui.tui.widgets.causes import diagnosis_lines
 from aprtui.tui.widgets.gate_tree import GateSource, GateTree
 from aprtui.tui.widgets.lines import Lines
 from aprtui.tui.widgets.row_table import EmptySource, RowTable
@@ -268,6 +270,8 @@ class DiffScreen(RunActions):
         spans: list[Span] = []
         if self.table.held and order.out_of_order:
             spans.append((f" + {order.out_of_order} new, order held: . sorts · ", "warn"))
+        if causes := self.view.causes(row.number):
+            spans.append((f" {causes[0].code} · ", "fail"))
         if row.kind is RowKind.TENSOR:
             spans.append((f" {tolerance_sentence(row) or 'waits to be compared'}", "muted"))
         else:
@@ -395,6 +399,36 @@ class DiffScreen(RunActions):
         if self.has_class("-narrow"):
             self.toggle_class("-tree")
         (self.table if self.gate_tree.has_focus else self.gate_tree).focus()
+
+    def action_causes(self) -> None:
+        """Why the comparisons that are shown fail."""
+        view = self.view
+        scope = self._comparisons_shown()
+        found = [index for index in scope if view is not None and view.comparisons[index].diagnosis is not None]
+        if view is None or not found:
+            self.console.say("no cause is known: nothing failed here, or it is still being measured")
+            return
+
+        def lines(width: int) -> list[Line]:
+            made: list[Line] = []
+            for index in found:
+                diagnosis = view.comparisons[index].diagnosis
+                assert diagnosis is not None
+                made += [
+                    *([()] if made else []),
+                    *diagnosis_lines(comparison_title(view.comparisons[index].plan), diagnosis, width),
+                ]
+            return made
+
+        text = "\n".join("".join(part for part, _ in line) for line in lines(100))
+        self.app.push_screen(TextDialog(f"Causes of {self._scope_title}", text, lines))
+
+    def _comparisons_shown(self) -> list[int]:
+        """Comparisons of the chosen gate; of the row where all gates are shown."""
+        node, row = self.gate_tree.node, self.row
+        if node is not None and node.gate and self.view is not None:
+            return [node.comparison] if node.comparison >= 0 else list(self.view.comparisons_of(node.gate))
+        return [row.comparison] if row is not None and row.comparison != NO_COMPARISON else []
 
     def action_all_gates(self) -> None:
         """Rows of every gate."""

@@ -13,6 +13,7 @@ from aprtui.store.tensor_history import EarlierResult
 from aprtui.store.tensor_reading import Region, TensorReading
 from aprtui.tui.paint import Line, Span, bar
 from aprtui.tui.widgets.block import block_lines, rule_line
+from aprtui.tui.widgets.causes import cause_lines
 from aprtui.tui.widgets.heat import CLOSEST, HeatView, element_lines
 from aprtui.tui.widgets.lines import ScrollingLines, wrapped
 from aprtui.tui.words import comparison_title, count, margin_text, number, outcome_span, status_span
@@ -100,6 +101,9 @@ class TensorDetail(ScrollingLines):
         if row.comparison != NO_COMPARISON:
             plan = view.plan.comparisons[row.comparison]
             lines.append(((f" {comparison_title(plan)}", "muted"),))
+        for cause in view.causes(row.number):
+            lines += rule_line("cause", width)
+            lines += [((" ", "text"), *line) for line in cause_lines(cause, width - 3)]
         if row.kind is not RowKind.TENSOR:
             lines += [(), *wrapped(row.text, width - 2, "text", " ")]
             return [*lines, *self._elsewhere(view, row, width)]
