@@ -317,7 +317,9 @@ class RunView:
         self.comparisons[index].finished = event
         self.running.discard(event.comparison)
         measured = event.outcome in (Outcome.CORROBORATED, Outcome.FALSIFIED)
-        left = RowStatus.HIDDEN if measured else status_of_outcome(event.outcome)
+        # Where nothing was measured one row with the reason says it all.
+        whole = measured or not self.comparisons[index].tensors_done
+        left = RowStatus.HIDDEN if whole else status_of_outcome(event.outcome)
         compared = []
         for number in self.columns.rows_of(index):
             if self.columns.status(number).is_open:
