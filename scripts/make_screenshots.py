@@ -28,6 +28,7 @@ from aprtui.cli.demo import BROKEN_TOGETHER  # noqa: E402
 from aprtui.cli.running import RunOptions, planned_run, run_planned  # noqa: E402
 from aprtui.convert.converter import Converter  # noqa: E402
 from aprtui.demo import MODEL  # noqa: E402
+from aprtui.engine.selection import select  # noqa: E402
 from aprtui.paths import playbooks_folder  # noqa: E402
 from aprtui.playbook import load_playbook  # noqa: E402
 from aprtui.settings import ConsoleSettings  # noqa: E402
@@ -83,7 +84,8 @@ def main() -> None:
         scratch = Path(name)
         os.environ |= {"XDG_STATE_HOME": str(scratch / "state"), "PATH": f"{scratch / 'bin'}:{os.environ['PATH']}"}
         install_apr(scratch / "bin", "0.72.3")
-        demo = run(playbooks_folder() / "demo.playbook.yaml", MODEL, scratch, BrokenConverter(BROKEN_TOGETHER))
+        broken = BrokenConverter(BROKEN_TOGETHER)
+        demo = run(playbooks_folder() / "demo.playbook.yaml", MODEL, scratch, broken, pairs=("S-G",))
         playbook = scratch / "llama-tiny256.playbook.yaml"
         playbook.write_text('name: llama-tiny256\nversion: "1.0.0"\nmodel:\n  hf_repo: org/llama-tiny256\n')
         llama = run(playbook, FIXTURES / "llama-tiny256" / "hf", scratch, None)
@@ -93,9 +95,12 @@ def main() -> None:
                 print(FOLDER / f"{picture.name}.png")
 
 
-def run(playbook: Path, model: Path, scratch: Path, converter: Converter | None) -> RunFolder:
+def run(
+    playbook: Path, model: Path, scratch: Path, converter: Converter | None, *, pairs: tuple[str, ...] = ()
+) -> RunFolder:
     """A run whose products stay."""
-    request = RunOptions(model=model, output=scratch / "out", scratch=scratch / "products")
+    selection = select((), pairs, (), ())
+    request = RunOptions(model=model, selection=selection, output=scratch / "out", scratch=scratch / "products")
     planned = planned_run(load_playbook(playbook), request, Limits(2), converter)
     run_planned(planned)
     return planned.folder

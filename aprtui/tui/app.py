@@ -45,7 +45,7 @@ from aprtui.tui.services.watch import Watch
 from aprtui.tui.themes import FROM_TEXTUAL, chosen_theme, load_themes
 
 _MODES = ("playbooks", "models", "runs", "diff", "log")
-_AFTER_FIRST_PAINT_S = 0.5
+_AFTER_FIRST_PAINT_S = 0.15
 _KEEP, _STOP, _CANCEL = "leave them running", "stop them", "stay here"
 
 

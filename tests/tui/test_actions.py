@@ -278,3 +278,21 @@ def test_the_filter_is_typed_into_and_left_by_escape(tmp_path):
         assert_shows(app, "8 of 8")
 
     drive(body, run=folder.path)
+
+
+def test_a_run_of_another_playbook_than_the_one_of_now_is_old(tmp_path, playbooks):
+    path = playbooks / "demo.playbook.yaml"
+    plan = plan_of(tmp_path, playbook=path)
+    facts = replace(plan.playbook, fingerprint=load_playbook(path).fingerprint)
+    write_run(tmp_path, whole_run(), plan=replace(plan, playbook=facts))
+
+    async def fresh(app, pilot):
+        assert_shows(app, "✗ 1 FAIL of 2")
+        assert not shows(app, "of 2 old")
+
+    async def old(app, pilot):
+        assert_shows(app, "✗ 1 FAIL of 2 old")
+
+    drive(fresh, playbooks=[playbooks])
+    write_playbook(playbooks, "aprtui:\n  outtype: f16\n")
+    drive(old, playbooks=[playbooks])

@@ -23,7 +23,7 @@ class Clock(datetime):
 
 @pytest.mark.skipif(textual.__version__ != MADE_WITH, reason=f"the screens were made with textual {MADE_WITH}")
 @pytest.mark.parametrize(
-    ("name", "size", "keys", "theme"),
+    "screen",
     [
         ("rows-80x24", SMALL, (), "aprtui-dark"),
         ("failures-200x50", LARGE, ("f",), "aprtui-dark"),
@@ -31,7 +31,8 @@ class Clock(datetime):
         ("help-80x24", SMALL, ("question_mark",), "aprtui-cvd"),
     ],
 )
-def test_a_screen_looks_as_it_did(name, size, keys, theme, tmp_path, monkeypatch):
+def test_a_screen_looks_as_it_did(screen, tmp_path, monkeypatch):
+    name, size, keys, theme = screen
     monkeypatch.setattr("aprtui.tui.screens.view.datetime", Clock)
     monkeypatch.setattr("aprtui.tui.screens.view.socket.gethostname", lambda: "gpu-07")
     folder = write_run(tmp_path, whole_run(), entered=False)

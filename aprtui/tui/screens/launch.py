@@ -21,6 +21,7 @@ from aprtui.tui.widgets.lines import wrapped
 from aprtui.tui.words import plural, size
 
 _CONVERTERS = ("apr", "llama.cpp", "builtin")
+_END, _KEPT = "end with the run", "kept: later runs and details read them"
 _ALL, _FAILED, _ROW = "all gates", "failed last time", "gate of this row"
 _WIDTH = 74
 _KEYS = "⏎ run   ↑↓ row   ←→ option   space choose   y copy command   esc cancel"
@@ -85,7 +86,8 @@ class LaunchDialog(FormDialog[list[str]]):
         self._converter = Choice("Converter", names, {start})
         self._pairs = Choice("Pairs", pairs, set(range(len(pairs))), several=True)
         self._jobs = Choice("Threads", jobs, {min(len(jobs) - 1, 3)})
-        choices = [self._scope, self._converter, self._pairs, self._jobs]
+        self._products = Choice("Products", [_END, _KEPT])
+        choices = [self._scope, self._converter, self._pairs, self._jobs, self._products]
         super().__init__(f"Run {request.playbook.name.removesuffix('.yaml').removesuffix('.playbook')}", choices, _KEYS)
         self._found: list[Line] = []
         self._asked: list[str] = []
@@ -109,7 +111,10 @@ class LaunchDialog(FormDialog[list[str]]):
             arguments += ["--tensor", request.tensor] if request.tensor else []
         elif len(self._pairs.chosen) < len(self._pairs.options):
             arguments += [part for pair in self._pairs.values for part in ("--pair", pair)]
-        return [*arguments, "--jobs", self._jobs.value, "--output-dir", str(self.console.options.output)]
+        output = self.console.options.output
+        if self._products.value == _KEPT:
+            arguments += ["--scratch", str(output / "products")]
+        return [*arguments, "--jobs", self._jobs.value, "--output-dir", str(output)]
 
     @on(Form.Changed)
     def _changed(self) -> None:
@@ -174,5 +179,6 @@ def plan_lines(plan: RunPlan) -> list[Line]:
     if plan.conversions:
         names = ", ".join(one.conversion_id.replace(">", "→") for one in plan.conversions[:8])
         more = f" and {len(plan.conversions) - 8} more" if len(plan.conversions) > 8 else ""
-        lines += wrapped(f"converted again: {names}{more}", _WIDTH, "muted")
+        how = "converted, or reused where an earlier run left it" if plan.keeps_products else "converted again"
+        lines += wrapped(f"{how}: {names}{more}", _WIDTH, "muted")
     return lines

@@ -75,7 +75,7 @@ class PlaybookSource:
         return [
             *columns,
             Column("LAST RUN", 10, sorted=self.sort == 1),
-            Column("RESULT", 16, sorted=self.sort == 2),
+            Column("RESULT", 19, sorted=self.sort == 2),
         ]
 
     def cells(self, position: int) -> Sequence[Span]:
@@ -95,7 +95,9 @@ class PlaybookSource:
         run = self.run(entry)
         if run is None:
             return [*cells, ("—", "muted"), ("· never run", "muted")]
-        return [*cells, (ago(run.started), "muted"), result_span(run)]
+        word, paint = result_span(run)
+        is_old = run.plan is not None and run.plan.playbook.fingerprint not in ("", playbook.fingerprint)
+        return [*cells, (ago(run.started), "muted"), (f"{word} old" if is_old else word, "warn" if is_old else paint)]
 
 
 def entry_name(entry: Listed) -> str:
