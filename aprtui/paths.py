@@ -49,17 +49,42 @@ def project_settings_file() -> Path:
     return Path("aprtui.toml")
 
 
+def user_themes_folder() -> Path:
+    """The user's own themes of the console, beside the settings."""
+    return user_settings_file().parent / "themes"
+
+
+def state_folder() -> Path:
+    """What is kept from one time to the next: the register of runs, reports. XDG_STATE_HOME or ~/.local/state."""
+    home = os.environ.get("XDG_STATE_HOME")
+    return (Path(home) if home else _user_home() / ".local" / "state") / "aprtui"
+
+
 def playbooks_folder() -> Path:
-    """Our own playbooks: inside an installed package, beside it in a checkout.
+    """Our own playbooks.
 
     Raises:
-        AprtuiError: Neither is there; the installation is damaged.
+        AprtuiError: They are not there; the installation is damaged.
     """
+    return _carried("playbooks")
+
+
+def themes_folder() -> Path:
+    """Our own themes.
+
+    Raises:
+        AprtuiError: They are not there; the installation is damaged.
+    """
+    return _carried("themes")
+
+
+def _carried(name: str) -> Path:
+    """A folder of the repository: inside an installed package, beside it in a checkout."""
     package = Path(aprtui.__file__).parent
-    for folder in (package / "playbooks", package.parent / "playbooks"):
+    for folder in (package / name, package.parent / name):
         if folder.is_dir():
             return folder
-    raise AprtuiError("the playbooks that come with aprtui are missing", file=package, todo="install it again")
+    raise AprtuiError(f"the {name} that come with aprtui are missing", file=package, todo="install it again")
 
 
 def _user_home() -> Path:

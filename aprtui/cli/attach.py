@@ -6,9 +6,10 @@ from time import sleep
 
 import click
 
-from aprtui.cli.event_text import journal_line_text
+from aprtui.cli.comparison_text import outcome_word
 from aprtui.cli.output import show
 from aprtui.core.events import Heartbeat
+from aprtui.report.event_text import journal_line_text
 from aprtui.store.register import find_run
 from aprtui.store.run_folder import RunState
 from aprtui.store.summary import RunRecord, exit_code_of, state_of
@@ -31,7 +32,7 @@ def command(run: str) -> int:
         for line in reader.new_lines():
             record.add(line)
             if not isinstance(line.event, Heartbeat):
-                show(journal_line_text(line))
+                show(journal_line_text(line, outcome_word))
         if ended:
             break
         sleep(_SECONDS_BETWEEN_LOOKS)

@@ -12,10 +12,10 @@ from contextlib import suppress
 from pathlib import Path
 
 from aprtui.cli.doctor_check import Check, Facts, State
-from aprtui.cli.playbooks import default_places, list_playbooks
 from aprtui.core.errors import AprtuiError
 from aprtui.models import list_models, model_places
 from aprtui.paths import project_settings_file, user_settings_file
+from aprtui.playbook.listing import default_places, list_playbooks
 from aprtui.settings import Settings, load_settings, read_settings
 from aprtui.store.register import register_folder
 
@@ -27,7 +27,7 @@ _LITTLE_SPACE = 1 << 30
 
 def settings_files() -> Iterator[Check]:
     """Whether each settings file can be read."""
-    readers: dict[str, tuple[Path, Callable[[Path], Settings]]] = {
+    readers: dict[str, tuple[Path, Callable[[Path], object]]] = {
         "of the user": (user_settings_file(), read_settings),
         "of the project": (project_settings_file(), lambda path: read_settings(path, may_name_programs=False)),
     }
@@ -71,7 +71,7 @@ def playbooks() -> Iterator[Check]:
         yield Check("playbooks", "aprtui's own", State.BROKEN, error.message)
         return
     for folder in folders:
-        found = list_playbooks(folder)
+        found = list(list_playbooks(folder))
         broken = [entry for entry in found if entry.error]
         loaded = sum(1 for entry in found if entry.playbook is not None)
         facts: Facts = {"path": str(folder), "playbooks": loaded, "broken": len(broken)}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import sys
 import traceback
+from pathlib import Path
 from typing import Any
 
 import click
@@ -28,6 +29,8 @@ _COMMANDS = {
     "golden": "Keep a model's logits, and compare products with them.",
     "init": "Write a playbook for a model.",
     "inspect": "Show what a model is, what it holds and what it lacks.",
+    "open": "Open the console on a run, at its worst row.",
+    "paths": "Show where aprtui keeps things and looks for them.",
     "models": "List the models on this machine.",
     "playbooks": "List playbooks and what is wrong with them.",
     "ps": "List the runs that are going on.",
@@ -64,10 +67,29 @@ class LazyGroup(click.Group):
         return command
 
 
-@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(
+    cls=LazyGroup,
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
 @click.version_option(aprtui.__version__, prog_name="aprtui")
-def group() -> None:
-    """Qualify model format conversions between SafeTensors, GGUF and APR."""
+@click.option("--readonly", is_flag=True, help="Console: start, stop and write nothing.")
+@click.option("--theme", metavar="NAME", help="Console: colours; the palette (:) lists them.")
+@click.option("--ascii", "ascii_only", is_flag=True, help="Console: characters of ASCII alone.")
+@click.option("--playbooks", multiple=True, type=click.Path(path_type=Path), help="Console: folder with playbooks.")
+@click.option("--output-dir", "output", type=click.Path(path_type=Path), help="Console: directory for runs.")
+@click.pass_context
+def group(context: click.Context, /, **given: Any) -> int:  # noqa: ANN401 - click passes options by name
+    """Qualify model format conversions between SafeTensors, GGUF and APR.
+
+    Without a command it opens the console.
+    """
+    context.obj = given
+    if context.invoked_subcommand is not None:
+        return 0
+    from aprtui.cli.console import ConsoleArguments, open_console  # noqa: PLC0415 - `--help` imports no command
+
+    return open_console(ConsoleArguments(**given))
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,37 +12,11 @@ import click
 from aprtui.cli import options
 from aprtui.cli.output import show
 from aprtui.cli.playbook_text import complaint_lines, problem_count
-from aprtui.core.errors import UsageError
 from aprtui.core.gates import FORMAT_NAMES
 from aprtui.core.outcomes import ExitCode
 from aprtui.core.safe_text import safe_text
-from aprtui.paths import playbooks_folder
-from aprtui.playbook import Document, DocumentKind, Playbook, load_playbook, read_document
-
-_SUFFIXES = (".yaml", ".yml")
-_SHOWN = (
-    DocumentKind.PLAYBOOK,
-    DocumentKind.TEMPLATE,
-    DocumentKind.SPECIFICATION,
-    DocumentKind.VERIFICATION,
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Listed:
-    """A file in the list.
-
-    Attributes:
-        path: The file.
-        document: Its outside; None where it is not YAML that aprtui reads.
-        playbook: The playbook; None where it is something else or does not load.
-        error: Why it does not load.
-    """
-
-    path: Path
-    document: Document | None
-    playbook: Playbook | None
-    error: str = ""
+from aprtui.playbook.listing import Listed, default_places, list_playbooks
+from aprtui.settings import load_settings
 
 
 @click.command(name="playbooks")
@@ -56,47 +29,15 @@ def command(places: tuple[Path, ...], output_format: str) -> int:
 
     Exit codes: 0 every playbook loads, 2 one does not.
     """
-    listed = {place: list_playbooks(place) for place in places or default_places()}
+    listed = {
+        place: list(list_playbooks(place)) for place in places or load_settings().playbook_folders or default_places()
+    }
     if output_format == "json":
         show(json.dumps([_to_json(entry) for entries in listed.values() for entry in entries], indent=2))
     else:
         show("\n".join(line for place, entries in listed.items() for line in listing_lines(place, entries)))
     broken = any(entry.error for entries in listed.values() for entry in entries)
     return int(ExitCode.USAGE if broken else ExitCode.PASSED)
-
-
-def default_places() -> list[Path]:
-    """The folder of our own playbooks, and `playbooks` in the working directory."""
-    own, here = playbooks_folder(), Path("playbooks")
-    return [own] if not here.is_dir() or here.resolve() == own.resolve() else [own, here]
-
-
-def list_playbooks(place: Path) -> list[Listed]:
-    """Playbooks, templates, specifications and tickets of a folder and those in it; or one file.
-
-    Raises:
-        UsageError: There is no such place.
-    """
-    if place.is_file():
-        return [_listed(place)]
-    if not place.is_dir():
-        raise UsageError("there is no such file or folder", file=place)
-    files = sorted(path for path in place.rglob("*") if path.suffix in _SUFFIXES and path.is_file())
-    found = map(_listed, files)
-    return [entry for entry in found if entry.document is None or entry.document.kind in _SHOWN]
-
-
-def _listed(path: Path) -> Listed:
-    try:
-        document = read_document(path)
-    except UsageError as error:
-        return Listed(path, None, None, error.message)
-    if document.kind is not DocumentKind.PLAYBOOK:
-        return Listed(path, document, None)
-    try:
-        return Listed(path, document, load_playbook(path))
-    except UsageError as error:
-        return Listed(path, document, None, error.message)
 
 
 def listing_lines(place: Path, entries: list[Listed]) -> Iterator[str]:

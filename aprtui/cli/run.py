@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, replace
 from glob import glob
 from pathlib import Path
@@ -14,6 +15,7 @@ from aprtui.cli.dry_run import show_plan
 from aprtui.cli.output import show
 from aprtui.cli.running import RunOptions, RunResult, planned_run, resume_run, run_planned, show_complaints
 from aprtui.core.errors import AprtuiError, UsageError
+from aprtui.core.json_values import to_json
 from aprtui.core.outcomes import ExitCode, Outcome, worst_exit_code
 from aprtui.core.safe_text import safe_text
 from aprtui.engine.selection import Selection, failed_of, select
@@ -49,6 +51,7 @@ _SECONDS = click.FloatRange(min=0, min_open=True)
 @click.option(
     "--no-gpu", is_flag=True, help="For apr-qa's command lines; models run on the CPU unless --device says so."
 )
+@options.output_format
 @options.jobs
 def command(playbooks: tuple[str, ...], **given: Any) -> int:  # noqa: ANN401 - click passes options by name
     """Run the gates of playbooks and write evidence.json for each.
@@ -64,8 +67,14 @@ def command(playbooks: tuple[str, ...], **given: Any) -> int:  # noqa: ANN401 - 
     request, loaded = _request(playbooks, given)
     if given["dry_run"]:
         for playbook in loaded:
-            show_plan(planned_run(playbook, request, limits).plan)
+            plan = planned_run(playbook, request, limits).plan
+            if given["output_format"] == "json":
+                show(json.dumps(to_json(plan)))
+            else:
+                show_plan(plan)
         return int(ExitCode.PASSED)
+    if given["output_format"] == "json":
+        raise UsageError("--format json is for --dry-run", todo="a run's results are in its evidence.json")
     if len(loaded) == 1:
         show_complaints(loaded[0])
         result = run_planned(planned_run(loaded[0], request, limits))
@@ -124,7 +133,7 @@ def _summary_line(ran: Ran) -> str:
 
 
 def _resume(playbooks: tuple[str, ...], given: dict[str, Any], limits: Limits) -> RunResult:
-    allowed = ("resume", "jobs", "timeout", "run_timeout", "no_gpu", "device")
+    allowed = ("resume", "jobs", "timeout", "run_timeout", "no_gpu", "device", "output_format")
     if playbooks or any(value for name, value in given.items() if name not in allowed):
         raise UsageError("--resume takes playbook, model, converter and places from the run", todo="leave them out")
     return resume_run(find_run(given["resume"]), limits)

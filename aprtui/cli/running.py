@@ -94,8 +94,16 @@ def show_complaints(playbook: Playbook) -> None:
         click.echo(line, err=True)
 
 
-def planned_run(playbook: Playbook, request: RunOptions, limits: Limits) -> PlannedRun:
+def planned_run(
+    playbook: Playbook, request: RunOptions, limits: Limits, converter: Converter | None = None
+) -> PlannedRun:
     """Find model, sources and converter, and plan the run.
+
+    Args:
+        playbook: The playbook.
+        request: What the command line says.
+        limits: Resources.
+        converter: In place of the one that is named.
 
     Raises:
         AprtuiError: The model is not on this machine; says how to get it.
@@ -109,19 +117,26 @@ def planned_run(playbook: Playbook, request: RunOptions, limits: Limits) -> Plan
     sources = find_sources(model.path, request.sources)
     for source in sources:
         click.echo(f"source: {safe_text(source.path)} ({safe_text(source.how)})", err=True)
-    start = Start(model, sources, request.device)
-    return _planned(playbook, start, request, limits, _places(playbook, request))
+    start, found = Start(model, sources, request.device), converter or _converter(request.converter)
+    return _planned(playbook, start, request, limits, places=_places(playbook, request), converter=found)
 
 
-def _planned(playbook: Playbook, start: Start, request: RunOptions, limits: Limits, places: Places) -> PlannedRun:
-    converter = _converter(request.converter)
+def _planned(
+    playbook: Playbook,
+    start: Start,
+    request: RunOptions,
+    limits: Limits,
+    *,
+    places: Places,
+    converter: Converter | None,
+) -> PlannedRun:
     plan = make_plan(playbook, start, converter, places=places, limits=limits, selection=request.selection)
     return PlannedRun(plan, RunFolder(places.folder), converter)
 
 
 def _places(playbook: Playbook, request: RunOptions) -> Places:
     """Where a new run puts things: OUTPUT/NAME/evidence.json, and beside it runs/ID."""
-    output = request.output or Path("output")
+    output = request.output or load_settings().output_dir
     is_file = output.suffix == ".json"
     folder = (output.parent if is_file else output) / playbook.name
     evidence = output if is_file else folder / "evidence.json"
@@ -188,8 +203,8 @@ def resume_run(folder: RunFolder, limits: Limits) -> RunResult:
         selection=Selection.from_arguments(plan.selection),
     )
     sources = tuple(GivenSource.from_facts(one.letter, one.path, one.how) for one in plan.sources)
-    start = Start(model, sources, plan.running.device)
-    return run_planned(_planned(playbook, start, request, limits, places))
+    start, found = Start(model, sources, plan.running.device), _converter(request.converter)
+    return run_planned(_planned(playbook, start, request, limits, places=places, converter=found))
 
 
 def _converter(name: str | None) -> Converter | None:

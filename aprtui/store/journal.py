@@ -30,14 +30,20 @@ class JournalReader:
 
     def new_lines(self) -> Iterator[JournalLine]:
         """Every whole line that was not read before."""
+        for _, line in self.new_raw_lines():
+            parsed = self.parsed(line)
+            if parsed is not None:
+                yield parsed
+
+    def new_raw_lines(self) -> Iterator[tuple[int, bytes]]:
+        """Offset and bytes of every whole line that was not read before, unparsed and without its end."""
         rest = b""
         for piece in self._pieces():
             *lines, rest = (rest + piece).split(b"\n")
             for line in lines:
+                offset = self._position
                 self._position += len(line) + 1
-                parsed = self._parsed(line)
-                if parsed is not None:
-                    yield parsed
+                yield offset, line
             if len(rest) > _LONGEST_LINE:
                 self._position += len(rest)
                 self.passed_over += 1
@@ -53,7 +59,8 @@ class JournalReader:
             while piece := file.read(_PIECE):
                 yield piece
 
-    def _parsed(self, line: bytes) -> JournalLine | None:
+    def parsed(self, line: bytes) -> JournalLine | None:
+        """A line of this run; None where it is passed over, which counts it."""
         try:
             parsed = JournalLine.from_bytes(line)
         except ValueError:

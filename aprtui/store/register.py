@@ -7,19 +7,18 @@ a run is found by its path without it.
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 
 from aprtui.core.errors import AprtuiError, UsageError
+from aprtui.paths import state_folder
 from aprtui.store.atomic import write_json
 from aprtui.store.bundle import is_bundle, open_bundle
 from aprtui.store.run_folder import RunFolder
 
 
 def register_folder() -> Path:
-    """Below XDG_STATE_HOME or ~/.local/state."""
-    home = os.environ.get("XDG_STATE_HOME")
-    return (Path(home) if home else Path.home() / ".local" / "state") / "aprtui" / "runs"
+    """One file for each run."""
+    return state_folder() / "runs"
 
 
 def register(folder: RunFolder) -> None:

@@ -202,9 +202,18 @@ def read_record(lines: Iterable[JournalLine]) -> RunRecord:
 
 def state_of(folder: RunFolder, record: RunRecord) -> RunState:
     """What became of a run; an engine that neither lives nor said how it ended has died."""
-    if isinstance(record.end, RunFinished):
+    return run_state(folder, record.end)
+
+
+def run_state(folder: RunFolder, end: RunFinished | RunInterrupted | None) -> RunState:
+    """What became of a run, by the last word of its journal and by its engine.
+
+    Raises:
+        AprtuiError: Which engine it has cannot be read.
+    """
+    if isinstance(end, RunFinished):
         return RunState.FINISHED
-    if isinstance(record.end, RunInterrupted):
+    if isinstance(end, RunInterrupted):
         return RunState.INTERRUPTED
     if folder.is_bundle:
         return RunState.BUNDLED

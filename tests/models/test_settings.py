@@ -9,7 +9,7 @@ from hub_cache import fresh_home
 
 from aprtui.core.errors import AprtuiError, UsageError
 from aprtui.paths import user_settings_file
-from aprtui.settings import load_settings
+from aprtui.settings import ClipboardWay, ConsoleSettings, load_settings
 
 
 @pytest.fixture
@@ -79,3 +79,37 @@ def test_files_that_cannot_be_read(home):
     Path("aprtui.toml").mkdir()
     with pytest.raises(AprtuiError, match=r"aprtui.toml: the settings cannot be read"):
         load_settings()
+
+
+def test_settings_of_the_console_follow_the_same_order(home, monkeypatch):
+    assert load_settings().console == ConsoleSettings()
+    write_user(home, 'output_dir = "~/runs"\n[console]\ntheme = "a"\nbell = false\n[console.keys]\nfailures = "F"\n')
+    found = load_settings()
+    assert found.output_dir == home / "runs"
+    assert (found.console.theme, found.console.bell, found.console.keys) == ("a", False, {"failures": "F"})
+    Path("aprtui.toml").write_text('playbook_folders = ["pb"]\n[console]\ntheme = "b"\nclipboard = "file"\n')
+    found = load_settings()
+    assert found.playbook_folders == (Path("pb"),)
+    assert (found.console.theme, found.console.clipboard) == ("b", ClipboardWay.FILE)
+    monkeypatch.setenv("APRTUI_THEME", "c")
+    monkeypatch.setenv("APRTUI_ASCII", "1")
+    monkeypatch.setenv("APRTUI_OUTPUT_DIR", "out")
+    found = load_settings()
+    assert (found.console.theme, found.console.ascii_only, found.output_dir) == ("c", True, Path("out"))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('[console]\ntheem = "x"', "aprtui.toml, line 2, theem: there is no console.theem; known: theme, ascii"),
+        ("[console]\nbell = 3", "aprtui.toml, line 2, bell: 3 is no value of console.bell"),
+        ('[console]\nclipboard = "x"', "aprtui.toml, line 2, clipboard: 'x' is no value of console.clipboard: auto"),
+        ("console = 3", "aprtui.toml, line 1, console: a table expected; write [console]"),
+        ("output_dir = []", "aprtui.toml, line 1, output_dir: a folder expected"),
+    ],
+)
+def test_mistakes_in_settings_of_the_console_are_named(home, text, message):
+    Path("aprtui.toml").write_text(text)
+    with pytest.raises(UsageError) as error:
+        load_settings()
+    assert error.value.message.startswith(message)

@@ -1,8 +1,9 @@
-"""Events of a journal as lines for a terminal or a log."""
+"""Events of a journal as lines: of a log, of a terminal, of a console."""
 
 from __future__ import annotations
 
-from aprtui.cli.comparison_text import outcome_word
+from collections.abc import Callable
+
 from aprtui.core.events import (
     BehaviourMeasured,
     ComparisonFinished,
@@ -26,17 +27,32 @@ from aprtui.core.events import (
     WorkerDied,
     WorkspaceChecked,
 )
+from aprtui.core.outcomes import Outcome
 from aprtui.core.safe_text import safe_text
 
+OutcomeWord = Callable[[Outcome], str]
 
-def journal_line_text(line: JournalLine) -> str:
-    """One event with its local time."""
-    return f"{line.time.astimezone():%H:%M:%S}  {_text(line.event)}"
+_WORDS = {Outcome.CORROBORATED: "pass", Outcome.FALSIFIED: "FAIL", Outcome.SKIPPED: "skip"}
 
 
-def _text(event: Event) -> str:
+def plain_outcome_word(outcome: Outcome) -> str:
+    """The word of an outcome without colour."""
+    return _WORDS.get(outcome, outcome.value)
+
+
+def journal_line_text(line: JournalLine, outcome_word: OutcomeWord = plain_outcome_word) -> str:
+    """One event with its local time.
+
+    Args:
+        line: The line of the journal.
+        outcome_word: Makes the word of an outcome, with colour or without.
+    """
+    return f"{line.time.astimezone():%H:%M:%S}  {_text(line.event, outcome_word)}"
+
+
+def _text(event: Event, outcome_word: OutcomeWord) -> str:
     if isinstance(event, ComparisonStarted | ComparisonFinished | TensorFinished | LevelFinished):
-        return _comparison_text(event)
+        return _comparison_text(event, outcome_word)
     if isinstance(event, BehaviourMeasured):
         target = event.behaviour.target
         return f"{safe_text(event.comparison)}  mean KLD {target.mean_kld:.3g}, top-1 {target.top1_agreement:.2%}"
@@ -44,7 +60,7 @@ def _text(event: Event) -> str:
         causes = ", ".join(named.code for named in event.diagnosis.causes)
         return f"{safe_text(event.comparison)}  {event.diagnosis.sentence}{f' ({causes})' if causes else ''}"
     if isinstance(event, ConversionStarted | ConversionFinished | ConversionFailed):
-        return _conversion_text(event)
+        return _conversion_text(event, outcome_word)
     if isinstance(event, GateFinished):
         return f"{outcome_word(event.outcome)}  {safe_text(event.gate)}  {safe_text(event.reason, 300)}"
     if isinstance(event, WorkerDied):
@@ -74,7 +90,9 @@ def _run_text(
     return f"interrupted: {safe_text(event.reason)}"
 
 
-def _conversion_text(event: ConversionStarted | ConversionFinished | ConversionFailed) -> str:
+def _conversion_text(
+    event: ConversionStarted | ConversionFinished | ConversionFailed, outcome_word: OutcomeWord
+) -> str:
     name = safe_text(event.conversion)
     if isinstance(event, ConversionStarted):
         return f"conversion {name} started"
@@ -83,7 +101,9 @@ def _conversion_text(event: ConversionStarted | ConversionFinished | ConversionF
     return f"conversion {name}: {outcome_word(event.outcome)}  {safe_text(event.reason)}"
 
 
-def _comparison_text(event: ComparisonStarted | ComparisonFinished | TensorFinished | LevelFinished) -> str:
+def _comparison_text(
+    event: ComparisonStarted | ComparisonFinished | TensorFinished | LevelFinished, outcome_word: OutcomeWord
+) -> str:
     comparison = safe_text(event.comparison)
     if isinstance(event, ComparisonStarted):
         return f"comparison {comparison} started"

@@ -1,0 +1,162 @@
+"""What `aprtui tensor RUN COMPARISON NAME --format json` says of one tensor: what no journal holds.
+
+The answer comes from another process and may come from another version: what is missing or has another shape is left
+out, the rest is shown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from math import prod
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class HeatMap:
+    """Largest error of each cell of a grid laid over a matrix.
+
+    Attributes:
+        cells: Rows of cells.
+        row_step: Rows of the matrix that a cell covers.
+        column_step: Columns of the matrix that a cell covers.
+        rows: Rows of the matrix; leading dimensions are flattened.
+        columns: Columns of the matrix.
+    """
+
+    cells: tuple[tuple[float, ...], ...]
+    row_step: int
+    column_step: int
+    rows: int
+    columns: int
+
+    def area(self, row: int, column: int) -> tuple[range, range]:
+        """Rows and columns of the matrix that a cell covers."""
+        top, left = row * self.row_step, column * self.column_step
+        return range(top, min(self.rows, top + self.row_step)), range(left, min(self.columns, left + self.column_step))
+
+
+@dataclass(frozen=True, slots=True)
+class Element:
+    """One element with the values of both sides."""
+
+    index: tuple[int, ...]
+    source: float
+    target: float
+    ulp: float
+
+
+@dataclass(frozen=True, slots=True)
+class Region:
+    """Elements of a region, row by row.
+
+    Attributes:
+        row: First row.
+        column: First column.
+        source: Values of the source.
+        target: Values of the target.
+    """
+
+    row: int
+    column: int
+    source: tuple[tuple[float, ...], ...]
+    target: tuple[tuple[float, ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TensorReading:
+    """One tensor, read again.
+
+    Attributes:
+        source: Facts of the source, by name.
+        target: Facts of the target.
+        layout: What the layout rule did to the source.
+        histogram: Decade (power of ten) and number of elements whose error lies in it, smallest first.
+        heat: Where the errors sit; None where nobody says.
+        worst: The worst elements, worst first.
+        block: Facts of one block of a block type; empty where there is none.
+        elements: Both values of every element of a small region; None where none was asked for.
+        notes: What else there is to say.
+    """
+
+    source: Mapping[str, Any] = field(default_factory=dict)
+    target: Mapping[str, Any] = field(default_factory=dict)
+    layout: str = ""
+    histogram: tuple[tuple[int, int], ...] = ()
+    heat: HeatMap | None = None
+    worst: tuple[Element, ...] = ()
+    block: Mapping[str, Any] = field(default_factory=dict)
+    elements: Region | None = None
+    notes: tuple[str, ...] = ()
+
+
+def read_tensor(value: object) -> TensorReading:
+    """The reading in a child's answer."""
+    if not isinstance(value, Mapping):
+        return TensorReading()
+    return TensorReading(
+        source=_side(value.get("source")),
+        target=_side(value.get("target")),
+        layout=str(value.get("layout") or ""),
+        histogram=tuple(sorted(_decades(value.get("histogram")))),
+        heat=_heat(value.get("heat"), value.get("shape")),
+        worst=tuple(_elements(value.get("worst"))),
+        block=_mapping(value.get("block")),
+        elements=_region(value.get("elements")),
+        notes=tuple(map(str, notes)) if isinstance(notes := value.get("notes"), list) else (),
+    )
+
+
+def _mapping(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _side(value: object) -> Mapping[str, Any]:
+    """Facts of a side with its statistics beside them."""
+    facts = _mapping(value)
+    return {**facts, **_mapping(facts.get("statistics"))}
+
+
+def _items(value: object) -> Iterable[Mapping[str, Any]]:
+    return (item for item in value if isinstance(item, Mapping)) if isinstance(value, list) else ()
+
+
+def _decades(value: object) -> Iterable[tuple[int, int]]:
+    for item in _items(value):
+        try:
+            yield int(item["decade"]), int(item["count"])
+        except (KeyError, TypeError, ValueError, OverflowError):
+            continue
+
+
+def _elements(value: object) -> Iterable[Element]:
+    for item in _items(value):
+        try:
+            index = tuple(int(one) for one in item["index"])
+            yield Element(index, float(item["source"]), float(item["target"]), float(item.get("ulp", 0)))
+        except (KeyError, TypeError, ValueError, OverflowError):
+            continue
+
+
+def _heat(value: object, shape: object) -> HeatMap | None:
+    facts = _mapping(value)
+    try:
+        cells = tuple(tuple(float(cell) for cell in row) for row in facts["max_error"])
+        sizes = [int(size) for size in shape] if isinstance(shape, list) else []
+        down, across = max(1, int(facts["row_step"])), max(1, int(facts["column_step"]))
+    except (KeyError, TypeError, ValueError, OverflowError):
+        return None
+    if not cells or not cells[0] or len({len(row) for row in cells}) > 1 or not sizes:
+        return None
+    return HeatMap(cells, down, across, prod(sizes[:-1]), sizes[-1])
+
+
+def _region(value: object) -> Region | None:
+    facts = _mapping(value)
+    try:
+        source, target = (tuple(tuple(map(float, row)) for row in facts[side]) for side in ("source", "target"))
+        region = Region(int(facts["rows"][0]), int(facts["columns"][0]), source, target)
+    except (KeyError, IndexError, TypeError, ValueError):
+        return None
+    same = [len(row) for row in source] == [len(row) for row in target]
+    return region if same and source and source[0] else None

@@ -1,0 +1,402 @@
+"""The application: five views over run folders. What it does beside drawing stands in `services`."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from array import array
+from collections import deque
+from collections.abc import Iterable
+from contextlib import suppress
+from datetime import datetime
+from pathlib import Path
+from typing import Any, ClassVar
+
+from textual.app import App, SystemCommand
+from textual.screen import Screen
+
+from aprtui.core.errors import AprtuiError
+from aprtui.playbook.listing import Listed
+from aprtui.settings import ClipboardWay
+from aprtui.store.run_folder import RunFolder
+from aprtui.store.run_list import RunSummary
+from aprtui.store.run_view import Changes, RunView
+from aprtui.tui import crash
+from aprtui.tui.clipboard import clipboard_file, copy_by_tmux, fits_osc52, write_clipboard_file
+from aprtui.tui.keys import ANYWHERE, KEYS, bindings
+from aprtui.tui.options import ConsoleOptions, Opening
+from aprtui.tui.paint import shown
+from aprtui.tui.screens.attach import AttachDialog
+from aprtui.tui.screens.compare import ChooseRunDialog, CompareScreen
+from aprtui.tui.screens.dialog import AskDialog, TextDialog
+from aprtui.tui.screens.diff import DiffScreen
+from aprtui.tui.screens.help import HelpDialog
+from aprtui.tui.screens.log import LogScreen
+from aprtui.tui.screens.models import ModelsScreen
+from aprtui.tui.screens.playbooks import PlaybooksScreen
+from aprtui.tui.screens.runs import RunsScreen
+from aprtui.tui.screens.tensor import TensorScreen
+from aprtui.tui.screens.view import ConsoleScreen
+from aprtui.tui.services.follow import Follower
+from aprtui.tui.services.lists import Lists
+from aprtui.tui.services.starter import Starter
+from aprtui.tui.services.watch import Watch
+from aprtui.tui.themes import FROM_TEXTUAL, chosen_theme, load_themes
+
+_MODES = ("playbooks", "models", "runs", "diff", "log")
+_AFTER_FIRST_PAINT_S = 0.15
+_KEEP, _STOP, _CANCEL = "leave them running", "stop them", "stay here"
+
+
+class ConsoleApp(App[None]):
+    """The console.
+
+    Args:
+        options: Settings.
+        opening: What to show first.
+    """
+
+    CSS_PATH = "console.tcss"
+    TITLE = "aprtui"
+    BINDINGS: ClassVar = bindings(ANYWHERE)
+    MODES: ClassVar = {
+        "playbooks": PlaybooksScreen,
+        "models": ModelsScreen,
+        "runs": RunsScreen,
+        "diff": DiffScreen,
+        "log": LogScreen,
+    }
+    ENABLE_COMMAND_PALETTE = True
+
+    def __init__(self, options: ConsoleOptions | None = None, opening: Opening | None = None) -> None:
+        super().__init__()
+        self.options = options or ConsoleOptions()
+        self.opening = opening or Opening()
+        self.ascii_only = self.options.settings.ascii_only
+        self.remapped_keys = dict(self.options.settings.keys)
+        self.messages: deque[tuple[datetime, str]] = deque(maxlen=500)
+        self.unread_log = 0
+        self.failure: BaseException | None = None
+        self.report: Path | None = None
+        self.follower = Follower(self)
+        self.lists = Lists(self)
+        self.starter = Starter(self)
+        self.watcher = Watch(self)
+        self._own_themes = load_themes()
+        for theme in self._own_themes.themes.values():
+            self.register_theme(theme)
+        self.theme = chosen_theme(self.options.settings.theme, self.available_themes)
+        self.set_keymap(self.remapped_keys)
+
+    def get_css_variables(self) -> dict[str, str]:
+        """Also our colours where a theme of Textual's own does not name them."""
+        variables = super().get_css_variables()
+        ours = {name: variables.get(source, variables["foreground"]) for name, source in FROM_TEXTUAL.items()}
+        return ours | variables
+
+    # What screens read.
+
+    @property
+    def current(self) -> RunView | None:
+        """The run that is open."""
+        return self.follower.view
+
+    @property
+    def current_is_live(self) -> bool:
+        """Whether the open run goes on, and its journal was read up to now."""
+        return self.follower.is_live and self.follower.caught_up
+
+    @property
+    def runs(self) -> list[RunSummary]:
+        """The runs of this user, newest first."""
+        return self.lists.runs
+
+    @property
+    def runs_read(self) -> bool:
+        """Whether they have been read once."""
+        return self.lists.runs_read
+
+    @property
+    def playbooks(self) -> list[Listed]:
+        """The playbooks at hand."""
+        return self.lists.playbooks
+
+    @property
+    def playbooks_read(self) -> bool:
+        """Whether they have been read once."""
+        return self.lists.playbooks_read
+
+    @property
+    def live_runs(self) -> int:
+        """How many engines run on this machine."""
+        return sum(run.is_live for run in self.lists.runs)
+
+    @property
+    def watching(self) -> bool:
+        """Whether a playbook is watched."""
+        return self.watcher.is_on
+
+    def playbook_folders(self) -> tuple[Path, ...]:
+        """Where playbooks are looked for."""
+        return self.lists.folders()
+
+    def shown_rows(self) -> array[int]:
+        """Numbers of the rows that the Diff view shows."""
+        diff = self._view_screen(DiffScreen)
+        return diff.order.numbers if diff is not None and diff.order is not None else array("i")
+
+    # From start to end.
+
+    def on_mount(self) -> None:
+        """Open what was asked for; look at runs and playbooks."""
+        # A killed console must still give the terminal back. SIGHUP stays as it is: there is no terminal any more.
+        with suppress(NotImplementedError, RuntimeError, ValueError):  # where this is not the main thread
+            asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, self._terminated)
+        for problem in self._own_themes.problems:
+            self.say(problem, "warning")
+        self.switch_mode("diff" if self.opening.run is not None else "playbooks")
+        if self.opening.run is not None:
+            self.open_run(RunFolder(self.opening.run), gate=self.opening.gate)
+        if self.opening.run is None:
+            self.lists.start(ask_about_runs=True)
+        else:
+            # What was asked for comes first.
+            self.set_timer(_AFTER_FIRST_PAINT_S, self._start_lists)
+
+    def _start_lists(self) -> None:
+        self.lists.start(ask_about_runs=False)
+
+    def _terminated(self) -> None:
+        self.exit(return_code=128 + signal.SIGTERM)
+
+    def _handle_exception(self, error: Exception) -> None:
+        """A defect of the console: no traceback with local variables on the terminal, a report in a file instead."""
+        self._return_code = 70
+        if self._exception is None:
+            self._exception = error
+            self._exception_event.set()
+            self.failure, self.report = error, crash.write_report(error)
+        self._close_messages_no_wait()
+
+    # What screens ask for.
+
+    def say(self, text: str, severity: str = "information") -> None:
+        """A toast, and a line in the log."""
+        self.messages.append((datetime.now(), text))
+        level: Any = severity
+        safe = shown(text, ascii_only=self.ascii_only)
+        self.notify(safe, severity=level, markup=False, timeout=8 if severity == "error" else 4)
+
+    def show_error(self, title: str, text: str) -> None:
+        """An error that is too long for a toast."""
+        self.messages.append((datetime.now(), f"{title}: {text}"))
+        self.push_screen(TextDialog(title, text))
+
+    def may_change(self) -> bool:
+        """Whether anything may be started, stopped or written; says why not."""
+        if self.options.readonly:
+            self.say("this console is read-only (--readonly)", "warning")
+        return not self.options.readonly
+
+    def open_run(self, folder: RunFolder, gate: str = "") -> None:
+        """Show a run in the Diff view, on its worst row."""
+        try:
+            view = self.follower.open(folder)
+        except AprtuiError as error:
+            self.show_error("This run cannot be shown", str(error))
+            return
+        self.action_view(_MODES.index("diff") + 1)
+        diff = self._view_screen(DiffScreen)
+        if diff is not None and diff.is_ready and diff.view is not view:
+            diff.show_run(view, gate)
+        elif gate:
+            self.call_after_refresh(self._show_gate, view, gate)
+
+    def _show_gate(self, view: RunView, gate: str) -> None:
+        diff = self._view_screen(DiffScreen)
+        if diff is not None:
+            diff.show_run(view, gate)
+
+    def open_detail(self, diff: DiffScreen) -> None:
+        """The detail of the row under the cursor."""
+        self.push_screen(TensorScreen(diff))
+
+    def start_run(self, arguments: list[str]) -> None:
+        """Start an engine; the run is shown as soon as it has a folder."""
+        if self.may_change():
+            self.run_worker(self.starter.start(arguments), group="start")
+
+    def stop_run(self, folder: RunFolder) -> None:
+        """Stop an engine; takes up to ten seconds."""
+        if self.may_change():
+            self.run_worker(self.starter.stop(folder), group="stop")
+
+    def playbook_saved(self, path: Path) -> None:
+        """A playbook or the settings beside it were edited."""
+        self.run_worker(self.watcher.saved({path}), group="saved")
+
+    def choose_comparison(self, folder: RunFolder) -> None:
+        """Ask which run to compare with, then do it."""
+        mine = next((run for run in self.runs if run.folder.path == folder.path), None)
+        name = mine.plan.playbook.name if mine is not None and mine.plan is not None else None
+        others = [run for run in self.runs if run.folder.path != folder.path and run.plan is not None]
+        others.sort(key=lambda run: run.plan is not None and run.plan.playbook.name != name)
+        if not others:
+            self.say("there is no other run to compare with", "warning")
+            return
+
+        def answered(other: RunFolder | None) -> None:
+            if other is not None:
+                self.compare_runs(*sorted((other, folder), key=lambda one: one.path.name))
+
+        self.push_screen(ChooseRunDialog(folder, others), answered)
+
+    def compare_runs(self, before: RunFolder, after: RunFolder) -> None:
+        """Show what changed from one run to the other."""
+        self.push_screen(CompareScreen(before, after))
+
+    def copy(self, text: str, what: str) -> None:
+        """Copy a text the best way there is, and say which."""
+        self.run_worker(self._copy(text, what), group="copy")
+
+    async def _copy(self, text: str, what: str) -> None:
+        way = self.options.settings.clipboard
+        kept = write_clipboard_file(text)
+        place = f"also in {clipboard_file()}" if kept else "no file could be written"
+        if way in (ClipboardWay.AUTO, ClipboardWay.TMUX) and await copy_by_tmux(text):
+            self.say(f"{what} copied through tmux; {place}")
+        elif way in (ClipboardWay.AUTO, ClipboardWay.OSC52) and fits_osc52(text) and "TMUX" not in os.environ:
+            self.copy_to_clipboard(text)
+            self.say(f"{what} sent to the terminal's clipboard; {place}")
+        else:
+            self.say(f"{what} is in {clipboard_file()}" if kept else "nothing could be copied", "warning")
+
+    # What services tell.
+
+    def run_changed(self, changes: Changes) -> None:
+        """The journal of the open run brought something."""
+        diff, log = self._view_screen(DiffScreen), self._view_screen(LogScreen)
+        if changes.log and self.follower.caught_up and not isinstance(self.screen, LogScreen):
+            self.unread_log += changes.log
+        if diff is not None:
+            diff.run_changed(changes)
+        if log is not None and changes.log and self.current_mode == "log":
+            log.run_changed()
+
+    def lists_changed(self) -> None:
+        """Runs or playbooks changed."""
+        for kind in (PlaybooksScreen, RunsScreen):
+            screen = self._view_screen(kind)
+            if screen is not None and screen.is_ready:
+                screen.refresh_list()
+        self.refresh_chrome()
+
+    def runs_left(self, runs: list[RunSummary]) -> None:
+        """Runs that went on while no console was looking."""
+
+        def answered(folder: RunFolder | None) -> None:
+            if folder is not None:
+                self.open_run(folder)
+
+        self.push_screen(AttachDialog(runs), answered)
+
+    def refresh_chrome(self) -> None:
+        """The lines above and below of the screen in front."""
+        if isinstance(self.screen, ConsoleScreen):
+            self.screen.refresh_chrome()
+
+    def _view_screen(self, kind: type[Any]) -> Any:  # noqa: ANN401 - an instance of that type
+        for stack in self._screen_stacks.values():
+            for screen in stack:
+                if isinstance(screen, kind):
+                    return screen
+        return None
+
+    # Actions.
+
+    def action_view(self, number: int) -> None:
+        """Show one of the five views."""
+        while len(self.screen_stack) > 1 and isinstance(self.screen, ConsoleScreen):
+            self.pop_screen()
+        if len(self.screen_stack) == 1 and self.current_mode != _MODES[number - 1]:
+            self.switch_mode(_MODES[number - 1])
+
+    async def action_back(self) -> None:
+        """What the screen makes of it."""
+        screen = self.screen
+        if isinstance(screen, ConsoleScreen):
+            screen.action_back()
+
+    def action_show_help(self) -> None:
+        """Keys of this screen."""
+        screen = self.screen
+        name = screen.NAME if isinstance(screen, ConsoleScreen) else ""
+        if not isinstance(screen, HelpDialog):
+            self.push_screen(HelpDialog(name, self.remapped_keys))
+
+    def action_watch(self) -> None:
+        """Watching on or off."""
+        screen = self.screen
+        playbook = getattr(screen, "playbook", None)
+        path = playbook() if callable(playbook) else None
+        if path is None and self.current is not None:
+            path = Path(self.current.plan.playbook.path)
+        self.watcher.toggle(path)
+        self.refresh_chrome()
+
+    def action_leave(self) -> None:
+        """Back from a pushed screen, else quit."""
+        if len(self.screen_stack) > 1:
+            self.pop_screen()
+        else:
+            self.action_interrupt()
+
+    def action_interrupt(self) -> None:
+        """Quit; asks where engines run here that this console started."""
+        live = [run for run in self.starter.started if self._is_live(run)]
+        if not live:
+            self.exit()
+            return
+        count = f"{len(live)} run is live" if len(live) == 1 else f"{len(live)} runs are live"
+        text = f"{count}. Left running, they are found again when the console starts, and by `aprtui ps`."
+
+        def answered(answer: str | None) -> None:
+            if answer == _KEEP:
+                self.exit()
+            elif answer == _STOP:
+                self.run_worker(self._stop_and_leave(live), group="stop")
+
+        self.push_screen(AskDialog("Quit", text, (_KEEP, _STOP, _CANCEL)), answered)
+
+    async def _stop_and_leave(self, folders: Iterable[RunFolder]) -> None:
+        for folder in folders:
+            await self.starter.stop(folder)
+        self.exit()
+
+    def _is_live(self, folder: RunFolder) -> bool:
+        try:
+            return folder.engine().is_alive
+        except AprtuiError:
+            return False
+
+    def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
+        """The palette: every key of the screen as a sentence, and the themes."""
+        name = screen.NAME if isinstance(screen, ConsoleScreen) else ""
+        for key in KEYS:
+            if key.help and (name in key.where or ANYWHERE in key.where) and not key.key_id.startswith("map."):
+                yield SystemCommand(key.help, key.key_id, self._palette_action(key.action, screen))
+        for theme in sorted(self.available_themes):
+            yield SystemCommand(f"Theme {theme}", "colours", self._theme_setter(theme))
+
+    def _palette_action(self, action: str, screen: Screen[Any]) -> Any:  # noqa: ANN401 - what Textual calls
+        async def act() -> None:
+            await self.run_action(action, screen if not action.startswith("app.") and action != "back" else self)
+
+        return act
+
+    def _theme_setter(self, name: str) -> Any:  # noqa: ANN401 - what Textual calls
+        def act() -> None:
+            self.theme = name
+
+        return act

@@ -1,0 +1,149 @@
+"""The edge between text and terminal: every character that the console shows goes through `strip` or `content`.
+
+Names of tensors, metadata, reasons and log lines come from files of strangers. Here they lose what could steer a
+terminal, are cut to the room they have, and in ASCII mode lose everything beyond it. Nothing is ever read as markup.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from rich.cells import cell_len, set_cell_size
+from rich.segment import Segment
+from rich.style import Style
+from textual.markup import escape
+from textual.strip import Strip
+from textual.widget import Widget
+
+from aprtui.core.safe_text import safe_text
+
+Span = tuple[str, str]
+"""A piece of text and the name of its paint."""
+
+Line = Sequence[Span]
+
+PAINTS = frozenset(
+    f"paint--{name}"
+    for name in (
+        *("text", "strong", "muted", "title", "accent", "pass", "fail", "nan", "crash", "warn", "skip", "wait", "run"),
+        *("key", "over", "bar", "track", "tab", "tab-on", "cursor", "cursor-blurred", "header", "mark", "heat"),
+    )
+)
+"""Component classes of everything that paints; their colours stand in console.tcss."""
+
+_LONGEST = 600
+_ASCII = str.maketrans(
+    {
+        **dict(zip("✓✗·▶▌▸▾│─┌┐└┘├┤", "+x.>|>v|-++++++", strict=True)),
+        **dict(zip("█▉▊▋▌▍▎▏▓▒░", "########=-.", strict=True)),
+        **dict(zip("→←↑↓…—–×ΔεσµⓇ", "><^v~--xdesuR", strict=True)),
+        **dict(zip("≤≥≠±∞⏎⇥▲▼•╋┼", "<>!+8..^v*@+", strict=True)),
+    }
+)
+_EIGHTHS = " ▏▎▍▌▋▊▉█"
+
+
+def shown(text: object, *, ascii_only: bool = False) -> str:
+    """Text that is fit for a terminal; in ASCII mode every character beyond it has a stand-in of one cell."""
+    safe = safe_text(text, _LONGEST)
+    if not ascii_only or safe.isascii():
+        return safe
+    return safe.translate(_ASCII).encode("ascii", "replace").decode("ascii")
+
+
+def fit(text: str, width: int, *, right: bool = False, keep_end: bool = False) -> str:
+    """Text of exactly this many cells; what is too long is cut, at its start where its end tells more.
+
+    Args:
+        text: Safe text.
+        width: Cells.
+        right: Whether it stands at the right.
+        keep_end: Whether it is cut at its start, behind a dot where one is near.
+    """
+    length = cell_len(text)
+    if length > width:
+        if width < 2:
+            return set_cell_size(text, width)
+        text = _cut_at_start(text, width) if keep_end else f"{set_cell_size(text, width - 1).rstrip()}…"
+        length = cell_len(text)
+    room = " " * (width - length)
+    return f"{room}{text}" if right else f"{text}{room}"
+
+
+def _cut_at_start(text: str, width: int) -> str:
+    """The longest end that starts behind a dot and fits; else as many characters as fit."""
+    dot = text.find(".")
+    while dot >= 0:
+        tail = text[dot + 1 :]
+        if cell_len(tail) <= width - 1:
+            if len(tail) >= width // 3:
+                return f"…{tail}"
+            break
+        dot = text.find(".", dot + 1)
+    tail = text[-(width - 1) :]
+    while cell_len(tail) > width - 1:
+        tail = tail[1:]
+    return f"…{tail}"
+
+
+def bar(share: float, width: int) -> str:
+    """A bar of eighth blocks, filled up to a share between 0 and 1; trailing room is blank."""
+    eighths = round(max(0.0, min(1.0, share)) * width * 8)
+    full, rest = divmod(eighths, 8)
+    return (("█" * full) + (_EIGHTHS[rest] if rest else "")).ljust(width)
+
+
+def title(text: str, *, ascii_only: bool = False) -> str:
+    """Text for the title of a border, which Textual reads as markup."""
+    return escape(shown(text, ascii_only=ascii_only))
+
+
+class Painter:
+    """Paints lines in the colours of a widget.
+
+    Args:
+        widget: Its component classes have to be `PAINTS`.
+    """
+
+    def __init__(self, widget: Widget) -> None:
+        self._widget = widget
+        self._styles: dict[tuple[str, str], Style] = {}
+
+    def forget(self) -> None:
+        """The theme changed."""
+        self._styles.clear()
+
+    @property
+    def ascii_only(self) -> bool:
+        """Whether the terminal shows ASCII alone."""
+        return bool(getattr(self._widget.app, "ascii_only", False))
+
+    def style(self, name: str, under: str = "") -> Style:
+        """The style of a paint, upon the background of another one."""
+        found = self._styles.get((name, under))
+        if found is None:
+            base = self._widget.get_component_rich_style(f"paint--{under}") if under else self._widget.rich_style
+            found = base + self._widget.get_component_rich_style(f"paint--{name}", partial=True)
+            self._styles[name, under] = found
+        return found
+
+    def strip(self, line: Iterable[Span], width: int, under: str = "") -> Strip:
+        """A line of exactly this many cells."""
+        segments: list[Segment] = []
+        used = 0
+        for text, name in line:
+            safe = shown(text, ascii_only=self.ascii_only)
+            length = cell_len(safe)
+            if used + length > width:
+                safe = fit(safe, width - used) if width > used else ""
+                safe = shown(safe, ascii_only=True) if self.ascii_only else safe
+                length = cell_len(safe)
+            if safe.isspace() and segments and (last := segments[-1]).style is not None and not last.style.reverse:
+                # A blank looks the same in any colour; a change of colour costs forty bytes.
+                segments[-1] = Segment(last.text + safe, last.style)
+            elif safe:
+                segments.append(Segment(safe, self.style(name, under)))
+            used += length
+        if used < width:
+            segments.append(Segment(" " * (width - used), self.style("text", under)))
+        return Strip(segments, width)

@@ -1,0 +1,1 @@
+"""Screens of the console: five views, and what is pushed above them."""

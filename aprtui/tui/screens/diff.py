@@ -1,0 +1,459 @@
+"""View 4: one run. The tree of its gates, the table of its rows, and of one row everything that is known."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from time import monotonic
+from typing import ClassVar
+
+from textual import on
+from textual.containers import Horizontal, Vertical
+from textual.widget import Widget
+
+from aprtui.core.outcomes import Outcome
+from aprtui.store.columns import NO_COMPARISON, Row, RowKind
+from aprtui.store.filters import Filter
+from aprtui.store.progress import Progress, progress_of
+from aprtui.store.row_order import RowOrder, SortKey
+from aprtui.store.row_status import RowStatus
+from aprtui.store.run_folder import RunState
+from aprtui.store.run_view import Changes, RunView
+from aprtui.tui.keys import bindings
+from aprtui.tui.paint import Line, Span, bar, fit, title
+from aprtui.tui.screens.dialog import TextDialog
+from aprtui.tui.screens.run_actions import RunActions
+from aprtui.tui.widgets.causes import diagnosis_lines
+from aprtui.tui.widgets.gate_tree import GateSource, GateTree
+from aprtui.tui.widgets.lines import Lines
+from aprtui.tui.widgets.row_table import EmptySource, RowTable
+from aprtui.tui.widgets.tensor_detail import TensorDetail
+from aprtui.tui.widgets.tensor_source import TensorSource
+from aprtui.tui.words import comparison_title, duration, size, state_span, tolerance_sentence
+
+_ORDER_OF_KEYS = tuple(SortKey)
+_SECONDS_BETWEEN_SORTS = 1.0
+_NO_RUN: tuple[Line, ...] = (
+    (("  No run is open.", "text"),),
+    (),
+    (("  3", "key"), (" shows the runs, ", "muted"), ("1", "key"), (" the playbooks; ", "muted")),
+    (("  r", "key"), (" on a playbook starts one.", "muted")),
+)
+
+
+class DiffScreen(RunActions):
+    """The run that is open."""
+
+    NAME = "diff"
+    NUMBER = 4
+    BINDINGS: ClassVar = bindings("diff")
+    CSS = """
+    DiffScreen #gates { width: 39; display: none; }
+    DiffScreen #rows { width: 1fr; }
+    DiffScreen #detail { width: 58; display: none; }
+    DiffScreen.-medium #gates, DiffScreen.-wide #gates { display: block; }
+    DiffScreen.-wide #detail { display: block; }
+    DiffScreen.-narrow .pane { border: none; }
+    DiffScreen.-tree #gates { display: block; width: 1fr; }
+    DiffScreen.-narrow.-tree #rows { display: none; }
+    DiffScreen.-zoom #gates, DiffScreen.-zoom #detail { display: none; }
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.order: RowOrder | None = None
+        self.view: RunView | None = None
+        self.paused = False
+        self._kept: Changes | None = None
+        self._last_sort = 0.0
+        self._counts: dict[RowStatus, int] = {}
+        self._scope_title, self._title = "all gates", ""
+        self._filter = Filter("")
+
+    def compose_body(self) -> Iterable[Widget]:
+        """Progress, counts, panes."""
+        yield Lines(id="progress")
+        yield Lines(id="counts")
+        with Horizontal():
+            with Vertical(id="gates", classes="pane"):
+                yield GateTree(id="tree")
+            with Vertical(id="rows", classes="pane"):
+                yield RowTable(id="table")
+            with Vertical(id="detail", classes="pane"):
+                yield TensorDetail()
+
+    def on_mount(self) -> None:
+        """Titles of the panes; the run, if there is one."""
+        self.query_one("#gates").border_title = "Gates"
+        self.query_one("#rows").border_title = "Rows"
+        self.query_one("#detail").border_title = "Tensor"
+        self.table.empty = _NO_RUN
+        if self.console.current is not None:
+            self.show_run(self.console.current)
+        self.table.focus()
+
+    @property
+    def table(self) -> RowTable:
+        """The rows."""
+        return self.query_one("#table", RowTable)
+
+    @property
+    def gate_tree(self) -> GateTree:
+        """The gates."""
+        return self.query_one("#tree", GateTree)
+
+    def show_run(self, view: RunView, gate: str = "") -> None:
+        """Open a run, on its worst row."""
+        self.view, self.paused, self._kept = view, False, None
+        self.order = RowOrder(view.columns)
+        self.order.filter = self._filter
+        self.table.source = TensorSource(view, self.order)
+        self.table.held, self.table.marked = False, set()
+        self.gate_tree.source = GateSource(view)
+        position = 0
+        nodes = self.gate_tree.source.nodes
+        if gate:
+            position = next((at for at, node in enumerate(nodes) if node.gate == gate), 0)
+        self.gate_tree.rebuild(position)
+        self._take_scope()
+        self.table.rebuild(0)
+        self._count()
+        self.refresh_chrome()
+        self._show_detail()
+
+    def run_changed(self, changes: Changes) -> None:
+        """The journal brought something."""
+        if self.view is None or self.order is None:
+            return
+        if self.paused:
+            kept = self._kept or Changes()
+            kept.rows |= changes.rows
+            kept.gates = kept.gates or changes.gates
+            self._kept = kept
+            return
+        table = self.table
+        if changes.rows:
+            follows = not table.held and self.order.key is not SortKey.FILE_ORDER
+            if follows and (not self.console.current_is_live or monotonic() - self._last_sort > _SECONDS_BETWEEN_SORTS):
+                self._sort_in_place(changes.rows)
+            else:
+                table.update_rows(self.order.update(changes.rows))
+            self._count()
+        if changes.gates:
+            assert isinstance(self.gate_tree.source, GateSource)
+            self.gate_tree.update_rows(range(len(self.gate_tree.source)))
+        self.refresh_chrome()
+        if changes.rows or changes.gates:
+            self._show_detail()
+
+    def _sort_in_place(self, changed: set[int]) -> None:
+        """Sort while nobody holds the order; only lines in sight that are others are drawn."""
+        assert self.order is not None
+        table = self.table
+        seen = range(table.scroll_offset.y, table.scroll_offset.y + table.page)
+        before = [self.order.numbers[at] for at in seen if at < len(self.order.numbers)]
+        self.order.sort()
+        self._last_sort = monotonic()
+        after = self.order.numbers
+        others = [
+            at
+            for number, at in enumerate(seen)
+            if at < len(after) and (number >= len(before) or before[number] != after[at] or after[at] in changed)
+        ]
+        table.update_rows(others)
+
+    @property
+    def row(self) -> Row | None:
+        """The row under the cursor."""
+        source = self.table.source
+        return source.row(self.table.cursor) if isinstance(source, TensorSource) and len(source) else None
+
+    def _count(self) -> None:
+        counts: dict[RowStatus, int] = {}
+        if self.view is not None:
+            statuses = self.view.columns.statuses
+            for status in RowStatus:
+                counts[status] = statuses.count(status)
+        self._counts = counts
+
+    # What the lines say.
+
+    def subject(self) -> list[str]:
+        """Run and playbook."""
+        if self.view is None:
+            return []
+        return [f"run {self.view.plan.run_id}", self.view.plan.playbook.name]
+
+    def status(self) -> Line:
+        """Which rows of how many."""
+        if self.order is None:
+            return ()
+        spans: list[Span] = []
+        if self.paused:
+            spans.append(("PAUSED  ", "warn"))
+        if self.order.failures_only:
+            spans.append(("fails only  ", "accent"))
+        if self.order.filter:
+            spans.append((f"/{self.order.filter.text}  ", "accent"))
+        spans.append((f"{len(self.order.numbers)} of {self.order.scope_size} ", "muted"))
+        return spans
+
+    def refresh_chrome(self) -> None:
+        """Also progress and counts."""
+        super().refresh_chrome()
+        if not self.is_ready or self.view is None:
+            return
+        progress = progress_of(self.view)
+        self.query_one("#progress", Lines).show(self._progress_line(self.view, progress))
+        self.query_one("#counts", Lines).show(self._counts_line(self.view))
+        order = self.order
+        if order is not None:
+            how = order.key.value + (", reversed" if order.reverse else "")
+            text = f"Rows of {self._scope_title} · {how}"
+            if text != self._title:
+                # Setting a title draws the whole pane again, so not without need.
+                self._title = text
+                self.query_one("#rows").border_title = title(text, ascii_only=self.console.ascii_only)
+
+    def _progress_line(self, view: RunView, progress: Progress) -> Line:
+        state = view.state()
+        spans: list[Span] = [(" ", "text"), state_span(state)]
+        if state is RunState.RUNNING:
+            spans.append((f" {fit(_doing(view), 26) if self.size.width < 100 else _doing(view)} ", "text"))
+            amount = f" {progress.share:4.0%} {size(progress.done)} of {size(progress.total)}"
+            eta = f"  ETA {'--:--' if progress.left is None else duration(progress.left)}"
+            used = sum(len(text) for text, _ in spans) + len(amount) + len(eta)
+            width = max(4, min(60, self.size.width - used - 1))
+            filled = bar(progress.share, width).rstrip()
+            spans += [(filled, "bar"), ("░" * (width - len(filled)), "track"), (amount, "text"), (eta, "accent")]
+            return spans
+        if state in (RunState.DIED, RunState.INTERRUPTED):
+            spans.append(("  r resumes it", "warn"))
+        if view.passed_over:
+            lines = "line" if view.passed_over == 1 else "lines"
+            spans.append((f"  {view.passed_over} {lines} of the journal passed over", "warn"))
+        spans.append((f"  {size(progress.done)} compared", "muted"))
+        if progress.seconds is not None:
+            spans.append((f" in {duration(progress.seconds)}", "muted"))
+        if view.plan.converter is not None:
+            spans.append((f"  {view.plan.converter.name} {view.plan.converter.version}", "muted"))
+        return spans
+
+    def _counts_line(self, view: RunView) -> Line:
+        counts = self._counts
+        failed = sum(counts.get(status, 0) for status in RowStatus if status.is_failure)
+        crashed, timed_out = counts.get(RowStatus.CRASHED, 0), counts.get(RowStatus.TIMEOUT, 0)
+        skipped, passed = counts.get(RowStatus.SKIPPED, 0), counts.get(RowStatus.PASSED, 0)
+        waiting = counts.get(RowStatus.WAITING, 0) + counts.get(RowStatus.RUNNING, 0)
+        failed -= crashed + timed_out
+        spans: list[Span] = [
+            (f" ✗ {failed} FAIL", "fail" if failed else "muted"),
+            (f"  ! {crashed} CRSH", "crash" if crashed else "muted"),
+            (f"  ~ {timed_out} TIME", "warn" if timed_out else "muted"),
+            (f"  - {skipped} SKIP", "skip"),
+            (f"  ✓ {passed} pass", "pass" if passed else "muted"),
+        ]
+        if waiting:
+            spans.append((f"  · {waiting} wait", "wait"))
+        bad = sum(one.outcome not in (Outcome.CORROBORATED, Outcome.SKIPPED) for one in view.gates.values())
+        spans.append((f"   gates {len(view.gates)}/{len(view.plan.gates)}", "muted"))
+        if bad:
+            spans.append((f" ✗ {bad}", "fail"))
+        return spans
+
+    def fact_line(self) -> Line:
+        """Tolerance of the row, or what waits to be sorted."""
+        row, order = self.row, self.order
+        if row is None or order is None or self.view is None:
+            if order is not None and order.scope_size:
+                return ((f" 0 of {order.scope_size} match · esc clears the filter, f shows all", "warn"),)
+            return ()
+        spans: list[Span] = []
+        if self.table.held and order.out_of_order:
+            spans.append((f" + {order.out_of_order} new, order held: . sorts · ", "warn"))
+        if causes := self.view.causes(row.number):
+            spans.append((f" {causes[0].code} · ", "fail"))
+        if row.kind is RowKind.TENSOR:
+            spans.append((f" {tolerance_sentence(row) or 'waits to be compared'}", "muted"))
+        else:
+            spans.append((f" {row.text}", "text"))
+        return spans
+
+    # Choosing rows.
+
+    def _take_scope(self) -> None:
+        order, view, node = self.order, self.view, self.gate_tree.node
+        if order is None or view is None:
+            return
+        scope: tuple[int, ...] | None = None
+        self._scope_title = "all gates"
+        if node is not None and node.depth == 1:
+            ids = [gate.gate_id for gate in view.plan.gates if gate.gate.family is node.family]
+            scope = tuple(index for gate in ids for index in view.comparisons_of(gate))
+            self._scope_title = node.label
+        elif node is not None and node.depth >= 2:
+            scope = view.comparisons_of(node.gate) if node.comparison < 0 else (node.comparison,)
+            self._scope_title = node.gate
+            if node.comparison >= 0:
+                self._scope_title = comparison_title(view.plan.comparisons[node.comparison])
+            scope = scope or (NO_COMPARISON,)
+        assert isinstance(self.table.source, TensorSource)
+        self.table.source.several = scope is None or len(set(scope)) > 1
+        order.show(scope)
+
+    @on(RowTable.Moved, "#tree")
+    def _gate_chosen(self) -> None:
+        self._take_scope()
+        self.table.held = False
+        self.table.rebuild(0)
+        self.refresh_chrome()
+        self._show_detail()
+
+    @on(RowTable.Opened, "#tree")
+    def _gate_opened(self) -> None:
+        self.remove_class("-tree")
+        self.table.focus()
+
+    @on(RowTable.Moved, "#table")
+    def _row_chosen(self) -> None:
+        self.refresh_chrome()
+        self._show_detail()
+
+    @on(RowTable.Opened, "#table")
+    def _row_opened(self) -> None:
+        if self.view is not None and self.row is not None:
+            self.console.open_detail(self)
+
+    def _show_detail(self) -> None:
+        detail = self.query_one(TensorDetail)
+        if self.view is not None and self.has_class("-wide"):
+            detail.show_row(self.view, self.row, "⏎ opens the detail and reads the files")
+
+    def focus_body(self) -> None:
+        """The table."""
+        self.table.focus()
+
+    def apply_filter(self, wanted: Filter) -> None:
+        """Keep the filter also for the next run."""
+        self._filter = wanted
+        if self.order is not None:
+            self._reorder(lambda order: setattr(order, "filter", wanted))
+
+    def _reorder(self, change: object = None) -> None:
+        """Change the order and sort; the cursor stays on its row where that is still shown."""
+        order = self.order
+        if order is None:
+            return
+        held = order.numbers[self.table.cursor] if len(order.numbers) else None
+        if callable(change):
+            change(order)
+        order.sort()
+        position = order.position(held) if held is not None and self.table.held else None
+        self.table.rebuild(0 if position is None else position)
+        self._count()
+        self.refresh_chrome()
+        self._show_detail()
+
+    def action_failures_only(self) -> None:
+        """Failures only, or all."""
+        self._reorder(lambda order: setattr(order, "failures_only", not order.failures_only))
+
+    def action_resort(self) -> None:
+        """Sort now."""
+        self._reorder()
+
+    def action_sort(self) -> None:
+        """The next sort key."""
+
+        def following(order: RowOrder) -> None:
+            order.key = _ORDER_OF_KEYS[(_ORDER_OF_KEYS.index(order.key) + 1) % len(_ORDER_OF_KEYS)]
+
+        self._reorder(following)
+        if self.order is not None:
+            self.console.say(f"sorted by {self.order.key.value}")
+
+    def action_reverse(self) -> None:
+        """The other way round."""
+        self._reorder(lambda order: setattr(order, "reverse", not order.reverse))
+
+    def action_pause(self) -> None:
+        """Hold the view still, or go on."""
+        self.paused = not self.paused
+        if not self.paused and self._kept is not None:
+            kept, self._kept = self._kept, None
+            self.run_changed(kept)
+        self.refresh_chrome()
+
+    def action_failure(self, step: int) -> None:
+        """To the next failing row."""
+        if self.order is None:
+            return
+        self.table.held = True
+        position = self.order.next_failure(self.table.cursor, step)
+        if position is None:
+            self.console.say("no failure after this row" if step > 0 else "no failure before this row")
+        else:
+            self.table.move(position)
+
+    def action_gates(self) -> None:
+        """The tree in place of the table where there is no room for both, else the focus."""
+        if self.has_class("-narrow"):
+            self.toggle_class("-tree")
+        (self.table if self.gate_tree.has_focus else self.gate_tree).focus()
+
+    def action_causes(self) -> None:
+        """Why the comparisons that are shown fail."""
+        view = self.view
+        scope = self._comparisons_shown()
+        found = [index for index in scope if view is not None and view.comparisons[index].diagnosis is not None]
+        if view is None or not found:
+            self.console.say("no cause is known: nothing failed here, or it is still being measured")
+            return
+
+        def lines(width: int) -> list[Line]:
+            made: list[Line] = []
+            for index in found:
+                diagnosis = view.comparisons[index].diagnosis
+                assert diagnosis is not None
+                made += [
+                    *([()] if made else []),
+                    *diagnosis_lines(comparison_title(view.comparisons[index].plan), diagnosis, width),
+                ]
+            return made
+
+        text = "\n".join("".join(part for part, _ in line) for line in lines(100))
+        self.app.push_screen(TextDialog(f"Causes of {self._scope_title}", text, lines))
+
+    def _comparisons_shown(self) -> list[int]:
+        """Comparisons of the chosen gate; of the row where all gates are shown."""
+        node, row = self.gate_tree.node, self.row
+        if node is not None and node.gate and self.view is not None:
+            return [node.comparison] if node.comparison >= 0 else list(self.view.comparisons_of(node.gate))
+        return [row.comparison] if row is not None and row.comparison != NO_COMPARISON else []
+
+    def action_all_gates(self) -> None:
+        """Rows of every gate."""
+        self.gate_tree.move(0)
+
+    def action_zoom(self) -> None:
+        """The table alone."""
+        self.toggle_class("-zoom")
+
+    def action_back(self) -> None:
+        """From the tree to the table, from one gate to all; a filter goes first."""
+        if self.has_class("-tree") and self.has_class("-narrow"):
+            self.remove_class("-tree")
+            self.table.focus()
+        elif self._filter or not self.gate_tree.cursor or isinstance(self.table.source, EmptySource):
+            super().action_back()
+        else:
+            self.gate_tree.move(0)
+            self.table.focus()
+
+
+def _doing(view: RunView) -> str:
+    """What the workers do now."""
+    running = sorted(view.running)
+    if not running:
+        return "starting"
+    first = running[0].replace("~", " vs ").replace(">", "→")
+    return first if len(running) == 1 else f"{first} and {len(running) - 1} more"

@@ -1,0 +1,128 @@
+"""View 5: what happened in the run, what its processes wrote, and what the console itself has to say."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import ClassVar
+
+from textual.widget import Widget
+
+from aprtui.report.event_text import journal_line_text
+from aprtui.store.filters import Filter
+from aprtui.store.run_view import LOG_LINES, RunView
+from aprtui.tui.keys import bindings
+from aprtui.tui.paint import Line
+from aprtui.tui.screens.view import ViewScreen
+from aprtui.tui.widgets.lines import ScrollingLines
+
+_TAIL = 64 << 10
+
+
+class LogScreen(ViewScreen):
+    """The log."""
+
+    NAME = "log"
+    NUMBER = 5
+    BINDINGS: ClassVar = bindings("log")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._filter = Filter("")
+        self._seen = 0
+        self._run: RunView | None = None
+        self._paused = False
+
+    def compose_body(self) -> Iterable[Widget]:
+        """The lines."""
+        yield ScrollingLines(id="log")
+
+    @property
+    def lines(self) -> ScrollingLines:
+        """The lines."""
+        return self.query_one("#log", ScrollingLines)
+
+    def on_mount(self) -> None:
+        """Show what there is."""
+        self.lines.focus()
+        self.fill()
+
+    def on_screen_resume(self) -> None:
+        """Everything counts as read."""
+        self.fill()
+
+    def fill(self) -> None:
+        """Show all lines that fit the filter, the end in sight."""
+        if not self.is_ready:
+            return
+        view = self.console.current
+        self._run, self._seen = view, view.logged if view is not None else 0
+        lines = [*self._console_lines(), *self._stderr_lines(), *self._journal_lines()]
+        wanted = self._filter.names([line[0][0] for line in lines])
+        shown: list[Line] = [lines[at] for at in wanted]
+        self.lines.show(shown or [((self._empty(len(lines)), "muted"),)])
+        self.lines.scroll_end(animate=False)
+        self.console.unread_log = 0
+
+    def _empty(self, count: int) -> str:
+        return f"  0 of {count} lines match · esc clears the filter" if count else "  Nothing has happened yet."
+
+    def _console_lines(self) -> list[Line]:
+        return [((f" {time:%H:%M:%S}  console  {text}", "muted"),) for time, text in self.console.messages]
+
+    def _stderr_lines(self) -> list[Line]:
+        """The end of what converters and workers wrote."""
+        if self._run is None:
+            return []
+        try:
+            with self._run.folder.stderr.open("rb") as file:
+                file.seek(0, 2)
+                file.seek(max(0, file.tell() - _TAIL))
+                text = file.read().decode("utf-8", "replace")
+        except OSError:
+            return []
+        return [((f" stderr    {line}", "warn"),) for line in text.splitlines()]
+
+    def _journal_lines(self) -> list[Line]:
+        if self._run is None:
+            return []
+        lines: list[Line] = []
+        for line in self._run.log:
+            text = journal_line_text(line)
+            paint = "fail" if "  FAIL  " in text else "crash" if "Crashed" in text or "ended at" in text else "text"
+            lines.append(((f" {text}", paint),))
+        return lines[-LOG_LINES:]
+
+    def run_changed(self) -> None:
+        """The journal brought lines."""
+        if not self._paused:
+            view = self.console.current
+            if view is self._run and view is not None and view.logged == self._seen:
+                return
+            self.fill()
+            self.refresh_chrome()
+
+    def status(self) -> Line:
+        """Filter and pause."""
+        text = "PAUSED  " if self._paused else ""
+        return [(text, "warn"), (f"/{self._filter.text} " if self._filter else "", "accent")]
+
+    def fact_line(self) -> Line:
+        """Where all of it stands."""
+        if self._run is None:
+            return ()
+        return ((f" {self._run.folder.journal.parent}: journal.jsonl, stderr.log", "muted"),)
+
+    def focus_body(self) -> None:
+        """The lines."""
+        self.lines.focus()
+
+    def apply_filter(self, wanted: Filter) -> None:
+        """By what stands in a line."""
+        self._filter = wanted
+        self.fill()
+
+    def action_pause(self) -> None:
+        """Hold still, or go on."""
+        self._paused = not self._paused
+        self.run_changed()
+        self.refresh_chrome()

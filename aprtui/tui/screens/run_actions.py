@@ -1,0 +1,207 @@
+"""What can be done with a run or a playbook, the same in every view that shows one."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import subprocess
+from pathlib import Path
+
+from textual.app import SuspendNotSupported
+
+from aprtui.core.errors import AprtuiError
+from aprtui.core.json_values import to_json
+from aprtui.playbook.load import files_of_playbook
+from aprtui.store.columns import Row, RowKind
+from aprtui.store.plan import RunPlan
+from aprtui.store.run_folder import RunFolder, RunState
+from aprtui.store.run_view import RunView
+from aprtui.tui.screens.dialog import AskDialog
+from aprtui.tui.screens.export import ExportDialog
+from aprtui.tui.screens.launch import LaunchDialog, LaunchRequest
+from aprtui.tui.screens.view import ViewScreen
+from aprtui.tui.services.children import command_line
+
+
+class RunActions(ViewScreen):
+    """Actions of the views Playbooks, Runs and Diff."""
+
+    view: RunView | None = None
+
+    @property
+    def row(self) -> Row | None:
+        """The row of a tensor under the cursor, if the view has one."""
+        return None
+
+    def folder(self) -> RunFolder | None:
+        """The run that is meant."""
+        return self.view.folder if self.view is not None else None
+
+    def plan(self) -> RunPlan | None:
+        """Its plan."""
+        return self.view.plan if self.view is not None else None
+
+    def playbook(self) -> Path | None:
+        """The playbook that is meant."""
+        plan = self.plan()
+        return Path(plan.playbook.path) if plan is not None else None
+
+    def action_start_run(self) -> None:
+        """Open the launch dialog; a run that was interrupted is resumed."""
+        plan, folder = self.plan(), self.folder()
+        if folder is not None and self._state() in (RunState.INTERRUPTED, RunState.DIED):
+            self.console.start_run(["run", "--resume", str(folder.path)])
+            return
+        playbook = self.playbook()
+        if playbook is None:
+            self.console.say("no playbook is chosen: 1 shows them", "warning")
+        elif not self.console.may_change():
+            return
+        else:
+            self.app.push_screen(LaunchDialog(LaunchRequest.of(playbook, plan)), self._launch)
+
+    def action_run_failed(self) -> None:
+        """Open the launch dialog for what failed."""
+        folder, playbook, plan = self.folder(), self.playbook(), self.plan()
+        if folder is None or playbook is None:
+            self.console.say("there is no run yet: r starts one", "warning")
+        elif self.console.may_change():
+            self.app.push_screen(LaunchDialog(LaunchRequest.of(playbook, plan, failed_of=folder.path)), self._launch)
+
+    def action_verify_row(self) -> None:
+        """Open the launch dialog for the gates of a row, narrowed to its tensor."""
+        row, view, playbook = self.row, self.view, self.playbook()
+        if row is None or view is None or playbook is None or not self.console.may_change():
+            return
+        gates = [gate.gate_id for gate in view.plan.gates if row.comparison in view.comparisons_of(gate.gate_id)]
+        tensor = row.name if row.kind is RowKind.TENSOR else ""
+        request = LaunchRequest.of(playbook, view.plan, gates=tuple(gates[:1]), tensor=tensor)
+        self.app.push_screen(LaunchDialog(request), self._launch)
+
+    def _launch(self, arguments: list[str] | None) -> None:
+        if arguments:
+            self.console.start_run(arguments)
+
+    def _state(self) -> RunState | None:
+        return self.view.state() if self.view is not None else None
+
+    def action_stop_run(self) -> None:
+        """Ask, then stop the run."""
+        folder, state = self.folder(), self._state()
+        if folder is None or not self.console.may_change():
+            return
+        if state is RunState.ELSEWHERE:
+            self.console.say(f"this run belongs to host {folder.engine().host}: stop it there", "warning")
+        elif state is not RunState.RUNNING:
+            self.console.say("this run is not running", "warning")
+        else:
+            text = f"Stop run {folder.path.name}? What it has measured is kept; r goes on with it."
+            self.app.push_screen(AskDialog("Stop", text, ("keep running", "stop")), self._stop_answered)
+
+    def _stop_answered(self, answer: str | None) -> None:
+        folder = self.folder()
+        if answer == "stop" and folder is not None:
+            self.console.stop_run(folder)
+
+    def action_export(self) -> None:
+        """Open the export dialog."""
+        folder = self.folder()
+        if folder is None:
+            self.console.say("no run is open", "warning")
+        elif self.console.may_change():
+            self.app.push_screen(ExportDialog(folder, self.view))
+
+    def action_compare(self) -> None:
+        """Compare with another run of the same playbook."""
+        folder = self.folder()
+        if folder is not None:
+            self.console.choose_comparison(folder)
+
+    def action_copy(self) -> None:
+        """Ask what to copy."""
+        choices = self.copy_choices()
+        if not choices:
+            self.console.say("there is nothing to copy", "warning")
+            return
+
+        def answered(answer: str | None) -> None:
+            if answer is not None:
+                self.console.copy(choices[answer], answer)
+
+        self.app.push_screen(AskDialog("Copy", "What to copy", tuple(choices)), answered)
+
+    def copy_choices(self) -> dict[str, str]:
+        """What can be copied, by its name."""
+        choices: dict[str, str] = {}
+        row, folder, plan = self.row, self.folder(), self.plan()
+        if row is not None:
+            choices["name"] = row.name
+            tensor = self.view.tensor(row.number) if self.view is not None else None
+            choices["row as JSON"] = json.dumps(to_json(tensor if tensor is not None else row), indent=2)
+        if plan is not None and folder is not None:
+            choices["command"] = command_line(["run", plan.playbook.path, *_repeat(plan)])
+            choices["path"] = str(folder.path)
+        elif (playbook := self.playbook()) is not None:
+            choices["command"] = command_line(["run", str(playbook)])
+            choices["path"] = str(playbook)
+        return choices
+
+    def action_edit(self) -> None:
+        """Open the playbook in $EDITOR at the line that set the tolerance of the row."""
+        playbook = self.playbook()
+        if playbook is None or not self.console.may_change():
+            return
+        try:
+            path, line = tolerance_place(playbook)
+        except (AprtuiError, OSError) as error:
+            self.console.say(str(error), "error")
+            return
+        editor = shlex.split(os.environ.get("VISUAL") or os.environ.get("EDITOR") or "vi")
+        try:
+            with self.app.suspend():
+                subprocess.run([*editor, f"+{line}", str(path)], check=False)  # noqa: S603 - the user's own editor
+        except SuspendNotSupported:
+            self.console.say(f"edit {path}, line {line}", "warning")
+        except OSError as error:
+            self.console.say(f"{editor[0]}: {error.strerror}; set EDITOR", "error")
+        else:
+            self.console.playbook_saved(path)
+
+
+def _repeat(plan: RunPlan) -> list[str]:
+    """Arguments that make the run again."""
+    arguments = ["--model", plan.model.path]
+    if plan.converter is not None:
+        arguments += ["--converter", plan.converter.name]
+    return [*arguments, *plan.selection]
+
+
+def tolerance_place(playbook: Path) -> tuple[Path, int]:
+    """File and line to edit a tolerance at: where one is set, else the settings beside the playbook.
+
+    Those are made where they are missing, with nothing set, so that the playbook itself can stay locked.
+
+    Raises:
+        AprtuiError: The playbook does not load.
+        OSError: The file cannot be written.
+    """
+    from aprtui.playbook import load_playbook  # noqa: PLC0415 - loading playbooks is slow to import
+
+    loaded = load_playbook(playbook)
+    section = ("aprtui", "tolerance")
+    for key in (*((*section, name) for name in ("ulp", "scale_ulp", "rmse_ratio")), section, section[:1]):
+        if key in loaded.places:
+            return loaded.places[key]
+    beside = files_of_playbook(playbook)[1]
+    if not beside.exists():
+        text = (
+            "# Settings of aprtui for the playbook beside it: tolerances of lossy conversions.\n"
+            "#   ulp: 0.5          largest error of a rounded value, in ULP of the target\n"
+            "#   scale_ulp: 0      largest distance of a block's scale from its formula, in ULP of F16\n"
+            "#   rmse_ratio: 1.0   largest RMS error of a block over what plain min/max encoding guarantees\n"
+            "aprtui:\n  tolerance:\n    ulp: 0.5\n"
+        )
+        beside.write_text(text, encoding="utf-8")
+        return beside, 7
+    return beside, 1

@@ -1,0 +1,1 @@
+"""What the console does beside the screen: runs, child processes, watching files."""

@@ -1,0 +1,104 @@
+"""Follows the journal of the open run: looks four times a second, for a few milliseconds at a time.
+
+Bytes on the wire then depend on what changes in sight, not on how fast an engine writes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from textual.timer import Timer
+
+from aprtui.store.run_folder import RunFolder, RunState
+from aprtui.store.run_view import Changes, RunView
+from aprtui.tui.services.children import ask
+
+if TYPE_CHECKING:
+    from aprtui.tui.app import ConsoleApp
+
+_LOOK_S = 0.25
+_SLICE_S = 0.006
+_GAP_S = 0.012
+
+
+class Follower:
+    """Keeps the open run up to date.
+
+    Args:
+        app: Is told what changed.
+    """
+
+    def __init__(self, app: ConsoleApp) -> None:
+        self._app = app
+        self._timer: Timer | None = None
+        self._state: RunState | None = None
+        self.view: RunView | None = None
+        self.caught_up = False
+        """Whether the journal was read to its end once; what comes later is news."""
+
+    @property
+    def is_live(self) -> bool:
+        """Whether its engine ran when somebody looked last."""
+        return self._state is RunState.RUNNING
+
+    def open(self, folder: RunFolder) -> RunView:
+        """Follow a run; one that is open already stays as it is.
+
+        Raises:
+            AprtuiError: Its plan cannot be read.
+        """
+        if self.view is not None and self.view.folder.path == folder.path:
+            return self.view
+        view = RunView(folder)
+        self.view, self._state, self.caught_up = view, view.state(), False
+        if self._timer is not None:
+            self._timer.stop()
+        self._timer = self._app.set_interval(_LOOK_S, self._look)
+        self._app.call_later(self._look)
+        if self._state is RunState.RUNNING:
+            self._app.run_worker(self._take_inventory(view), group="inventory", exclusive=True)
+        return view
+
+    def _look(self) -> None:
+        view = self.view
+        if view is None:
+            return
+        changes = view.read(_SLICE_S)
+        state = view.state()
+        ended = state is not self._state and self._state is RunState.RUNNING
+        if state is not self._state:
+            self._state, changes.gates = state, True
+        if changes.rows or changes.gates or changes.log:
+            self._app.run_changed(changes)
+        self.caught_up = self.caught_up or not changes.more
+        if changes.more:
+            self._app.set_timer(_GAP_S, self._look_on)
+        elif ended:
+            self._tell_end(view, state)
+
+    def _look_on(self) -> None:
+        self._look()
+
+    def _tell_end(self, view: RunView, state: RunState) -> None:
+        name = view.plan.playbook.name
+        failed = sum(1 for one in view.gates.values() if one.outcome != "Corroborated")
+        word = (
+            f"{state}: every gate holds" if not failed else f"{state}: {failed} of {len(view.gates)} gates do not hold"
+        )
+        self._app.say(f"{name} {word}", "information" if not failed else "warning")
+        if self._app.options.settings.bell:
+            self._app.bell()
+        self._app.lists.look_soon()
+
+    async def _take_inventory(self, view: RunView) -> None:
+        """Names of the model's tensors, from its header: a waiting row for each before the first result comes."""
+        answer = await ask(["inspect", view.plan.model.path, "--format", "json"])
+        tensors = answer.value.get("tensors") if isinstance(answer.value, Mapping) else None
+        if not isinstance(tensors, list) or view.inventory or self.view is not view:
+            return
+        names = [str(tensor.get("name", "")) for tensor in tensors if isinstance(tensor, Mapping)]
+        view.take_inventory(names)
+        changes = Changes(rows=set(view.columns.changed), gates=True)
+        view.columns.changed.clear()
+        self._app.run_changed(changes)

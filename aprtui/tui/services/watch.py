@@ -1,0 +1,171 @@
+"""Watch mode: a playbook that is saved is run again, or, where only tolerances changed, judged again.
+
+A save that does not load changes nothing: the last good run stays, and the line that is wrong is shown.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Collection, Iterable
+from pathlib import Path
+from threading import Event
+from typing import TYPE_CHECKING
+
+from aprtui.core.errors import AprtuiError
+from aprtui.playbook import Playbook, PlaybookChange, change_between, load_playbook
+from aprtui.playbook.load import files_of_playbook
+from aprtui.store.file_watch import changes
+from aprtui.store.plan import RunPlan
+from aprtui.store.run_folder import RunFolder, RunState
+from aprtui.tui.services.children import tell
+
+if TYPE_CHECKING:
+    from aprtui.tui.app import ConsoleApp
+
+
+class Watch:
+    """Watches one playbook.
+
+    Args:
+        app: Runs and shows.
+    """
+
+    def __init__(self, app: ConsoleApp) -> None:
+        self._app = app
+        self._stop = Event()
+        self._good: dict[Path, Playbook] = {}
+        self.playbook: Path | None = None
+
+    @property
+    def is_on(self) -> bool:
+        """Whether a playbook is watched."""
+        return self.playbook is not None
+
+    def toggle(self, playbook: Path | None) -> None:
+        """Watch a playbook, or stop watching."""
+        if self.playbook is not None:
+            self._stop.set()
+            self.playbook = None
+            self._app.say("watching nothing")
+            return
+        if playbook is None:
+            self._app.say("no playbook is chosen: nothing to watch", "warning")
+            return
+        if self._app.may_change():
+            self.playbook, self._stop = playbook, Event()
+            self.remember(playbook)
+            self._app.run_worker(self._watch(playbook, self._stop), group="watch", exit_on_error=False)
+            self._app.say(f"watching {playbook.name}")
+
+    def remember(self, playbook: Path) -> None:
+        """What a playbook says now; later saves are held against it."""
+        try:
+            self._good[playbook.absolute()] = load_playbook(playbook)
+        except AprtuiError as error:
+            self._app.say(str(error), "error")
+
+    async def _watch(self, playbook: Path, stop: Event) -> None:
+        files = [*files_of_playbook(playbook), *self._other_files()]
+        try:
+            async for saved in saved_files(files, stop):
+                await self.saved(saved, again=True)
+        except OSError as error:
+            self._app.say(f"watching ended: {error}", "error")
+        finally:
+            stop.set()
+            if self._stop is stop:
+                self.playbook = None
+
+    def _other_files(self) -> Iterable[Path]:
+        """Files of the model and the converter's program, where that was asked for."""
+        view = self._app.current
+        if not self._app.options.settings.watch_models or view is None:
+            return ()
+        model = Path(view.plan.model.path)
+        files = [one for one in model.iterdir() if one.is_file()] if model.is_dir() else [model]
+        converter = view.plan.converter
+        return [*files, Path(converter.path)] if converter is not None and converter.path else files
+
+    async def saved(self, files: Collection[Path], *, again: bool = False) -> None:
+        """Files were saved.
+
+        Args:
+            files: Which ones.
+            again: Whether to run again where judging again is not enough.
+        """
+        self._app.lists.read_playbooks()
+        playbook = self._playbook_of(files)
+        if playbook is None:
+            await self._supersede(f"{', '.join(file.name for file in files)} changed", again=again)
+            return
+        try:
+            now = await asyncio.to_thread(load_playbook, playbook)
+        except AprtuiError as error:
+            self._app.show_error("The playbook does not load; the last good run stays", str(error))
+            return
+        before = self._good.get(playbook.absolute())
+        self._good[playbook.absolute()] = now
+        run, plan = self._run_of(playbook)
+        if run is None or plan is None:
+            self._app.say(f"{playbook.name} is saved: r runs it")
+        else:
+            change = PlaybookChange.JUDGE_AGAIN if before is None else change_between(before, now)
+            if now.fingerprint != plan.playbook.fingerprint:
+                change = PlaybookChange.RUN_AGAIN
+            if change is PlaybookChange.NOTHING:
+                self._app.say(f"{playbook.name} says what it said")
+            elif change is PlaybookChange.JUDGE_AGAIN:
+                await self._judge_again(run, now)
+            else:
+                await self._supersede(f"{playbook.name} changed", again=again)
+
+    def _playbook_of(self, files: Collection[Path]) -> Path | None:
+        candidates = [self.playbook] if self.playbook is not None else []
+        if self._app.current is not None:
+            candidates.append(Path(self._app.current.plan.playbook.path))
+        for playbook in candidates:
+            own = {file.absolute() for file in files_of_playbook(playbook)}
+            if own & {file.absolute() for file in files}:
+                return playbook
+        return next((file for file in files if file.name.endswith((".playbook.yaml", ".playbook.yml"))), None)
+
+    def _run_of(self, playbook: Path) -> tuple[RunFolder | None, RunPlan | None]:
+        """The open run, if it is this playbook's, else its latest."""
+        view = self._app.current
+        if view is not None and Path(view.plan.playbook.path).absolute() == playbook.absolute():
+            return view.folder, view.plan
+        for run in self._app.runs:
+            if run.plan is not None and Path(run.plan.playbook.path).absolute() == playbook.absolute():
+                return run.folder, run.plan
+        return None, None
+
+    async def _judge_again(self, run: RunFolder, playbook: Playbook) -> None:
+        problem = await tell(["rejudge", str(run.path)])
+        if problem:
+            self._app.show_error("The run could not be judged again", problem)
+        else:
+            self._app.say(f"{playbook.name}: tolerances changed, run {run.path.name} judged again")
+
+    async def _supersede(self, why: str, *, again: bool) -> None:
+        """A new run in place of the one that is open."""
+        view = self._app.current
+        if view is None or not again:
+            self._app.say(f"{why}: r runs it again")
+            return
+        plan = view.plan
+        if view.state() is RunState.RUNNING:
+            await tell(["stop", str(view.folder.path)])
+        self._app.say(f"{why}: a new run takes the place of {plan.run_id}")
+        arguments = ["run", plan.playbook.path, "--model", plan.model.path]
+        if plan.converter is not None:
+            arguments += ["--converter", plan.converter.name]
+        output = view.folder.path.parents[2]
+        await self._app.starter.start([*arguments, *plan.selection, "--output-dir", str(output)])
+
+
+async def saved_files(files: Collection[Path], stop: Event) -> AsyncIterator[frozenset[Path]]:
+    """The files that were saved; watching blocks, so it has a thread of its own."""
+    watched = changes(files, stop)
+    while (saved := await asyncio.to_thread(next, watched, None)) is not None:
+        if saved:
+            yield saved

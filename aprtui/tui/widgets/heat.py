@@ -1,0 +1,147 @@
+"""A map of where the errors of a tensor sit: pan over it, look closer, down to the elements that are known."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from aprtui.store.tensor_reading import HeatMap, Region, TensorReading
+from aprtui.tui.paint import Line, Span
+from aprtui.tui.words import number
+
+SHADES = " ░▒▓█"
+_MOST_ROWS = 10
+CLOSEST = 7
+"""Closeness at which the elements of the selected cell are read."""
+
+_ELEMENT_ROWS, _ELEMENT_COLUMNS = 8, 16
+
+
+class HeatView:
+    """What of a map is shown; the selected cell is one of its cells.
+
+    Attributes:
+        row: Selected row of the map.
+        column: Selected column.
+        closeness: 0 shows the whole map, more shows a part of it around the selected cell.
+    """
+
+    def __init__(self) -> None:
+        self.row = self.column = self.closeness = 0
+
+    def pan(self, heat: HeatMap, down: int, across: int, width: int) -> None:
+        """Move the selected cell, by as many cells of the map as one character stands for."""
+        step_down, step_across = self._steps(heat, width)
+        self.row = max(0, min(len(heat.cells) - 1, self.row + down * step_down))
+        self.column = max(0, min(len(heat.cells[0]) - 1, self.column + across * step_across))
+
+    def zoom(self, closer: int) -> None:
+        """Look closer or from farther away."""
+        self.closeness = max(0, min(CLOSEST, self.closeness + closer))
+
+    def region(self, heat: HeatMap) -> tuple[range, range]:
+        """A region of few elements in the middle of the selected cell."""
+        down, across = heat.area(self.row, self.column)
+        return _middle(down, heat.rows, _ELEMENT_ROWS), _middle(across, heat.columns, _ELEMENT_COLUMNS)
+
+    def go_to_worst(self, heat: HeatMap) -> None:
+        """Select the cell with the largest error."""
+        _, self.row, self.column = max(
+            (cell, -row, -column) for row, cells in enumerate(heat.cells) for column, cell in enumerate(cells)
+        )
+        self.row, self.column = -self.row, -self.column
+
+    def _steps(self, heat: HeatMap, width: int) -> tuple[int, int]:
+        down = -(-len(heat.cells) // _MOST_ROWS)
+        across = -(-len(heat.cells[0]) // max(8, width))
+        return max(1, down >> self.closeness), max(1, across >> self.closeness)
+
+    def lines(self, reading: TensorReading, heat: HeatMap, width: int) -> list[Line]:
+        """The part of the map, then what the selected cell covers and the elements in it that are known."""
+        step_down, step_across = self._steps(heat, width)
+        rows = self._window(len(heat.cells), step_down, _MOST_ROWS, self.row)
+        columns = self._window(len(heat.cells[0]), step_across, max(8, width), self.column)
+        largest = max(max(cells) for cells in heat.cells) or 1.0
+        lines: list[Line] = []
+        for top in rows:
+            spans: list[Span] = [(" ", "text")]
+            for left in columns:
+                value = _largest(heat, top, left, step_down, step_across)
+                on = top <= self.row < top + step_down and left <= self.column < left + step_across
+                spans.append(_cell(value, largest, on=on))
+            lines.append(_joined(spans))
+        lines.append(
+            (
+                (f" {SHADES[1]} any  {SHADES[2]} ≥1 %  {SHADES[3]} ≥10 %  {SHADES[4]} ≥50 % of ", "muted"),
+                (f"{number(largest)}", "muted"),
+            )
+        )
+        down, across = heat.area(self.row, self.column)
+        lines.append(
+            (
+                (f" rows {_span(down)}, columns {_span(across)}: max|Δ| ", "muted"),
+                (number(heat.cells[self.row][self.column]), "strong"),
+            )
+        )
+        for element in reading.worst:
+            if len(element.index) >= 2 and element.index[-1] in across and _flat_row(element.index, heat) in down:
+                place = ",".join(map(str, element.index))
+                lines.append(((f"   [{place}]  {number(element.source)} → {number(element.target)}", "text"),))
+        return lines
+
+    @staticmethod
+    def _window(count: int, step: int, most: int, selected: int) -> range:
+        """First cells of what is shown, around the selected one."""
+        shown = min(most, -(-count // step))
+        first = max(0, min(selected // step - shown // 2, -(-count // step) - shown))
+        return range(first * step, (first + shown) * step, step)
+
+
+def _flat_row(index: Sequence[int], heat: HeatMap) -> int:
+    # Of more than two dimensions only the command that made the map knows how the leading ones are flattened.
+    return index[0] if len(index) == 2 else heat.rows
+
+
+def _largest(heat: HeatMap, top: int, left: int, down: int, across: int) -> float:
+    return max(max(cells[left : left + across], default=0.0) for cells in heat.cells[top : top + down])
+
+
+def _cell(value: float, largest: float, *, on: bool) -> Span:
+    share = value / largest if largest else 0.0
+    level = 0 if not value else 1 if share < 0.01 else 2 if share < 0.1 else 3 if share < 0.5 else 4
+    if on:
+        return ("╋" if level else "┼", "title")
+    return (SHADES[level], "heat" if level > 1 else "muted")
+
+
+def _joined(spans: list[Span]) -> Line:
+    """Neighbours of one colour as one span."""
+    joined: list[Span] = []
+    for text, paint in spans:
+        if joined and joined[-1][1] == paint:
+            joined[-1] = (joined[-1][0] + text, paint)
+        else:
+            joined.append((text, paint))
+    return joined
+
+
+def _span(values: range) -> str:
+    return str(values.start) if len(values) < 2 else f"{values.start}–{values.stop - 1}"
+
+
+def _middle(cell: range, size: int, most: int) -> range:
+    first = max(0, min(cell.start + (len(cell) - most) // 2, size - most))
+    return range(first, min(size, first + most))
+
+
+def element_lines(region: Region, width: int) -> list[Line]:
+    """Source above target for each row of a region, as many columns as fit."""
+    shown = max(1, min(len(region.source[0]), (width - 12) // 10))
+    head = "".join(f"{region.column + column:>10}" for column in range(shown))
+    lines: list[Line] = [((f"{'':>11}{head}", "muted"),)]
+    for row, (source, target) in enumerate(zip(region.source, region.target, strict=True)):
+        for label, values, others in ((f"{region.row + row:>7} src", source, source), ("dst", target, source)):
+            spans: list[Span] = [(f"{label:>11}", "muted")]
+            for value, other in zip(values[:shown], others[:shown], strict=True):
+                spans.append((f"{number(value):>10}", "text" if value == other else "over"))
+            lines.append(spans)
+    return lines

@@ -1,0 +1,153 @@
+"""A widget that shows painted lines: bars, facts, panels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from rich.cells import cell_len
+from textual.geometry import Region, Size
+from textual.scroll_view import ScrollView
+from textual.scrollbar import ScrollBarRender
+from textual.strip import Strip
+from textual.widget import Widget
+
+from aprtui.tui.paint import PAINTS, Line, Painter, Span, shown
+
+
+class PlainScrollBarRender(ScrollBarRender):
+    """A scroll bar of whole cells: the halves and eighths that Textual draws are not ASCII."""
+
+    VERTICAL_BARS: ClassVar[list[str]] = [" "] * 8
+    HORIZONTAL_BARS: ClassVar[list[str]] = [" "] * 8
+
+
+def plain_scroll_bar(widget: ScrollView, painter: Painter) -> None:
+    """Give a widget such a scroll bar where the terminal shows ASCII alone."""
+    if painter.ascii_only:
+        widget.vertical_scrollbar.renderer = PlainScrollBarRender  # type: ignore[misc]  # of this bar alone
+
+
+class Lines(Widget):
+    """Lines that fit their place; what does not fit is cut.
+
+    Args:
+        lines: What to show.
+    """
+
+    COMPONENT_CLASSES: ClassVar[set[str]] = set(PAINTS)
+
+    def __init__(self, *lines: Line, id: str | None = None, classes: str | None = None) -> None:
+        super().__init__(id=id, classes=classes)
+        self._lines: list[Line] = list(lines)
+        self.painter = Painter(self)
+
+    @property
+    def lines(self) -> Sequence[Line]:
+        """What is shown."""
+        return self._lines
+
+    def show(self, *lines: Line) -> None:
+        """Show other lines; only those that differ are drawn again."""
+        if len(lines) != len(self._lines):
+            self._lines = list(lines)
+            self.refresh()
+            return
+        for number, (old, new) in enumerate(zip(self._lines, lines, strict=True)):
+            if list(old) != list(new):
+                self._lines[number] = new
+                self.refresh(Region(0, number, self.size.width, 1))
+
+    def notify_style_update(self) -> None:
+        """Textual's notice that colours changed."""
+        self.painter.forget()
+        super().notify_style_update()
+
+    def render_line(self, y: int) -> Strip:
+        """A line of the widget."""
+        line = self._lines[y] if y < len(self._lines) else ()
+        return self.painter.strip(line, self.size.width)
+
+
+class ScrollingLines(ScrollView, can_focus=True):
+    """Lines that can be scrolled, such as a log or the detail of a tensor."""
+
+    COMPONENT_CLASSES: ClassVar[set[str]] = set(PAINTS)
+
+    def __init__(self, id: str | None = None, classes: str | None = None) -> None:
+        super().__init__(id=id, classes=classes)
+        self._lines: list[Line] = []
+        self.painter = Painter(self)
+
+    def on_mount(self) -> None:
+        """A plain scroll bar where asked."""
+        plain_scroll_bar(self, self.painter)
+
+    @property
+    def lines(self) -> Sequence[Line]:
+        """What is shown."""
+        return self._lines
+
+    def show(self, lines: Sequence[Line]) -> None:
+        """Show other lines; the place in them stays."""
+        if list(lines) == self._lines:
+            return
+        same_length = len(lines) == len(self._lines)
+        old, self._lines = self._lines, list(lines)
+        if same_length:
+            for number, (before, after) in enumerate(zip(old, self._lines, strict=True)):
+                if before != after:
+                    self.refresh_line(number)
+            return
+        self.virtual_size = Size(self.size.width, len(self._lines))
+        self.refresh()
+
+    def append(self, lines: Sequence[Line], most: int) -> None:
+        """Add lines at the end, keep at most so many; follows the end where it was in sight."""
+        at_end = self.scroll_offset.y >= self.max_scroll_y - 1
+        self._lines.extend(lines)
+        if len(self._lines) > most:
+            del self._lines[: len(self._lines) - most]
+        self.virtual_size = Size(self.size.width, len(self._lines))
+        if at_end:
+            self.scroll_end(animate=False)
+        self.refresh()
+
+    def notify_style_update(self) -> None:
+        """Textual's notice that colours changed."""
+        self.painter.forget()
+        super().notify_style_update()
+
+    def render_line(self, y: int) -> Strip:
+        """A line in sight."""
+        number = y + self.scroll_offset.y
+        line = self._lines[number] if number < len(self._lines) else ()
+        return self.painter.strip(line, self.size.width)
+
+
+def wrapped(text: str, width: int, paint: str = "text", indent: str = "") -> list[Line]:
+    """A text in lines of at most this many cells, cut at blanks, each line of it after an indent."""
+    lines: list[Line] = []
+    current: list[str] = []
+    used = 0
+    room = max(8, width - len(indent))
+    for raw in shown(text).split(" "):
+        word = raw
+        while cell_len(word) > room:
+            if current:
+                lines.append(_line(indent, current, paint))
+                current, used = [], 0
+            lines.append(_line(indent, [word[:room]], paint))
+            word = word[room:]
+        if used + cell_len(word) + bool(current) > room and current:
+            lines.append(_line(indent, current, paint))
+            current, used = [], 0
+        current.append(word)
+        used += cell_len(word) + (len(current) > 1)
+    if current:
+        lines.append(_line(indent, current, paint))
+    return lines
+
+
+def _line(indent: str, words: list[str], paint: str) -> list[Span]:
+    return [(indent + " ".join(words), paint)]

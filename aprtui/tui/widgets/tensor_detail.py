@@ -1,0 +1,291 @@
+"""Everything that is known of one row: from the journal at once, from the files when a child process has read them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from math import isfinite, log10
+
+from aprtui.core.results import TensorResult
+from aprtui.store.columns import NO_COMPARISON, Row, RowKind
+from aprtui.store.row_status import RowStatus
+from aprtui.store.run_view import RunView
+from aprtui.store.tensor_history import EarlierResult
+from aprtui.store.tensor_reading import Region, TensorReading
+from aprtui.tui.paint import Line, Span, bar
+from aprtui.tui.widgets.block import block_lines, rule_line
+from aprtui.tui.widgets.causes import cause_lines
+from aprtui.tui.widgets.heat import CLOSEST, HeatView, element_lines
+from aprtui.tui.widgets.lines import ScrollingLines, wrapped
+from aprtui.tui.words import comparison_title, count, margin_text, number, outcome_span, status_span
+
+_SIDE = 22
+_WITH_RESULT = frozenset(RowStatus) - {RowStatus.RUNNING, RowStatus.WAITING, RowStatus.HIDDEN}
+_WORST_SHOWN = 12
+
+
+class TensorDetail(ScrollingLines):
+    """Detail of a row, as a pane or as a screen of its own."""
+
+    def __init__(self) -> None:
+        super().__init__(id="detail-lines")
+        self.can_focus = False
+        self.view: RunView | None = None
+        self.row: Row | None = None
+        self.reading: TensorReading | None = None
+        self.problem = ""
+        self.earlier: list[EarlierResult] = []
+        self.heat = HeatView()
+
+    def show_row(self, view: RunView, row: Row | None, problem: str = "") -> None:
+        """Show a row; what was read of another one is void, and `problem` says why nothing is read."""
+        if row is None or self.row is None or (row.number, row.offset) != (self.row.number, self.row.offset):
+            self.reading, self.problem, self.earlier, self.heat = None, problem, [], HeatView()
+        self.view, self.row = view, row
+        self.refresh_lines_shown()
+
+    def take_reading(self, reading: TensorReading | None, problem: str) -> None:
+        """What the child process found, or why it found nothing."""
+        self.reading, self.problem = reading, problem
+        if reading is not None and reading.heat is not None:
+            self.heat.go_to_worst(reading.heat)
+        self.refresh_lines_shown()
+
+    def take_earlier(self, earlier: list[EarlierResult]) -> None:
+        """The same tensor in other runs."""
+        self.earlier = earlier
+        self.refresh_lines_shown()
+
+    def on_resize(self) -> None:
+        """Lines are cut at another width."""
+        self.refresh_lines_shown()
+
+    def pan(self, down: int, across: int) -> None:
+        """Move on the map."""
+        if self.reading is not None and self.reading.heat is not None:
+            self.heat.pan(self.reading.heat, down, across, self.size.width - 2)
+            self.refresh_lines_shown()
+
+    def zoom(self, closer: int) -> None:
+        """Look closer at the map."""
+        if self.reading is not None and self.reading.heat is not None:
+            self.heat.zoom(closer)
+            self.refresh_lines_shown()
+
+    @property
+    def wanted_region(self) -> tuple[range, range] | None:
+        """Rows and columns whose elements to read: where the map shows single cells and one is looked at closer."""
+        if self.reading is None or self.reading.heat is None or self.heat.closeness < CLOSEST:
+            return None
+        return self.heat.region(self.reading.heat)
+
+    def take_region(self, region: Region) -> None:
+        """Elements of a region."""
+        if self.reading is not None:
+            self.reading = replace(self.reading, elements=region)
+            self.refresh_lines_shown()
+
+    def refresh_lines_shown(self) -> None:
+        """Make the lines anew."""
+        width = self.size.width
+        if self.view is None or self.row is None or width < 10:
+            self.show([] if self.row else [((" nothing is selected", "muted"),)])
+            return
+        self.show(self._lines_of(self.view, self.row, width))
+
+    def _lines_of(self, view: RunView, row: Row, width: int) -> list[Line]:
+        lines: list[Line] = [*wrapped(row.name, width - 2, "strong", " ")]
+        state: list[Span] = [(" ", "text"), status_span(row.status)]
+        if margin := margin_text(row):
+            state.append((f"  margin {margin}", "fail" if row.status.is_failure else "text"))
+        lines.append(state)
+        if row.comparison != NO_COMPARISON:
+            plan = view.plan.comparisons[row.comparison]
+            lines.append(((f" {comparison_title(plan)}", "muted"),))
+        for cause in view.causes(row.number):
+            lines += rule_line("cause", width)
+            lines += [((" ", "text"), *line) for line in cause_lines(cause, width - 3)]
+        if row.kind is not RowKind.TENSOR:
+            lines += [(), *wrapped(row.text, width - 2, "text", " ")]
+            return [*lines, *self._elsewhere(view, row, width)]
+        tensor = view.tensor(row.number)
+        if tensor is None:
+            return [*lines, (), ((" waits to be compared", "muted"),), *self._elsewhere(view, row, width)]
+        lines += self._sides(tensor, width)
+        lines += rule_line("tolerance", width)
+        lines += wrapped(f"{tensor.tolerance.rule}: {tensor.tolerance.full_origin}", width - 2, "text", " ")
+        lines += wrapped(tensor.judgement.sentence, width - 2, "fail" if row.status.is_failure else "text", " ")
+        lines.append(((f" smallest limit that passes: {number(tensor.judgement.needed)}", "muted"),))
+        lines += _errors(tensor, width)
+        lines += self._read_again(tensor, width)
+        return [*lines, *self._elsewhere(view, row, width)]
+
+    def _sides(self, tensor: TensorResult, width: int) -> list[Line]:
+        reading = self.reading or TensorReading()
+        table: list[tuple[str, str, str]] = [("dtype", tensor.source_dtype.value, tensor.target_dtype.value)]
+        shape = _shape(tensor.shape)
+        table.append(("shape", _shape(reading.source.get("shape")) or (shape if not tensor.layout else "…"), shape))
+        for label, keys in (
+            ("bytes", ("nbytes", "bytes")),
+            ("offset", ("offset",)),
+            ("min", ("min", "minimum")),
+            ("max", ("max", "maximum")),
+            ("mean", ("mean",)),
+            ("std", ("std",)),
+        ):
+            values = [
+                next((side[key] for key in keys if key in side), None) for side in (reading.source, reading.target)
+            ]
+            if any(value is not None for value in values):
+                table.append((label, _fact(label, values[0]), _fact(label, values[1])))
+        record = tensor.record
+        nans = f"{record.nan_a} / {record.inf_a}", f"{record.nan_b} / {record.inf_b}"
+        table.append(("NaN / Inf", *nans))
+        side = min(_SIDE, max(12, (width - 14) // 2))
+        lines: list[Line] = [(), ((f" {'':<11} {'SOURCE':<{side}} TARGET", "muted"),)]
+        for label, source, target in table:
+            lines.append(((f" {label:<11} ", "muted"), (f"{source:<{side}} ", "text"), (target, "text")))
+        layout = tensor.layout or "rows as stored"
+        return [*lines, *wrapped(f"layout: {layout}", width - 2, "muted", " ")]
+
+    def _read_again(self, tensor: TensorResult, width: int) -> list[Line]:
+        reading = self.reading
+        if reading is None:
+            text = self.problem or "reading the files …"
+            return [*rule_line("from the files", width), *wrapped(text, width - 2, "muted", " ")]
+        lines: list[Line] = []
+        if reading.histogram:
+            lines += rule_line("elements by |Δ|, in decades", width)
+            lines += _histogram(reading, tensor, width)
+        if reading.heat is not None:
+            lines += rule_line("where the errors sit", width)
+            lines += self.heat.lines(reading, reading.heat, width - 2)
+            if reading.elements is not None and self.heat.closeness >= CLOSEST:
+                lines += element_lines(reading.elements, width)
+        if reading.worst:
+            lines += rule_line("worst elements", width)
+            for element in reading.worst[:_WORST_SHOWN]:
+                place = ",".join(map(str, element.index))
+                values = f"{number(element.source):>10} → {number(element.target):>10}"
+                lines.append(((f" [{place}]".ljust(18), "muted"), (f"{values}  {number(element.ulp)} ULP", "text")))
+        if reading.block:
+            lines += block_lines(reading.block, width)
+        for note in reading.notes:
+            lines += wrapped(note, width - 2, "warn", " ")
+        return lines
+
+    def _elsewhere(self, view: RunView, row: Row, width: int) -> list[Line]:
+        lines: list[Line] = []
+        for index, comparison in enumerate(view.comparisons):
+            other = view.columns.tensor(index, row.name)
+            if other is not None and other != row.number and view.columns.status(other) in _WITH_RESULT:
+                found = view.columns.row(other)
+                title = comparison_title(comparison.plan)
+                lines.append(
+                    (("  ", "text"), status_span(found.status), (f"  {title:<28} {margin_text(found)}", "text"))
+                )
+        if lines:
+            lines = [*rule_line("same tensor in this run", width), *lines]
+        if self.earlier:
+            lines += rule_line("same tensor in other runs", width)
+            for one in self.earlier:
+                judged = one.result.judgement
+                lines.append(
+                    (
+                        ("  ", "text"),
+                        outcome_span(judged.outcome),
+                        (
+                            f"  {one.run_id:<22} {number(judged.margin)} {judged.unit}",
+                            "text",
+                        ),
+                    )
+                )
+        return lines
+
+
+def _shape(shape: object) -> str:
+    return f"[{', '.join(map(str, shape))}]" if isinstance(shape, list | tuple) else ""
+
+
+def _fact(label: str, value: object) -> str:
+    if value is None:
+        return "—"
+    if label == "bytes" and isinstance(value, int):
+        return f"{value:,}".replace(",", " ")
+    if label == "offset" and isinstance(value, int):
+        return f"0x{value:x}"
+    return number(value) if isinstance(value, int | float) else str(value)
+
+
+def _errors(tensor: TensorResult, width: int) -> list[Line]:
+    record = tensor.record
+    lines = rule_line("error against the source", width)
+    if not record.differing:
+        return [*lines, ((f" none: all {record.elements:,} elements equal".replace(",", " "), "pass"),)]
+    share = record.differing / record.elements if record.elements else 0.0
+    place = _shape(_place(record.max_abs_index, tensor.shape))
+    sqnr = record.sqnr_db
+    facts = [
+        ("max|Δ|", f"{number(record.max_abs)} at {place}"),
+        ("", f"source {number(record.max_abs_a)} → target {number(record.max_abs_b)}"),
+        ("differing", f"{record.differing:,} of {record.elements:,} ({share:.2%})".replace(",", " ")),
+        ("max ULP", number(record.max_ulp)),
+        ("RMSE", f"{number(record.rmse)}   mean error {number(record.mean_error)}"),
+        ("NMSE", f"{number(record.nmse)}   SQNR {'—' if not isfinite(sqnr) else f'{sqnr:.1f} dB'}"),
+        ("1 - cos", number(record.cosine_distance)),
+    ]
+    named = (("overflowed", record.overflowed), ("flushed to zero", record.flushed), ("truncated", record.truncated))
+    facts += [(what, f"{amount:,}".replace(",", " ")) for what, amount in named if amount]
+    lines += [((f" {label:<15} ", "muted"), (text, "text")) for label, text in facts]
+    return [*lines, *_certificate(tensor, width)]
+
+
+def _certificate(tensor: TensorResult, width: int) -> list[Line]:
+    facts = tensor.record.certificate
+    if facts is None:
+        return []
+    clauses = (
+        ("a codes nearest", facts.code_violations, f"worst {number(facts.worst_code_steps)} steps off"),
+        (
+            "b scale honest",
+            facts.scale_violations,
+            f"worst {number(facts.worst_scale_ulp)} ULP, error ratio {number(facts.worst_error_ratio)}",
+        ),
+        ("c zero scales", facts.zero_violations, f"{facts.zero_scales} zero scales"),
+    )
+    lines = rule_line(f"certificate of {facts.blocks} blocks", width)
+    for name, violations, text in clauses:
+        glyph: Span = ("✗", "fail") if violations else ("✓", "pass")
+        head: list[Span] = [(" ", "text"), glyph, (f" {name:<16}{violations:>8} violate", "text")]
+        lines += [[*head, (f"  {text}", "muted")]] if width >= 72 else [head, ((f"   {text}", "muted"),)]
+    if facts.first_violation >= 0:
+        lines.append(((f"   first is block {facts.first_violation}", "muted"),))
+    return lines
+
+
+def _place(flat: int, shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Coordinates of a flat index."""
+    place = []
+    for dimension in reversed(shape):
+        flat, at = divmod(flat, max(1, dimension))
+        place.append(at)
+    return tuple(reversed(place))
+
+
+def _histogram(reading: TensorReading, tensor: TensorResult, width: int) -> list[Line]:
+    """Bars on a logarithmic scale, so that a few bad elements are seen beside a million good ones."""
+    most = max(amount for _, amount in reading.histogram)
+    room = max(6, min(48, width - 26))
+    needed = tensor.record.max_abs
+    lines: list[Line] = []
+    for decade, amount in reading.histogram:
+        share = log10(amount + 1) / log10(most + 1) if most else 0.0
+        marks = decade <= (log10(needed) if needed > 0 else -99) < decade + 1
+        spans: list[Span] = [
+            (f" 1e{decade:<+4d}", "muted"),
+            (bar(share, room), "bar"),
+            (f" {count(amount):>7}", "text"),
+        ]
+        if marks:
+            spans.append(("  ← max", "fail"))
+        lines.append(spans)
+    return lines

@@ -1,0 +1,108 @@
+"""The rows of a run as a table shows them: worst first, with tolerance and margin in the unit of its rule."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from aprtui.store.columns import NO_COMPARISON, Row, RowKind
+from aprtui.store.row_order import RowOrder, SortKey
+from aprtui.store.row_status import RowStatus
+from aprtui.store.run_view import RunView
+from aprtui.tui.paint import Span, bar
+from aprtui.tui.widgets.row_table import Column
+from aprtui.tui.words import comparison_title, margin_text, number, status_span, tolerance_text
+
+_ROOM_FOR_MAX = 96
+_ROOM_FOR_BAR = 124
+_ROOM_FOR_SHAPE = 140
+
+
+class TensorSource:
+    """Rows of a run in an order.
+
+    Args:
+        view: The run.
+        order: Which rows, and in which order.
+    """
+
+    def __init__(self, view: RunView, order: RowOrder) -> None:
+        self.view, self.order = view, order
+        self.several = True
+        self._width = 0
+
+    def __len__(self) -> int:
+        return len(self.order.numbers)
+
+    def row(self, position: int) -> Row:
+        """The row at a position."""
+        return self.view.columns.row(self.order.numbers[position])
+
+    def columns(self, width: int) -> Sequence[Column]:
+        """More columns where there is room."""
+        self._width = width
+        key = self.order.key
+        columns = [
+            Column("ST", 6, sorted=key is SortKey.WORST),
+            Column("TENSOR", 0, keep_end=True, sorted=key is SortKey.NAME),
+        ]
+        if self.several:
+            columns.append(Column("WHERE", self._where_width(width), sorted=key is SortKey.FILE_ORDER))
+        if width >= _ROOM_FOR_SHAPE:
+            columns.append(Column("SHAPE", 14))
+        columns.append(Column("TYPES", self._types_width(width), sorted=key is SortKey.TYPE))
+        if width >= _ROOM_FOR_MAX or not self.several:
+            columns.append(Column("MAX|Δ|", 8, right=True, sorted=key is SortKey.MAX_ABS))
+        columns += [
+            Column("ε FROM", 11),
+            Column("MARGIN", 11, right=True, sorted=key is SortKey.MARGIN),
+        ]
+        if width >= _ROOM_FOR_BAR:
+            columns.append(Column("OF SIGNAL", 9))
+        return columns
+
+    def _where_width(self, width: int) -> int:
+        return 7 if width < _ROOM_FOR_MAX else 10 if width < _ROOM_FOR_BAR else 20
+
+    def cells(self, position: int) -> Sequence[Span]:
+        """A tensor with all its numbers, or a finding with its text."""
+        row = self.row(position)
+        name_paint = "text" if row.status.is_failure else "muted" if row.status.is_open else "text"
+        cells: list[Span] = [status_span(row.status), (row.name, name_paint)]
+        if self.several:
+            cells.append((self._where(row), "muted"))
+        if row.kind is not RowKind.TENSOR:
+            return [*cells, (row.text, "muted" if row.status is RowStatus.SKIPPED else "text")]
+        if self._width >= _ROOM_FOR_SHAPE:
+            cells.append((f"[{','.join(map(str, row.shape))}]" if row.shape else "", "muted"))
+        cells.append((self._types(row), "muted"))
+        measured = not row.status.is_open and row.status is not RowStatus.SKIPPED
+        if self._width >= _ROOM_FOR_MAX or not self.several:
+            cells.append((number(row.max_abs) if measured else "", "text"))
+        cells.append((tolerance_text(row), "muted"))
+        paint = "over" if row.status.is_failure else "muted"
+        cells.append((margin_text(row) if measured else "", paint))
+        if self._width >= _ROOM_FOR_BAR:
+            cells.append((bar(self._share(row), 9) if row.status.is_failure else "", paint))
+        return cells
+
+    def _types_width(self, width: int) -> int:
+        return 9 if width < _ROOM_FOR_MAX else 12
+
+    def _types(self, row: Row) -> str:
+        """Both types, or the target's where there is no room for both."""
+        both = f"{row.source_type}→{row.target_type}" if row.target_type else ""
+        return both if len(both) <= self._types_width(self._width) else f"→{row.target_type}"
+
+    def _where(self, row: Row) -> str:
+        if row.comparison == NO_COMPARISON:
+            return "run"
+        plan = self.view.plan.comparisons[row.comparison]
+        if self._width >= _ROOM_FOR_BAR:
+            return comparison_title(plan)
+        return plan.target.replace(">", "→")
+
+    @staticmethod
+    def _share(row: Row) -> float:
+        """Length of the bar: the error's share of the signal, on a scale on which an eighth is still seen."""
+        nmse = row.nmse
+        return 1.0 if nmse >= 1 or row.status is RowStatus.NOT_FINITE else max(0.06, nmse**0.25)

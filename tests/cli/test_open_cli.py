@@ -1,0 +1,55 @@
+"""`aprtui open` and `aprtui paths`: which run is meant, and where things are."""
+
+import json
+
+import pytest
+from run_folders import RUN_ID, whole_run, write_run
+
+from aprtui.cli import main
+from aprtui.cli.open import run_of
+from aprtui.core.errors import UsageError
+
+
+def evidence(path, *ids):
+    path.write_text(json.dumps([{"id": one} for one in ids]))
+
+
+def test_a_run_by_folder_id_and_evidence(tmp_path):
+    folder = write_run(tmp_path, whole_run())
+    assert run_of(str(folder.path)).path == folder.path
+    assert run_of(RUN_ID[:12]).path == folder.path
+    evidence(folder.evidence, "a", "b")
+    assert run_of(str(folder.evidence)).path == folder.path
+    beside = folder.path.parents[1] / "evidence.json"
+    evidence(beside, "b")
+    assert run_of(str(beside)).path == folder.path
+    copied = tmp_path / "copied.json"
+    evidence(copied, "a", "b")
+    assert run_of(str(copied)).path == folder.path
+
+
+@pytest.mark.parametrize("text", ["[]", "{", '[{"gate_id": "x"}]', "[3]"])
+def test_a_file_that_is_no_evidence_is_told(tmp_path, text):
+    path = tmp_path / "e.json"
+    path.write_text(text)
+    with pytest.raises(UsageError, match="this is no evidence"):
+        run_of(str(path))
+
+
+def test_evidence_of_another_machine_is_told(tmp_path):
+    write_run(tmp_path, whole_run())
+    evidence(tmp_path / "e.json", "zzz")
+    with pytest.raises(UsageError, match="no run of this machine wrote this evidence"):
+        run_of(str(tmp_path / "e.json"))
+
+
+def test_paths_are_printed(capsys, monkeypatch, tmp_path):
+    monkeypatch.setenv("APRTUI_PLAYBOOK_FOLDERS", str(tmp_path))
+    with pytest.raises(SystemExit):
+        main(["paths", "--format", "json"])
+    found = json.loads(capsys.readouterr().out)
+    assert found["themes of aprtui"]["exists"]
+    assert found["playbook folder 1"] == {"path": str(tmp_path), "exists": True}
+    with pytest.raises(SystemExit):
+        main(["paths"])
+    assert "register of runs" in capsys.readouterr().out

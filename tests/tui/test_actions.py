@@ -1,0 +1,298 @@
+"""What keys do beside moving: help, palette, copy, export, compare, edit, watch, themes, quit."""
+
+import asyncio
+import stat
+from dataclasses import replace
+
+import pytest
+from console import answers_with, assert_shows, drive, shows, text_of, until
+from run_folders import NAMES, alive, plan_of, whole_run, write_run
+from textual.widgets import Input
+from tui_files import write_playbook
+
+from aprtui.core.events import Heartbeat, RunStarted
+from aprtui.playbook import load_playbook
+from aprtui.settings import ClipboardWay
+from aprtui.tui.clipboard import clipboard_file
+from aprtui.tui.keys import KEYS, VIEWS, bindings
+from aprtui.tui.screens.attach import AttachDialog
+from aprtui.tui.screens.compare import CompareScreen
+from aprtui.tui.screens.dialog import AskDialog
+from aprtui.tui.screens.export import ExportDialog
+from aprtui.tui.screens.help import HelpDialog
+from aprtui.tui.screens.run_actions import tolerance_place
+from aprtui.tui.services.children import ask, command_line
+
+
+def test_help_is_searched_by_typing(playbooks):
+    async def body(app, pilot):
+        await pilot.press("question_mark")
+        assert isinstance(app.screen, HelpDialog)
+        await pilot.press(*"tolerance")
+        assert_shows(app, "E ", "Open the playbook at the line")
+        assert not shows(app, "Half a page")
+        await pilot.press(*"xyz")
+        assert_shows(app, "no key does that")
+        await pilot.press("escape")
+        assert len(app.screen_stack) == 1
+
+    drive(body, playbooks=[playbooks])
+
+
+def test_every_key_has_its_own_name_and_no_screen_has_a_key_twice():
+    names = [key.key_id for key in KEYS]
+    assert len(names) == len(set(names))
+    for screen in {where for key in KEYS for where in key.where}:
+        pressed = [one for key in KEYS if screen in key.where for one in key.keys]
+        assert len(pressed) == len(set(pressed)), screen
+    assert len(bindings("app")) >= len(VIEWS)
+
+
+def test_keys_can_be_others(tmp_path):
+    folder = write_run(tmp_path, whole_run())
+
+    async def body(app, pilot):
+        await pilot.press("f")
+        assert not app.screen.order.failures_only
+        await pilot.press("F")
+        assert app.screen.order.failures_only
+        assert "F fails" in text_of(app)[-1]
+
+    drive(body, run=folder.path, keys={"failures": "F"})
+
+
+def test_the_palette_does_what_its_sentence_says(tmp_path):
+    folder = write_run(tmp_path, whole_run())
+
+    async def body(app, pilot):
+        await pilot.press("colon")
+        await pilot.pause()
+        await pilot.press(*"Failures only")
+        await pilot.pause(0.3)
+        await pilot.press("enter")
+        await until(pilot, lambda: len(app.screen_stack) == 1)
+        await pilot.pause(0.1)
+        assert app.screen.order.failures_only
+
+    drive(body, run=folder.path)
+
+
+@pytest.mark.parametrize("theme", ["aprtui-dark", "aprtui-light", "aprtui-cvd", "aprtui-ansi", "textual-dark", "nord"])
+def test_every_theme_shows_the_same_words(theme, tmp_path):
+    folder = write_run(tmp_path, whole_run())
+
+    async def body(app, pilot):
+        assert app.theme == theme
+        assert_shows(app, "✗ FAIL", "✓ pass", "✗ META")
+
+    drive(body, run=folder.path, theme=theme)
+
+
+def test_ascii_shows_nothing_beyond_it(tmp_path):
+    folder = write_run(tmp_path, whole_run())
+
+    async def body(app, pilot):
+        for keys in (("x",), ("question_mark",), ("escape", "n", "enter"), ("escape", "1"), ("5",)):
+            assert "\n".join(text_of(app)).isascii(), "\n".join(text_of(app))
+            await pilot.press(*keys)
+        assert "\n".join(text_of(app)).isascii()
+
+    drive(body, run=folder.path, ascii_only=True, size=(120, 40))
+
+
+def test_copies_leave_the_text_in_a_private_file(tmp_path):
+    folder = write_run(tmp_path, whole_run())
+
+    async def body(app, pilot):
+        await pilot.press("n", "y")
+        assert isinstance(app.screen, AskDialog)
+        await pilot.press("enter")
+        await until(pilot, lambda: clipboard_file().exists())
+        assert clipboard_file().read_text() == NAMES[2]
+        assert stat.S_IMODE(clipboard_file().stat().st_mode) == 0o600
+        await until(pilot, lambda: "clipboard.txt" in app.messages[-1][1])
+        await pilot.press("y", "right", "enter")
+        await until(pilot, lambda: clipboard_file().read_text().startswith("{"))
+        await pilot.press("y", "right", "right", "enter")
+        await until(pilot, lambda: clipboard_file().read_text().startswith("aprtui run"))
+
+    drive(body, run=folder.path, clipboard=ClipboardWay.FILE)
+
+
+def test_export_writes_what_is_shown(tmp_path, monkeypatch):
+    folder = write_run(tmp_path, whole_run())
+    folder.evidence.write_text("[]")
+    monkeypatch.chdir(tmp_path)
+
+    async def body(app, pilot):
+        await pilot.press("f", "e")
+        assert isinstance(app.screen, ExportDialog)
+        await pilot.press("enter")
+        await until(pilot, (tmp_path / "20260102-030405-a1b2.evidence.json").exists)
+        await pilot.press("e", "right", "right", "enter")
+        await until(pilot, (tmp_path / "20260102-030405-a1b2.csv").exists)
+        lines = (tmp_path / "20260102-030405-a1b2.csv").read_text().splitlines()
+        assert len(lines) == 1 + 6
+
+    drive(body, run=folder.path)
+
+
+def test_two_runs_side_by_side(tmp_path, monkeypatch):
+    before = write_run(tmp_path, whole_run(), run_id="20260101-000000-bbbb")
+    after = write_run(tmp_path, whole_run())
+    answer = {
+        "circumstances": [{"what": "converter"}],
+        "gates": [{"gate": "F-CONV-S-G", "change": "broken", "before": "Corroborated", "after": "Falsified"}],
+        "levels": [{"comparison": "S~S>G", "level": "weights", "before": "Corroborated", "after": "Falsified"}],
+        "tensors": [
+            {
+                "comparison": "S~S>G",
+                "name": NAMES[2],
+                "before": {"outcome": "Corroborated", "margin": 0, "unit": "blocks"},
+                "after": {"outcome": "Falsified", "margin": 120, "unit": "blocks"},
+            }
+        ],
+    }
+    asked = answers_with(monkeypatch, "aprtui.tui.screens.compare.ask", answer)
+
+    async def body(app, pilot):
+        await pilot.press("c", "enter")
+        assert isinstance(app.screen, CompareScreen)
+        await until(pilot, lambda: shows(app, "broken"))
+        assert_shows(app, "F-CONV-S-G", "✓ 0 blocks", "✗ 120 blocks", "also different: converter")
+        assert asked == [["compare", str(before.path), str(after.path), "--format", "json"]]
+
+    drive(body, run=after.path)
+
+
+def test_leaving_asks_where_a_run_of_this_console_is_live(tmp_path):
+    folder = write_run(tmp_path, [RunStarted("h", 1), Heartbeat(())], engine=alive())
+
+    async def body(app, pilot):
+        app.starter.started.append(folder)
+        await pilot.press("q")
+        assert_shows(app, "1 run is live", "(o) leave them running")
+        await pilot.press("escape")
+        assert app.is_running
+        await pilot.press("ctrl+c", "enter")
+        await until(pilot, lambda: not app.is_running)
+
+    drive(body, run=folder.path)
+
+
+def test_the_attach_card_is_dismissed(tmp_path):
+    write_run(tmp_path, [RunStarted("h", 1)], engine=alive())
+
+    async def body(app, pilot):
+        assert isinstance(app.screen, AttachDialog)
+        await pilot.press("d")
+        assert len(app.screen_stack) == 1
+
+    drive(body, playbooks=[tmp_path])
+
+
+def test_the_line_that_set_a_tolerance_is_found_or_made(playbooks):
+    path = write_playbook(playbooks, "aprtui:\n  tolerance:\n    ulp: 2\n")
+    assert tolerance_place(path) == (path, 9)
+    path = write_playbook(playbooks)
+    beside, line = tolerance_place(path)
+    assert beside.name == "demo.aprtui.yaml"
+    assert "ulp: 0.5" in beside.read_text().splitlines()[line - 1]
+    assert load_playbook(path).settings.tolerance.ulp == 0.5
+
+
+@pytest.mark.parametrize(
+    ("keys", "what"),
+    [
+        ("aprtui:\n  tolerance:\n    ulp: 3\n", "rejudge"),
+        ("differential_tests: {}\n", "start"),
+        ("# a comment\n", "nothing"),
+        ("aprtui:\n  tolerance:\n    ulpp: 3\n", "invalid"),
+    ],
+)
+def test_a_save_is_judged_again_or_run_again(keys, what, tmp_path, playbooks, monkeypatch):
+    path = write_playbook(playbooks, "aprtui:\n  tolerance:\n    ulp: 2\n")
+    plan = plan_of(tmp_path, playbook=path)
+    facts = replace(plan.playbook, fingerprint=load_playbook(path).fingerprint)
+    folder = write_run(tmp_path, whole_run(), plan=replace(plan, playbook=facts))
+    asked, started = [], []
+
+    async def tell(arguments, seconds=60.0):
+        asked.append(arguments)
+        return ""
+
+    monkeypatch.setattr("aprtui.tui.services.watch.tell", tell)
+
+    async def body(app, pilot):
+        async def start(arguments, **_):
+            started.append(arguments)
+
+        monkeypatch.setattr(app.starter, "start", start)
+        await pilot.press("w")
+        await until(pilot, lambda: app.watching)
+        await pilot.pause(0.3)
+        text = "aprtui:\n  tolerance:\n    ulp: 2\n" if what in ("start", "nothing") else ""
+        if what == "start":
+            text = text.replace("ulp: 2", "ulp: 2\n  outtype: f16")
+        write_playbook(playbooks, text + (keys if what != "start" else ""))
+        if what == "rejudge":
+            await until(pilot, lambda: asked == [["rejudge", str(folder.path)]], 10)
+            assert not started
+        elif what == "start":
+            await until(pilot, lambda: started, 10)
+            assert started[0][:2] == ["run", str(path)]
+            assert not asked
+        elif what == "nothing":
+            await until(pilot, lambda: "says what it said" in app.messages[-1][1], 10)
+        else:
+            await until(pilot, lambda: shows(app, "the last good run stays"), 10)
+            assert_shows(app, "ulpp")
+            assert not asked
+            assert not started
+
+    drive(body, run=folder.path, playbooks=[playbooks])
+
+
+def test_children_answer_with_json_or_with_a_reason():
+    async def both():
+        return await asyncio.gather(ask(["paths", "--format", "json"]), ask(["show", "no-such-run"]))
+
+    good, bad = asyncio.run(both())
+    assert "settings" in good.value
+    assert bad.value is None
+    assert "no-such-run" in bad.problem
+    assert bad.code == 2
+    assert command_line(["run", "a b.yaml"]) == "aprtui run 'a b.yaml'"
+
+
+def test_the_filter_is_typed_into_and_left_by_escape(tmp_path):
+    folder = write_run(tmp_path, whole_run())
+
+    async def body(app, pilot):
+        await pilot.press("slash", *"q_proj 1")
+        box = app.screen.query_one("#filter", Input)
+        assert box.has_focus
+        assert box.value == "q_proj 1"
+        await pilot.press("escape")
+        assert app.screen.table.has_focus
+        assert_shows(app, "8 of 8")
+
+    drive(body, run=folder.path)
+
+
+def test_a_run_of_another_playbook_than_the_one_of_now_is_old(tmp_path, playbooks):
+    path = playbooks / "demo.playbook.yaml"
+    plan = plan_of(tmp_path, playbook=path)
+    facts = replace(plan.playbook, fingerprint=load_playbook(path).fingerprint)
+    write_run(tmp_path, whole_run(), plan=replace(plan, playbook=facts))
+
+    async def fresh(app, pilot):
+        assert_shows(app, "✗ 1 FAIL of 2")
+        assert not shows(app, "of 2 old")
+
+    async def old(app, pilot):
+        assert_shows(app, "✗ 1 FAIL of 2 old")
+
+    drive(fresh, playbooks=[playbooks])
+    write_playbook(playbooks, "aprtui:\n  outtype: f16\n")
+    drive(old, playbooks=[playbooks])

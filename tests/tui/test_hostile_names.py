@@ -1,0 +1,158 @@
+"""Names, reasons and log lines of strangers go through every view: no crash, no markup, no escape byte."""
+
+import pytest
+from console import SMALL, assert_shows, drive, text_of
+from rich.cells import cell_len
+from run_folders import finding, level, tensor, whole_run, write_run
+
+from aprtui.core.events import ComparisonFinished, GateFinished, TensorFinished, WorkerDied
+from aprtui.core.findings import FindingKind
+from aprtui.core.outcomes import Level, Outcome
+from aprtui.tui.paint import fit, shown
+
+CORPUS = (
+    "blk[/0].w",
+    "[bold]x[/bold]",
+    "[@click=app.quit]press[/]",
+    "[link=file:///etc/passwd]x[/link]",
+    "[$primary]",
+    "[[[[",
+    "]]]",
+    "[/]",
+    "\\[escaped]",
+    "{brace}",
+    "%s %d",
+    "\x1b[31mred",
+    "\x1b]52;c;cm0gLXJmIC8=\x07",
+    "\x1b]8;;http://evil\x1b\\link\x1b]8;;\x1b\\",
+    "\x1b]0;title\x07",
+    "\x1bP+q544e\x1b\\",
+    "\x1b_Gf=100;AAAA\x1b\\",
+    "\x1b[2J\x1b[H",
+    "\x1b[?1049l",
+    "\x1bc",
+    "\x9b31m",
+    "\x9d52;c;AAAA\x9c",
+    "\x90q\x9c",
+    "\x00nul",
+    "\x07bell",
+    "\x08\x08back",
+    "\x7fdelete",
+    "line\nbreak",
+    "carriage\rreturn",
+    "tab\there",
+    "\x0b\x0c",
+    "\u202eevil\u202c",
+    "\u2066iso\u2069",
+    "\u200bzero\u200dwidth\u200c",
+    "\ufeffbom",
+    "a\u0301\u0301\u0301\u0301",
+    "\u2028line\u2029para",
+    "한국어.weight",
+    "日本語の重み.weight",
+    "👨‍👩‍👧‍👦.weight",
+    "🏳️‍🌈",
+    "\U000e0041tag",
+    "\ud800lone",
+    "\uffff",
+    "x" * 4096,
+    "一" * 2000,
+    "." * 300,
+    "",
+    " ",
+    "   leading",
+    "…",
+    "▌✗ FAIL forged",
+    "'; DROP TABLE",
+    "../../etc/passwd",
+    "$(reboot)",
+    "`reboot`",
+    "C:\\con",
+    "-rf",
+    "--help",
+    "=1+1",
+    "Ａ.fullwidth",
+    "م.عربي",
+)
+
+
+@pytest.mark.parametrize("name", CORPUS)
+def test_what_is_shown_holds_no_control_character(name):
+    for ascii_only in (False, True):
+        text = shown(name, ascii_only=ascii_only)
+        assert all(character.isprintable() for character in text)
+        assert not ascii_only or text.isascii()
+        for width in (1, 2, 5, 30):
+            assert cell_len(fit(text, width)) == width
+            assert cell_len(fit(text, width, keep_end=True)) == width
+
+
+def hostile_run(tmp_path):
+    names = tuple(dict.fromkeys(name.encode("utf-8", "replace").decode() for name in CORPUS))
+    events = whole_run(names)[:-2]
+    for text in names:
+        named = finding(text, text, FindingKind.OTHER, Level.METADATA)
+        events.append(level(Level.METADATA, [named, finding(text, text)]))
+    events.append(WorkerDied(0, 1, names[0], names[11], names))
+    events.append(ComparisonFinished("S~S>G", Outcome.CRASHED, names[12], stderr="\n".join(names)))
+    events.append(GateFinished("F-CONV-S-G", Outcome.CRASHED, names[2], "e", 1, stderr=names[13]))
+    folder = write_run(tmp_path, events)
+    folder.stderr.write_bytes("\n".join(CORPUS).encode("utf-8", "surrogatepass"))
+    return folder
+
+
+def no_control_character(app):
+    for line in text_of(app):
+        assert all(character.isprintable() for character in line), ascii(line)
+
+
+@pytest.mark.parametrize("ascii_only", [False, True])
+def test_every_view_takes_the_corpus(tmp_path, ascii_only, playbooks):
+    for number, name in enumerate(CORPUS):
+        safe = name.encode("utf-8", "replace").decode().replace("\x00", "").replace("/", "_")[:60]
+        try:
+            (playbooks / f"{number}{safe}.yaml").write_text("name: [", encoding="utf-8")
+        except (OSError, ValueError):
+            continue
+    folder = hostile_run(tmp_path)
+
+    async def body(app, pilot):
+        for _ in range(3):
+            no_control_character(app)
+            await pilot.press("ctrl+d")
+        await pilot.press("enter")
+        no_control_character(app)
+        for _ in range(8):
+            await pilot.press("right_square_bracket")
+            no_control_character(app)
+        await pilot.press("escape", "y")
+        no_control_character(app)
+        await pilot.press("escape")
+        for view in "12345":
+            await pilot.press(view)
+            no_control_character(app)
+            await pilot.press("G")
+            no_control_character(app)
+        app.say(CORPUS[2])
+        app.say(CORPUS[12], "error")
+        app.show_error(CORPUS[1], "\n".join(CORPUS))
+        await pilot.pause()
+        no_control_character(app)
+        assert app.is_running
+
+    drive(body, size=SMALL, run=folder.path, playbooks=[playbooks], ascii_only=ascii_only)
+
+
+def test_markup_is_shown_as_it_is_and_clicks_nothing(tmp_path):
+    events = whole_run()
+    events[3] = TensorFinished("S~S>G", tensor("[@click=app.quit]press[/]", violations=900))
+    folder = write_run(tmp_path, events)
+
+    async def body(app, pilot):
+        assert_shows(app, "[@click=app.quit]press[/]")
+        await pilot.press("n", "enter")
+        assert_shows(app, "[@click=app.quit]press[/]")
+        await pilot.click(offset=(6, 1))
+        assert app.is_running
+
+    drive(body, run=folder.path)

@@ -1,0 +1,319 @@
+"""Every state that a view can be in, at 80x24: what it says, and what it says to do."""
+
+import json
+
+import pytest
+from console import answers_with, assert_shows, drive, shows, until
+from run_folders import (
+    NAMES,
+    alive,
+    append,
+    elsewhere,
+    plan_of,
+    tensor,
+    whole_run,
+    write_run,
+)
+from tui_files import write_playbook
+
+from aprtui.core.events import (
+    ComparisonFinished,
+    ComparisonStarted,
+    ConversionFailed,
+    ConversionStarted,
+    GateFinished,
+    Heartbeat,
+    RunFinished,
+    RunInterrupted,
+    RunStarted,
+    TensorFinished,
+)
+from aprtui.core.outcomes import Outcome
+from aprtui.tui.screens.dialog import TextDialog
+from aprtui.tui.services.lists import seen_file
+
+
+def test_empty_views_say_what_to_do_next(tmp_path):
+    async def body(app, pilot):
+        assert_shows(app, "There are no playbooks.", "aprtui init MODEL", str(tmp_path)[:20])
+        await pilot.press("3")
+        assert_shows(app, "There are no runs yet.", "1 shows the playbooks")
+        await pilot.press("4")
+        assert_shows(app, "No run is open.", "3 shows the runs")
+        await pilot.press("5")
+        assert_shows(app, "Nothing has happened yet.")
+
+    drive(body, playbooks=[tmp_path])
+
+
+def test_lists_that_are_being_read_say_so(monkeypatch, playbooks):
+    async def body(app, pilot):
+        app.lists.runs_read = app.lists.playbooks_read = False
+        app.lists.playbooks.clear()
+        app.lists_changed()
+        await pilot.pause()
+        assert_shows(app, "reading playbooks …")
+        await pilot.press("3")
+        assert_shows(app, "reading runs …")
+
+    drive(body, playbooks=[playbooks])
+
+
+def test_a_filter_that_fits_nothing_says_how_many_there_are(tmp_path, playbooks):
+    folder = write_run(tmp_path, whole_run())
+
+    async def body(app, pilot):
+        await pilot.press("slash", *"nothing", "enter")
+        assert_shows(app, "0 of 8", "esc clears the filter")
+        await pilot.press("escape")
+        assert shows(app, NAMES[0])
+        await pilot.press("1", "slash", *"zzz", "enter")
+        assert_shows(app, "0 of 1 match · esc clears the filter")
+
+    drive(body, run=folder.path, playbooks=[playbooks])
+
+
+def test_a_filter_that_cannot_be_understood_says_why(tmp_path):
+    folder = write_run(tmp_path, whole_run())
+
+    async def body(app, pilot):
+        await pilot.press("slash", *"margin>x")
+        assert_shows(app, "margin>x: x is no number")
+        await pilot.press("backspace", "1", "0", "enter")
+        assert_shows(app, "/margin>10", "2 of 8", "lm_head.weight")
+
+    drive(body, run=folder.path)
+
+
+def test_a_playbook_that_does_not_load_shows_its_line_and_the_last_good_run(tmp_path, playbooks):
+    path = write_playbook(playbooks, "aprtui:\n  tolerance:\n    ulpp: 3\n")
+    write_run(tmp_path, whole_run(), playbook=path)
+
+    async def body(app, pilot):
+        await pilot.press("escape")
+        assert_shows(app, "! ", "line 9, aprtui.tolerance.ulpp", "last good run 20260102-030405-a1b2")
+
+    drive(body, playbooks=[playbooks])
+
+
+def test_a_converter_that_is_missing_is_told_by_rows(tmp_path):
+    reason = "apr is not on PATH"
+    events = [
+        RunStarted("h", 1),
+        ComparisonFinished("S~S>G", Outcome.SKIPPED, reason, lacks="S>G"),
+        GateFinished("F-CONV-S-G", Outcome.SKIPPED, reason, "e", 0),
+        RunFinished(5),
+    ]
+    folder = write_run(tmp_path, events, converter=None)
+
+    async def body(app, pilot):
+        assert_shows(app, "- SKIP", "apr is not on PATH", "- 1 SKIP")
+
+    drive(body, run=folder.path)
+
+
+def test_a_launch_names_converter_version_and_command(tmp_path, playbooks, monkeypatch):
+    plan = plan_of(tmp_path, playbook=playbooks / "demo.playbook.yaml")
+    answers_with(monkeypatch, "aprtui.tui.screens.launch.ask", plan)
+
+    async def body(app, pilot):
+        await pilot.press("r")
+        await until(pilot, lambda: shows(app, "/usr/bin/apr"))
+        assert_shows(app, "apr 0.72.3 · /usr/bin/apr", "2 gates · 1 conversion ·", "aprtui run", "--converter apr")
+        await pilot.press("down", "right", "right")
+        assert_shows(app, "--converter builtin")
+
+    drive(body, playbooks=[playbooks])
+
+
+def test_a_launch_says_what_is_missing(tmp_path, playbooks, monkeypatch):
+    answers_with(monkeypatch, "aprtui.tui.screens.launch.ask", None, "model org/demo is not on this machine")
+
+    async def body(app, pilot):
+        await pilot.press("r")
+        await until(pilot, lambda: shows(app, "not on this machine"))
+
+    drive(body, playbooks=[playbooks])
+
+
+def test_files_that_are_gone_leave_what_the_journal_holds(tmp_path, monkeypatch):
+    folder = write_run(tmp_path, whole_run())
+    answers_with(monkeypatch, "aprtui.tui.services.tensors.ask", None, "the product is gone: it ended with the run")
+
+    async def body(app, pilot):
+        await pilot.press("n", "enter")
+        await until(pilot, lambda: "the product is gone" in detail_text(app))
+        assert_shows(app, "✗ FAIL", "margin 120 blocks", "BF16", "Q4_K")
+        assert "120 violate" in detail_text(app)
+
+    drive(body, run=folder.path)
+
+
+def detail_text(app):
+    return "\n".join("".join(text for text, _ in line) for line in app.screen.detail.lines)
+
+
+def test_an_engine_that_ran_out_of_memory_is_a_row(tmp_path):
+    reason = "killed by SIGKILL, as the kernel does when memory runs out"
+    events = [ComparisonStarted("S~S>G", 0), ComparisonFinished("S~S>G", Outcome.CRASHED, reason)]
+    folder = write_run(tmp_path, events)
+
+    async def body(app, pilot):
+        assert_shows(app, "! CRSH", "killed by SIGKILL", "! 1 CRSH")
+
+    drive(body, run=folder.path)
+
+
+def test_a_converter_that_crashed_shows_signal_and_last_line(tmp_path):
+    failed = ConversionFailed("S>G", Outcome.CRASHED, "SIGSEGV", stderr="line 1\npanicked at tensor 7")
+    folder = write_run(tmp_path, [ConversionStarted("S>G", 0), failed])
+
+    async def body(app, pilot):
+        assert_shows(app, "! CRSH", "SIGSEGV: panicked at tensor 7")
+        await pilot.press("5")
+        assert_shows(app, "conversion S>G: Crashed")
+
+    drive(body, run=folder.path)
+
+
+def test_a_journal_that_is_torn_or_newer_is_shown_as_far_as_it_goes(tmp_path):
+    folder = write_run(tmp_path, whole_run())
+    text = folder.journal.read_bytes()
+    folder.journal.write_bytes(text + text.splitlines()[3].replace(b'"v":2', b'"v":7') + b'\n{"v":2,"ru')
+
+    async def body(app, pilot):
+        assert_shows(app, "1 line of the journal passed over", NAMES[0])
+
+    drive(body, run=folder.path)
+
+
+def test_a_plan_that_cannot_be_read_is_told(tmp_path):
+    folder = write_run(tmp_path, whole_run())
+    (folder.path / "plan.json").write_text("{")
+
+    async def body(app, pilot):
+        assert isinstance(app.screen, TextDialog)
+        assert_shows(app, "This run cannot be shown", "cannot be understood")
+        await pilot.press("escape", "3")
+        assert_shows(app, "20260102-030405-a1b2", "its folder cannot be read")
+
+    drive(body, run=folder.path)
+
+
+def test_a_directory_that_cannot_be_written_is_told(tmp_path, monkeypatch):
+    folder = write_run(tmp_path, whole_run())
+    folder.evidence.write_text("[]")
+    monkeypatch.chdir(tmp_path)
+
+    def refuse(*_):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("aprtui.tui.screens.export.shutil.copyfile", refuse)
+
+    async def body(app, pilot):
+        await pilot.press("e", "enter")
+        assert_shows(app, "Permission denied")
+
+    drive(body, run=folder.path)
+
+
+def test_a_read_only_console_starts_and_writes_nothing(tmp_path, playbooks):
+    folder = write_run(tmp_path, whole_run(), playbook=playbooks / "demo.playbook.yaml")
+
+    async def body(app, pilot):
+        assert_shows(app, "read-only")
+        for key in ("r", "R", "x", "e", "E", "v", "w"):
+            await pilot.press(key)
+            assert len(app.screen_stack) == 1
+        assert not app.watching
+        assert not seen_file().exists()
+
+    drive(body, run=folder.path, readonly=True)
+
+
+@pytest.mark.parametrize("size", [(59, 24), (80, 15)])
+def test_a_terminal_that_is_too_small_says_so(size, tmp_path):
+    async def body(app, pilot):
+        assert_shows(app, f"aprtui needs 60x16, this is {size[0]}x{size[1]}")
+        await pilot.resize_terminal(80, 24)
+        await pilot.pause()
+        assert not shows(app, "aprtui needs")
+
+    drive(body, size=size, playbooks=[tmp_path])
+
+
+def test_runs_that_went_on_are_found_again(tmp_path):
+    write_run(tmp_path, [RunStarted("h", 1), Heartbeat(())], run_id="20260102-000000-aaaa", engine=alive())
+    write_run(tmp_path, whole_run(), run_id="20260101-000000-bbbb")
+    write_run(tmp_path, whole_run(), run_id="20260101-000000-cccc")
+    seen_file().parent.mkdir(parents=True)
+    seen_file().write_text(json.dumps({"state_version": 1, "live": ["20260101-000000-bbbb"]}))
+
+    async def body(app, pilot):
+        await pilot.pause()
+        assert_shows(app, "While you were away", "2 runs went on", "20260102-000000-aaaa", "20260101-000000-bbbb")
+        assert not shows(app, "cccc")
+        await pilot.press("j", "enter")
+        await until(pilot, lambda: app.current is not None)
+        assert app.current.folder.path.name == "20260101-000000-bbbb"
+        assert json.loads(seen_file().read_text())["live"] == ["20260102-000000-aaaa"]
+
+    drive(body, playbooks=[tmp_path])
+
+
+def test_a_damaged_memory_of_live_runs_is_no_reason_to_fail(tmp_path):
+    seen_file().parent.mkdir(parents=True)
+    seen_file().write_text('{"live": 3}')
+
+    async def body(app, pilot):
+        assert len(app.screen_stack) == 1
+
+    drive(body, playbooks=[tmp_path])
+
+
+def test_a_run_of_another_host_is_shown_and_never_signalled(tmp_path):
+    folder = write_run(tmp_path, [RunStarted("gpu-99", 1)], engine=elsewhere())
+
+    async def body(app, pilot):
+        assert_shows(app, "▶ elsewhere")
+        await pilot.press("x")
+        assert len(app.screen_stack) == 1
+        assert app.messages[-1][1] == "this run belongs to host gpu-99: stop it there"
+
+    drive(body, run=folder.path)
+
+
+def test_an_engine_that_died_can_be_resumed(tmp_path, monkeypatch):
+    folder = write_run(tmp_path, [RunStarted("h", 1), ComparisonStarted("S~S>G", 0)])
+    started = []
+
+    async def body(app, pilot):
+        monkeypatch.setattr(app, "start_run", started.append)
+        assert_shows(app, "! died", "r resumes it")
+        await pilot.press("r")
+        assert started == [["run", "--resume", str(folder.path)]]
+
+    drive(body, run=folder.path)
+
+
+def test_an_interrupted_run_says_so(tmp_path):
+    folder = write_run(tmp_path, [*whole_run()[:-1], RunInterrupted("SIGTERM")])
+
+    async def body(app, pilot):
+        assert_shows(app, "- interrupted", "r resumes it")
+
+    drive(body, run=folder.path)
+
+
+def test_a_live_run_shows_bytes_and_the_time_that_is_left(tmp_path):
+    events = [RunStarted("h", 1), ComparisonStarted("S~S>G", 0)]
+    events += [TensorFinished("S~S>G", tensor(name, nbytes=200_000)) for name in NAMES]
+    folder = write_run(tmp_path, events, engine=alive())
+
+    async def body(app, pilot):
+        assert_shows(app, "▶ running S vs S→G", "30% 1.2 MB of 4 MB", "ETA")
+        append(folder, whole_run()[-2:], 100)
+        await until(pilot, lambda: shows(app, "✓ finished"))
+        assert app.messages[-1][1] == "demo finished: 1 of 1 gates do not hold"
+
+    drive(body, run=folder.path)

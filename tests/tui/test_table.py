@@ -1,0 +1,164 @@
+"""The live table: rows that stay where they are, keys that walk over failures, and what costs time."""
+
+from time import monotonic
+
+from console import assert_shows, drive, shows, text_of, until
+from run_folders import NAMES, alive, append, journal_bytes, tensor, whole_run, write_run
+
+from aprtui.core.events import ComparisonStarted, RunStarted, TensorFinished
+from aprtui.store.row_order import SortKey
+
+
+def live_run(tmp_path):
+    return write_run(tmp_path, [RunStarted("h", 1), ComparisonStarted("S~S>G", 0)], engine=alive())
+
+
+async def with_inventory(app):
+    app.current.take_inventory(NAMES)
+    app.current.columns.changed.clear()
+    app.screen.show_run(app.current)
+
+
+def name_under_cursor(app):
+    return app.screen.row.name
+
+
+def test_rows_stay_under_the_cursor_while_results_come(tmp_path):
+    folder = live_run(tmp_path)
+
+    async def body(app, pilot):
+        await with_inventory(app)
+        await pilot.press("j", "j")
+        assert name_under_cursor(app) == NAMES[2]
+        for number, name in enumerate((NAMES[5], NAMES[0], NAMES[2])):
+            append(folder, [TensorFinished("S~S>G", tensor(name, violations=50 - number))], 2 + number)
+        await until(pilot, lambda: shows(app, "3 new, order held: . sorts"))
+        assert app.screen.table.cursor == 2
+        assert name_under_cursor(app) == NAMES[2]
+        await pilot.press("full_stop")
+        assert name_under_cursor(app) == NAMES[2]
+        assert [app.current.columns.names[one] for one in app.screen.order.numbers[:3]] == [
+            NAMES[5],
+            NAMES[0],
+            NAMES[2],
+        ]
+
+    drive(body, run=folder.path)
+
+
+def test_until_somebody_moves_the_worst_row_is_first(tmp_path):
+    folder = live_run(tmp_path)
+
+    async def body(app, pilot):
+        await with_inventory(app)
+        append(folder, [TensorFinished("S~S>G", tensor(NAMES[4], violations=3))], 2)
+        await until(pilot, lambda: name_under_cursor(app) == NAMES[4])
+        await pilot.pause()
+        first = next(line for line in text_of(app) if "▌" in line)
+        assert "input_layernorm" in first
+
+    drive(body, run=folder.path)
+
+
+def test_failures_only_filter_and_sort_compose(tmp_path):
+    folder = write_run(tmp_path, whole_run())
+
+    async def body(app, pilot):
+        await pilot.press("f")
+        assert_shows(app, "fails only", "6 of 8")
+        await pilot.press("slash", *"proj", "enter")
+        assert_shows(app, "fails only  /proj  2 of 8")
+        await pilot.press("s", "S")
+        assert app.screen.order.key is SortKey.NAME
+        assert app.screen.order.reverse
+        await pilot.press("escape")
+        assert_shows(app, "fails only  6 of 8")
+
+    drive(body, run=folder.path)
+
+
+def test_n_walks_over_failures(tmp_path):
+    folder = write_run(tmp_path, whole_run())
+
+    async def body(app, pilot):
+        seen = [name_under_cursor(app)]
+        for _ in range(5):
+            await pilot.press("n")
+            seen.append(name_under_cursor(app))
+        assert len(set(seen)) == 6
+        assert not set(seen) & {NAMES[1], NAMES[4]}
+        await pilot.press("n")
+        assert app.messages[-1][1] == "no failure after this row"
+        await pilot.press("N")
+        assert name_under_cursor(app) == seen[-2]
+
+    drive(body, run=folder.path)
+
+
+def test_a_paused_view_stands_still_and_catches_up(tmp_path):
+    folder = live_run(tmp_path)
+
+    async def body(app, pilot):
+        await with_inventory(app)
+        await pilot.press("p")
+        assert_shows(app, "PAUSED")
+        append(folder, [TensorFinished("S~S>G", tensor(NAMES[4], violations=3))], 2)
+        await until(pilot, lambda: app.current.comparisons[0].tensors_done == 1)
+        assert_shows(app, "✗ 0 FAIL")
+        await pilot.press("p")
+        assert_shows(app, "✗ 1 FAIL")
+
+    drive(body, run=folder.path)
+
+
+def test_every_row_shows_tolerance_origin_and_margin_in_its_unit(tmp_path):
+    events = whole_run()
+    events[4] = TensorFinished("S~S>G", tensor(NAMES[1], target="F16", differing=3))
+    events[5] = TensorFinished("S~S>G", tensor(NAMES[2], target="F32", differing=31_718))
+    events[6] = TensorFinished("S~S>G", tensor(NAMES[3], target="IQ1_S", differing=3))
+    folder = write_run(tmp_path, events)
+
+    async def body(app, pilot):
+        rows = "\n".join(" ".join(line.split()) for line in text_of(app))
+        assert "BF16→F16 0.5ULP rule +2.5 ULP" in rows
+        assert "BF16→F32 exact rule 31718 elem" in rows
+        assert "BF16→Q4_K cert rule 4 blocks" in rows
+        assert "→IQ1_S ≤0.99 rule -0." in rows
+        assert all("nrmse" in row for row in rows.splitlines() if "IQ1_S" in row)
+
+    drive(body, run=folder.path)
+
+
+def test_a_hundred_thousand_rows_open_at_once(tmp_path):
+    folder = write_run(tmp_path, [RunStarted("h", 1), ComparisonStarted("S~S>G", 0)], engine=alive())
+    names = [f"model.layers.{number // 9}.block{number % 9}.weight" for number in range(100_000)]
+
+    async def body(app, pilot):
+        began = monotonic()
+        app.current.take_inventory(names)
+        app.screen.show_run(app.current)
+        await pilot.pause()
+        opened = monotonic() - began
+        assert_shows(app, "100000 of 100000")
+        began = monotonic()
+        await pilot.press("G")
+        pressed = monotonic() - began
+        assert app.screen.table.cursor == 99_999
+        assert opened < 3.0, f"{opened:.2f} s to open"
+        assert pressed < 1.0, f"{pressed:.2f} s for a key"
+
+    drive(body, run=folder.path)
+
+
+def test_what_a_run_wrote_while_it_was_not_shown_is_read_in_slices(tmp_path):
+    line = journal_bytes([TensorFinished("S~S>G", tensor("NAME", violations=1))])
+    folder = live_run(tmp_path)
+    with folder.journal.open("ab") as file:
+        for number in range(3000):
+            file.write(line.replace(b'"NAME"', f'"layer.{number}"'.encode()))
+
+    async def body(app, pilot):
+        assert app.current.comparisons[0].tensors_done == 3000
+        assert_shows(app, "3000 of 3000", "✗ 3000 FAIL")
+
+    drive(body, run=folder.path)
