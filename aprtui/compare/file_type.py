@@ -1,4 +1,4 @@
-"""`general.file_type` of a GGUF, which tools show as the type of the whole file, held against the types of its tensors."""
+"""`general.file_type` of a GGUF, which tools show as the type of the whole file, held against its tensors."""
 
 from __future__ import annotations
 
