@@ -118,7 +118,9 @@ def margin_text(row: Row) -> str:
         return f"{count(row.margin)} {unit}"
     if unit == "nrmse":
         return f"{row.margin:+.2g} {unit}"
-    amount = count(row.margin) if 1e5 <= row.margin < 1e15 else number(row.margin)
+    if 0 < abs(row.margin) < 1e-3 or row.margin >= 1e15:
+        return f"{row.margin:+.1g} {unit}"
+    amount = count(row.margin) if row.margin >= 1e5 else number(row.margin)
     return f"{amount} {unit}" if row.margin <= 0 else f"+{amount} {unit}"
 
 

@@ -1,12 +1,16 @@
 """The live table: rows that stay where they are, keys that walk over failures, and what costs time."""
 
+from dataclasses import replace
 from time import monotonic
 
+import pytest
 from console import assert_shows, drive, shows, text_of, until
 from run_folders import NAMES, alive, append, journal_bytes, tensor, whole_run, write_run
 
 from aprtui.core.events import ComparisonStarted, RunStarted, TensorFinished
 from aprtui.store.row_order import SortKey
+from aprtui.store.run_view import RunView
+from aprtui.tui.words import margin_text
 
 
 def live_run(tmp_path):
@@ -127,6 +131,24 @@ def test_every_row_shows_tolerance_origin_and_margin_in_its_unit(tmp_path):
         assert all("nrmse" in row for row in rows.splitlines() if "IQ1_S" in row)
 
     drive(body, run=folder.path)
+
+
+@pytest.mark.parametrize(
+    ("margin", "text"),
+    [
+        (-1.53e-5, "-2e-05 ULP"),
+        (-0.5, "-0.5 ULP"),
+        (0.0, "0 ULP"),
+        (2.5, "+2.5 ULP"),
+        (8_323_238.5, "+8.32M ULP"),
+        (1.36e39, "+1e+39 ULP"),
+    ],
+)
+def test_margins_are_short(margin, text, tmp_path):
+    view = RunView(write_run(tmp_path, whole_run()))
+    view.read(1.0)
+    row = replace(view.columns.row(0), unit="ULP", margin=margin)
+    assert margin_text(row) == text
 
 
 def test_a_hundred_thousand_rows_open_at_once(tmp_path):
