@@ -11,7 +11,7 @@ from aprtui.engine.jobs import measure
 from aprtui.engine.marked import mark_of, marked_processes
 from aprtui.engine.plan import Places, Start, make_plan
 from aprtui.engine.run import run_plan
-from aprtui.engine.selection import EVERYTHING
+from aprtui.engine.selection import EVERYTHING, select
 from aprtui.models import Wanted, find_sources, resolve_model
 from aprtui.playbook import load_playbook
 from aprtui.store.plan import Limits
@@ -46,6 +46,9 @@ def write_playbook(folder, keys="", name="test"):
     )
     return load_playbook(path)
 
+
+ONLY_PAIRS = select(["F-CONV-?-?", "G0-VALIDATE-001"])
+"""The pairs and a gate that converts nothing: enough where a test is about the machinery."""
 
 PAIRS = ["F-CONV-S-G", "F-CONV-S-A", "F-CONV-G-S", "F-CONV-A-S", "F-CONV-A-G", "F-CONV-G-A"]
 

@@ -5,7 +5,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from engine_runs import PAIRS, events_of, run_in
+from engine_runs import ONLY_PAIRS, PAIRS, events_of, run_in
 from fixture_files import FIXTURES
 from safetensors.torch import load_file, save_file
 
@@ -14,6 +14,7 @@ from aprtui.convert.builtin.product import write_product
 from aprtui.core.errors import AprtuiError, UsageError
 from aprtui.core.events import ConversionFinished
 from aprtui.core.outcomes import Outcome
+from aprtui.engine.selection import EVERYTHING
 from aprtui.formats.container import Format
 from aprtui.formats.digest import file_digest
 from aprtui.formats.model import open_model
@@ -95,8 +96,8 @@ def with_keys(playbook, keys):
     return changed(playbook, "name: test\n", f"name: test\naprtui:\n  {keys}\n")
 
 
-def results(playbook, converter, tmp_path, model=MODEL):
-    return run_in(tmp_path / "run", playbook, model, converter)[1].entries
+def results(playbook, converter, tmp_path, model=MODEL, selection=ONLY_PAIRS):
+    return run_in(tmp_path / "run", playbook, model, converter, selection=selection)[1].entries
 
 
 def outcomes(entries):
@@ -110,7 +111,7 @@ def comparison(entry, number=0):
 
 
 def test_good_conversions_hold(playbook, tmp_path):
-    entries = results(playbook, BuiltinConverter(), tmp_path)
+    entries = results(playbook, BuiltinConverter(), tmp_path, selection=EVERYTHING)
     assert entries.keys() >= {*PAIRS, "F-CONV-RT-001", "F-CONV-IDEM-001", "F-CONV-NAME-001", "G0-VALIDATE-001"}
     assert {entry.outcome for entry in entries.values()} == {Outcome.CORROBORATED}
     assert entries["F-CONV-S-A"].reason == "Weights identical, every value of all 26 tensors equal"
@@ -137,7 +138,7 @@ def test_without_a_converter_everything_is_skipped(playbook, tmp_path):
 
 def test_only_pairs_of_the_playbooks_formats_run(playbook, tmp_path):
     narrowed = changed(playbook, "test_matrix:", "  formats: [safetensors, apr]\ntest_matrix:")
-    entries = results(narrowed, BuiltinConverter(), tmp_path)
+    entries = results(narrowed, BuiltinConverter(), tmp_path, selection=EVERYTHING)
     assert list(outcomes(entries)) == ["S-A", "A-S"]
     assert not any("GGUF" in gate or "-RT-" in gate for gate in entries)
 
@@ -188,7 +189,8 @@ def test_an_unknown_default_names_its_own_line(playbook, tmp_path):
 
 
 def test_levels_that_the_playbook_leaves_out_are_named(playbook, tmp_path):
-    entries = results(with_keys(playbook, "levels: [structure, weights]"), BuiltinConverter(), tmp_path)
+    keys = with_keys(playbook, "levels: [structure, weights]")
+    entries = results(keys, BuiltinConverter(), tmp_path, selection=EVERYTHING)
     assert set(outcomes(entries).values()) == {"Corroborated"}
     metadata = entries["F-CONV-S-G"].to_json()["metadata"]
     assert json.loads(metadata["levels_not_asked_for"]) == ["integrity", "metadata", "tokenizer", "behaviour"]
@@ -289,7 +291,7 @@ def test_the_evidence_says_everything_that_a_verdict_rests_on(playbook, tmp_path
 
 
 def test_every_conversion_is_made_once(playbook, tmp_path):
-    results(playbook, BuiltinConverter(), tmp_path)
+    results(playbook, BuiltinConverter(), tmp_path, selection=EVERYTHING)
     made = [event.conversion for event in events_of(tmp_path / "run") if isinstance(event, ConversionFinished)]
     assert made[:6] == ["S>G", "S>A", "S>G>S", "S>A>S", "S>A>G", "S>G>A"]
     assert sorted(made[6:]) == ["S>A>G>A", "S>A>G>A>S", "S>A>G>S", "S>G>A#2", "S>G>A>S", "S>G>A>S>G", "S>G>S>A"]

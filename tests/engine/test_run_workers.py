@@ -9,7 +9,7 @@ import sys
 import time
 
 import pytest
-from engine_runs import events_of, processes_of, record_of, run_in, write_playbook
+from engine_runs import ONLY_PAIRS, events_of, processes_of, record_of, run_in, write_playbook
 from fixture_files import FIXTURES
 
 from aprtui.convert.builtin import BuiltinConverter
@@ -110,7 +110,8 @@ class Dying(BuiltinConverter):
 def run(tmp_path, how=measure, converter=None, **limits):
     folder = tmp_path / "run"
     playbook = write_playbook(tmp_path)
-    code, told = run_in(folder, playbook, MODEL, converter or BuiltinConverter(), limits=Limits(**limits), how=how)
+    options = {"limits": Limits(**limits), "how": how, "selection": ONLY_PAIRS}
+    code, told = run_in(folder, playbook, MODEL, converter or BuiltinConverter(), **options)
     assert processes_of(folder) == []
     return code, {gate: entry.to_json() for gate, entry in told.entries.items()}
 
@@ -164,18 +165,18 @@ def test_a_gate_that_writes_a_gigabyte_to_standard_error_passes_and_fills_no_dis
 
 def test_a_gate_that_hangs_runs_out_of_time_with_what_it_started(tmp_path, monkeypatch):
     monkeypatch.setattr(engine, "SECONDS_BETWEEN_HEARTBEATS", 0.2)
-    code, entries = run(tmp_path, hung, gate_seconds=2.0)
+    code, entries = run(tmp_path, hung, gate_seconds=6.0)
     assert code is ExitCode.TIMEOUT
-    assert (entries[VICTIM]["outcome"], entries[VICTIM]["reason"]) == ("Timeout", "it took longer than 2 s")
+    assert (entries[VICTIM]["outcome"], entries[VICTIM]["reason"]) == ("Timeout", "it took longer than 6 s")
     others_hold(entries)
     beats = [event.running for event in events_of(tmp_path / "run") if isinstance(event, Heartbeat)]
     assert (STEP,) in beats and len(beats) >= 5
 
 
 def test_a_converter_that_hangs_is_ended_with_its_program(tmp_path):
-    code, entries = run(tmp_path, converter=Hanging(), gate_seconds=2.0)
+    code, entries = run(tmp_path, converter=Hanging(), gate_seconds=6.0)
     assert code is ExitCode.TIMEOUT
-    assert entries[VICTIM]["reason"] == "the conversion ran out of time: it took longer than 2 s"
+    assert entries[VICTIM]["reason"] == "the conversion ran out of time: it took longer than 6 s"
     assert entries["F-CONV-G-S"]["outcome"] == "Skipped"
     assert entries["F-CONV-G-S"]["reason"].startswith("no gguf source: its conversion ran out of time")
     assert entries["F-CONV-A-G"]["outcome"] == "Timeout" and entries["F-CONV-A-S"]["outcome"] == "Corroborated"
@@ -232,7 +233,7 @@ def stop_in_the_middle_of_a_message(job, report):
 
 def test_a_worker_that_stops_in_the_middle_of_a_message_stops_nobody_else(tmp_path, monkeypatch):
     monkeypatch.setattr(engine, "SECONDS_BETWEEN_HEARTBEATS", 0.2)
-    code, entries = run(tmp_path, stop_in_the_middle_of_a_message, gate_seconds=2.0)
-    assert code is ExitCode.TIMEOUT and entries[VICTIM]["reason"] == "it took longer than 2 s"
+    code, entries = run(tmp_path, stop_in_the_middle_of_a_message, gate_seconds=6.0)
+    assert code is ExitCode.TIMEOUT and entries[VICTIM]["reason"] == "it took longer than 6 s"
     others_hold(entries)
     assert len([event for event in events_of(tmp_path / "run") if isinstance(event, Heartbeat)]) >= 5
