@@ -17,6 +17,7 @@ EXPECTED = {entry["file"]: entry for entry in json.loads((APR / "expected.json")
 STORIES = {
     "0.72.3/llama-tiny256/sg.gguf": {
         "structure.type_not_asked_for",
+        "metadata.file_type",
         "weights.rotary_missing",
         "tokenizer.special_tokens_lost",
         "tokenizer.pre_tokenizer_wrong",
@@ -35,7 +36,11 @@ STORIES = {
         "tokenizer.missing",
     },
     "0.72.3/qwen2-tiny/sg.gguf": {"integrity.shared_offset", "tokenizer.special_tokens_lost"},
-    "0.72.3/qwen2-mixed-tiny/s-import-q4k-export.gguf": {"integrity.broken_rows", "tokenizer.special_tokens_lost"},
+    "0.72.3/qwen2-mixed-tiny/s-import-q4k-export.gguf": {
+        "integrity.broken_rows",
+        "metadata.file_type",
+        "tokenizer.special_tokens_lost",
+    },
     "0.2.11/qwen2-tiny/s-import-fp16.apr": {
         "weights.small_values_flushed",
         "metadata.guessed",
