@@ -115,6 +115,9 @@ def plan_layout(source: Model, target: Model, reference: Model) -> LayoutPlan:
     if orders == (RowOrder.GGUF, RowOrder.HF):
         # Rows of the embedding that a GGUF was made without do not come back.
         geometry = replace(geometry, tokens=None)
+    if orders == (RowOrder.HF, RowOrder.GGUF):
+        # A reference that is a GGUF has tensors in place of what the source states.
+        geometry = replace(geometry, rope=source.geometry.rope)
     rules = hf_to_gguf(geometry)
     impossible: dict[str, str] = {}
     explained: dict[str, str] = {}
