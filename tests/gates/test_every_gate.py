@@ -14,6 +14,7 @@ from aprtui.core.gate_table import GATES
 from aprtui.core.outcomes import ExitCode, Level, Outcome, exit_code
 
 _PAIRS = ("F-CONV-?-?", "G0-FORMAT-*")
+_CHAINS = ("F-CONV-RT-*", "F-CONV-IDEM-001", "F-CONV-COM-001", "F-CONV-S-G", "F-CONV-G-A")
 _OF_MODEL = ("G0-[!F]*",)
 _TO_APR = ("F-CONV-S-A", "F-CONV-*-001", "F-CONTRACT-*")
 _RUNNING = ("G0-PULL-001", "F-CONV-SEMANTIC-001", "F-CONV-INFER-001", "F-CONTRACT-I1-001", "F-GOLDEN-RULE-00[13]")
@@ -34,10 +35,11 @@ RUNS = {
     ),
     # Faults in products that no pair has.
     "chains, first half": Setup(
-        {"S-G-A-2": "weights.last_bit", "S-A-G-S": "weights.k_v_swapped", "S-A-G-A-S": "weights.negated"}
+        {"S-G-A-2": "weights.last_bit", "S-A-G-S": "weights.k_v_swapped", "S-A-G-A-S": "weights.negated"}, _CHAINS
     ),
     "chains, second half": Setup(
-        {"S-G-S-A": "weights.scaled", "S-A-G-A": "weights.layers_swapped", "S-G-A-S-G": "weights.two_rows_swapped"}
+        {"S-G-S-A": "weights.scaled", "S-A-G-A": "weights.layers_swapped", "S-G-A-S-G": "weights.two_rows_swapped"},
+        _CHAINS,
     ),
     "missing tensor": Setup({"S-A": "structure.tensor_missing"}, _TO_APR, ONLY_APR),
     "other name": Setup({"S-G": "structure.name_of_other_role"}, ("F-CONV-*",), ONLY_GGUF),
@@ -60,7 +62,7 @@ RUNS = {
     "width stated": Setup({}, _OF_MODEL, ONLY_APR, config={"hidden_size": 65}),
     "vocabulary stated": Setup({}, _OF_MODEL, ONLY_APR, config={"vocab_size": 513}),
     "text for a number": Setup({}, _OF_MODEL, ONLY_APR, config={"rope_theta": "a lot"}),
-    "NaN in all": Setup({}, model_fault="integrity.not_a_number"),
+    "NaN in all": Setup({}, formats=ONLY_APR, model_fault="integrity.not_a_number"),
     "blocked": Setup({}, ("G0-*",), ONLY_APR, is_blocked=True),
     "merges": Setup({"S-A": "tokenizer.merges_order"}, _TO_APR, ONLY_APR),
     "no tokenizer": Setup({}, _TO_APR, ONLY_APR, without=("tokenizer.json", "tokenizer_config.json")),
@@ -68,7 +70,12 @@ RUNS = {
     "it answers otherwise": Setup({"S-A": "weights.negated"}, _RUNNING, ONLY_APR, levels=(Level.BEHAVIOUR,)),
     "it does not run": Setup({"S-A": "integrity.not_a_number"}, _RUNNING, ONLY_APR, levels=(Level.BEHAVIOUR,)),
     "no converter": Setup(None, outtype={"F-CONV-S-G": "q8_0"}, levels=tuple(Level)),
-    "few tensors": Setup({}, ("F-*", "G0-FORMAT-*"), tensors=("*norm*",), has_source=True),
+    "few tensors": Setup(
+        {},
+        ("F-CONV-[!RCI]*-001", "F-CONV-CARD-001", "F-CONTRACT-*", "G0-FORMAT-*"),
+        tensors=("*norm*",),
+        has_source=True,
+    ),
     "no tensors": Setup({}, _OF_MODEL, ONLY_APR, model_fault=EMPTY),
     "unknown": Setup({}, _OF_MODEL, ONLY_APR, config={"model_type": "other", "architectures": ["OtherForCausalLM"]}),
     "nothing stated": Setup(
