@@ -44,6 +44,11 @@ def test_a_quantised_gguf_of_transposed_matrices_as_source(tmp_path):
     assert what_fails(tmp_path, model / "hf", sources=(model / "gguf/Q6_K.gguf",)) == {}
 
 
+def test_types_that_apr_lacks_beside_blocks_that_it_keeps(tmp_path):
+    """The APR of a Q4_1 with one Q6_K has F32 in most places, and its GGUF no file type of that name."""
+    assert what_fails(tmp_path, FIXTURES / "llama-tiny256/gguf/Q4_1.gguf") == {}
+
+
 def test_an_architecture_that_gguf_calls_otherwise(tmp_path):
     assert what_fails(tmp_path, ARCHITECTURES / "mistral/hf", NO_TOKENIZER) == {}
 

@@ -15,7 +15,7 @@ from gguf.constants import LlamaFileType
 from aprtui.convert.builtin.facts import ModelFacts
 from aprtui.convert.builtin.gguf_tokenizer import tokenizer_keys
 from aprtui.convert.builtin.tensors import ProductTensor
-from aprtui.core.dtypes import DType
+from aprtui.core.dtypes import DType, Family
 from aprtui.formats.container import Format
 from aprtui.formats.gguf import GgufValue, ValueType
 from aprtui.formats.metadata.architectures import LAYER_NORM, SLIDING_PERIODS, WITHOUT_ROPE, gguf_name_of
@@ -151,12 +151,17 @@ def _periodic(period: int, layers: int) -> list[bool]:
 
 
 def _file_type(tensors: Sequence[ProductTensor], asked_for: OutputTypes) -> int:
-    """`general.file_type`: the recipe that was asked for, else the type of most elements in matrices."""
+    """`general.file_type`: the recipe that was asked for, else the type of most elements in matrices.
+
+    No name says that most are F32 and some not.
+    """
     sizes = Counter[DType]()
     for tensor in tensors:
         if len(tensor.view.shape) > 1:
             sizes[tensor.dtype] += prod(tensor.view.shape)
     most = sizes.most_common(1)[0][0] if sizes else DType.F32
+    if most is DType.F32 and any(dtype.info.family is Family.BLOCK for dtype in sizes):
+        return int(LlamaFileType.GUESSED)
     names = (asked_for.text.upper(), _RECIPE_OF.get(most, most.value))
     for name in (f"{prefix}_{name}" for name in names for prefix in ("MOSTLY", "ALL")):
         if name in LlamaFileType.__members__:
