@@ -8,6 +8,7 @@ import tarfile
 from dataclasses import replace
 
 import pytest
+from fixture_files import extract
 from runs_by_hand import FAILS, HOLDS, comparison, gate, tensor, write_run
 
 from aprtui.core.errors import AprtuiError, UsageError
@@ -58,7 +59,7 @@ def test_there_and_back(run, tmp_path):
 def test_other_programs_can_unpack_it(run, tmp_path):
     write_bundle(run, tmp_path / "b.tar.gz")
     with tarfile.open(tmp_path / "b.tar.gz") as archive:
-        archive.extractall(tmp_path / "by_hand", filter="data")
+        extract(archive, tmp_path / "by_hand")
     folder = find_run(str(tmp_path / "by_hand" / RUN))
     assert folder.is_bundle and record_of(folder).verdicts() == record_of(run).verdicts()
 
