@@ -2,62 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, ClassVar
 
-from textual import on
 from textual.widget import Widget
 
-from aprtui.store.filters import Filter
 from aprtui.tui.keys import bindings
 from aprtui.tui.paint import Line, Span
 from aprtui.tui.screens.dialog import AskDialog
-from aprtui.tui.screens.view import ViewScreen
+from aprtui.tui.screens.listing import ListScreen, ListSource
 from aprtui.tui.services.children import ask, command_line
 from aprtui.tui.widgets.lines import Lines
-from aprtui.tui.widgets.row_table import Column, RowTable
+from aprtui.tui.widgets.row_table import Column
 from aprtui.tui.words import count, size
 
-_SORTS = ("place", "name", "bytes")
+_Model = Mapping[str, Any]
 
 
-class ModelSource:
+class ModelSource(ListSource[_Model]):
     """The rows: JSON of `aprtui models`, which comes from another process and is taken as it is."""
 
-    def __init__(self) -> None:
-        self.models: list[Mapping[str, Any]] = []
-        self.shown: list[Mapping[str, Any]] = []
-        self.filter = Filter("")
-        self.sort, self.reverse = 0, False
-        self._width = 0
+    def name(self, entry: _Model) -> str:
+        """As the list shows it."""
+        return model_name(entry)
 
-    def __len__(self) -> int:
-        return len(self.shown)
+    def key(self, entry: _Model) -> object:
+        """Its path."""
+        return entry.get("path")
 
-    def refresh(self) -> None:
-        """Choose and order the rows."""
-        models = [self.models[at] for at in self.filter.names([model_name(one) for one in self.models])]
-        if self.sort == 1:
-            models.sort(key=model_name)
-        elif self.sort == 2:
-            models.sort(key=lambda one: -_fact(one, "bytes", 0))
-        if self.reverse:
-            models.reverse()
-        self.shown = models
+    def orders(self) -> Sequence[Callable[[_Model], Any] | None]:
+        """Place, name, bytes."""
+        return None, model_name, lambda model: -_fact(model, "bytes", 0)
 
-    def columns(self, width: int) -> Sequence[Column]:
+    def all_columns(self) -> Sequence[Column]:
         """More of them where there is room."""
-        self._width = width
-        columns = [
-            Column("MODEL", 0, keep_end=True, sorted=self.sort == 1),
+        return [
+            Column("MODEL", 0, keep_end=True, sorted=self.order == 1),
             Column("FORMAT", 11),
             Column("ARCHITECTURE", 12),
             Column("PARAMS", 7, right=True),
-            Column("SIZE", 8, right=True, sorted=self.sort == 2),
+            Column("SIZE", 8, right=True, sorted=self.order == 2),
+            *([Column("TYPES", 34)] if self.is_wide else []),
         ]
-        if width >= 110:
-            columns.append(Column("TYPES", 34))
-        return columns
 
     def cells(self, position: int) -> Sequence[Span]:
         """A model, or what is left of one."""
@@ -72,7 +58,7 @@ class ModelSource:
             (count(_fact(model, "parameters", 0)), "text"),
             (size(_fact(model, "bytes", 0)), "text"),
         ]
-        if self._width >= 110:
+        if self.is_wide:
             cells.append((_types(model), "muted"))
         return cells
 
@@ -93,40 +79,36 @@ def _types(model: Mapping[str, Any]) -> str:
     return " ".join(f"{name}×{amount}" for name, amount in types.items())
 
 
-class ModelsScreen(ViewScreen):
+class ModelsScreen(ListScreen[_Model]):
     """The models."""
 
     NAME = "models"
     NUMBER = 2
+    HAS_FAILURES = False
     BINDINGS: ClassVar = bindings("models")
     CSS = "ModelsScreen #about { height: 5; border-top: solid $apr-line; }"
 
     def __init__(self) -> None:
         super().__init__()
-        self.source = ModelSource()
+        self.source: ModelSource = ModelSource()
         self._problem = ""
         self._read = False
 
     def compose_body(self) -> Iterable[Widget]:
         """List and card."""
-        yield RowTable(self.source, id="table")
+        yield from super().compose_body()
         yield Lines(id="about")
 
     def on_mount(self) -> None:
         """Look for models, once."""
-        self.table.empty = ((("  looking for models …", "muted"),),)
+        self.table.empty = self.none_lines()
         self.table.focus()
         self.run_worker(self._look(), exclusive=True)
-
-    @property
-    def table(self) -> RowTable:
-        """The list."""
-        return self.query_one("#table", RowTable)
 
     async def _look(self) -> None:
         answer = await ask(["models", "--format", "json"], seconds=300)
         places = answer.value if isinstance(answer.value, list) else []
-        self.source.models = [
+        models = [
             {**model, "place": place.get("place", "")}
             for place in places
             if isinstance(place, Mapping)
@@ -134,26 +116,18 @@ class ModelsScreen(ViewScreen):
             if isinstance(model, Mapping)
         ]
         self._problem, self._read = answer.problem, True
-        self._rearrange()
+        self.show_entries(models)
 
-    def _rearrange(self) -> None:
-        self.source.refresh()
+    def none_lines(self) -> tuple[Line, ...]:
+        """Why there are none."""
         if self._problem:
-            self.table.empty = (((f"  {self._problem}", "warn"),),)
-        elif self.source.models:
-            self.table.empty = (((f"  0 of {len(self.source.models)} match · esc clears the filter", "warn"),),)
-        elif self._read:
-            self.table.empty = (
-                (("  There are no models in the caches of this machine.", "text"),),
-                (("  model_folders in the settings names more places", "muted"),),
-            )
-        self.table.rebuild()
-        self.refresh_chrome()
-
-    def status(self) -> Line:
-        """How many."""
-        spans: list[Span] = [(f"/{self.source.filter.text}  ", "accent")] if self.source.filter else []
-        return [*spans, (f"{len(self.source.shown)} of {len(self.source.models)} ", "muted")]
+            return (((f"  {self._problem}", "warn"),),)
+        if not self._read:
+            return ((("  looking for models …", "muted"),),)
+        return (
+            (("  There are no models in the caches of this machine.", "text"),),
+            (("  model_folders in the settings names more places", "muted"),),
+        )
 
     def refresh_chrome(self) -> None:
         """Also the card."""
@@ -162,9 +136,9 @@ class ModelsScreen(ViewScreen):
             self.query_one("#about", Lines).show(*self._about())
 
     def _about(self) -> list[Line]:
-        if not self.source.shown:
+        model = self.entry
+        if model is None:
             return []
-        model = self.source.shown[self.table.cursor]
         lines: list[Line] = [((f" {model_name(model)}", "strong"), (f"  {model['place']}", "muted"))]
         lines.append(((f" {model.get('path', '')}", "muted"),))
         lacks = _fact(model, "lacks", [])
@@ -175,34 +149,11 @@ class ModelsScreen(ViewScreen):
         lines.append(((f" playbooks: {', '.join(meaning) or 'none'}", "muted"),))
         return lines
 
-    @on(RowTable.Moved)
-    def _moved(self) -> None:
-        self.refresh_chrome()
-
-    def focus_body(self) -> None:
-        """The list."""
-        self.table.focus()
-
-    def apply_filter(self, wanted: Filter) -> None:
-        """By name."""
-        self.source.filter = wanted
-        self._rearrange()
-
-    def action_sort(self) -> None:
-        """The next column."""
-        self.source.sort = (self.source.sort + 1) % len(_SORTS)
-        self._rearrange()
-
-    def action_reverse(self) -> None:
-        """The other way round."""
-        self.source.reverse = not self.source.reverse
-        self._rearrange()
-
     def action_copy(self) -> None:
         """Path, or the command that inspects the model."""
-        if not self.source.shown:
+        if self.entry is None:
             return
-        path = str(self.source.shown[self.table.cursor].get("path", ""))
+        path = str(self.entry.get("path", ""))
         choices = {"path": path, "command": command_line(["inspect", path])}
 
         def answered(answer: str | None) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import ClassVar
 
@@ -11,52 +11,50 @@ from textual.widget import Widget
 
 from aprtui.playbook.kinds import DocumentKind
 from aprtui.playbook.listing import Listed
-from aprtui.store.filters import Filter
 from aprtui.store.plan import RunPlan
 from aprtui.store.run_folder import RunFolder
 from aprtui.store.run_list import RunSummary
 from aprtui.tui.keys import bindings
 from aprtui.tui.paint import Line, Span
+from aprtui.tui.screens.listing import ListScreen, ListSource
 from aprtui.tui.screens.run_actions import RunActions
 from aprtui.tui.widgets.lines import Lines
 from aprtui.tui.widgets.row_table import Column, RowTable
 from aprtui.tui.words import ago, duration, local_time, result_span
 
 _LETTERS = {"S": "ST", "G": "GGUF", "A": "APR"}
-_SORTS = ("name", "last run", "result")
 
 
-class PlaybookSource:
-    """The rows."""
+class PlaybookSource(ListSource[Listed]):
+    """The rows.
+
+    Attributes:
+        last: The last run of each playbook, by its file.
+    """
 
     def __init__(self) -> None:
-        self.entries: list[Listed] = []
-        self.shown: list[Listed] = []
+        super().__init__()
         self.last: dict[str, RunSummary] = {}
-        self.filter = Filter("")
-        self.failures_only = False
-        self.sort, self.reverse = 0, False
-        self._width = 0
 
-    def __len__(self) -> int:
-        return len(self.shown)
+    def name(self, entry: Listed) -> str:
+        """As the list shows it."""
+        return entry_name(entry)
 
-    def refresh(self) -> None:
-        """Choose and order the rows."""
-        entries = [self.entries[at] for at in self.filter.names([entry_name(entry) for entry in self.entries])]
-        if self.failures_only:
-            entries = [one for one in entries if one.error or self._failed(one) > 0]
-        if self.sort == 1:
-            entries.sort(key=self._last_id, reverse=True)
-        elif self.sort == 2:
-            entries.sort(key=lambda one: -self._failed(one))
-        if self.reverse:
-            entries.reverse()
-        self.shown = entries
+    def key(self, entry: Listed) -> Path:
+        """Its file."""
+        return entry.path
 
-    def _last_id(self, entry: Listed) -> str:
+    def orders(self) -> Sequence[Callable[[Listed], float] | None]:
+        """Name, last run, result."""
+        return None, lambda one: -self._started(one), lambda one: -self._failed(one)
+
+    def failed(self, entry: Listed) -> bool:
+        """It failed the last time, or does not load."""
+        return bool(entry.error) or self._failed(entry) > 0
+
+    def _started(self, entry: Listed) -> float:
         run = self.run(entry)
-        return run.run_id if run is not None else ""
+        return run.started.timestamp() if run is not None and run.started is not None else 0.0
 
     def _failed(self, entry: Listed) -> int:
         run = self.run(entry)
@@ -66,16 +64,15 @@ class PlaybookSource:
         """The last run of a playbook, by its file."""
         return self.last.get(str(entry.path.resolve()))
 
-    def columns(self, width: int) -> Sequence[Column]:
+    def all_columns(self) -> Sequence[Column]:
         """More of them where there is room."""
-        self._width = width
-        columns = [Column("PLAYBOOK", 0, sorted=self.sort == 0), Column("FORMATS", 13)]
-        if width >= 110:
-            columns.append(Column("MODEL", 40, keep_end=True))
+        model = [Column("MODEL", 40, keep_end=True)] if self.is_wide else []
         return [
-            *columns,
-            Column("LAST RUN", 10, sorted=self.sort == 1),
-            Column("RESULT", 19, sorted=self.sort == 2),
+            Column("PLAYBOOK", 0, sorted=self.order == 0),
+            Column("FORMATS", 13),
+            *model,
+            Column("LAST RUN", 10, sorted=self.order == 1),
+            Column("RESULT", 19, sorted=self.order == 2),
         ]
 
     def cells(self, position: int) -> Sequence[Span]:
@@ -90,7 +87,7 @@ class PlaybookSource:
             return [(name, "muted"), (kind, "muted")]
         formats = " ".join(_LETTERS[letter.value] for letter in playbook.model.formats)
         cells: list[Span] = [(name, "text"), (formats, "muted")]
-        if self._width >= 110:
+        if self.is_wide:
             cells.append((playbook.model.hf_repo or "", "muted"))
         run = self.run(entry)
         if run is None:
@@ -110,7 +107,7 @@ def problem(entry: Listed) -> str:
     return entry.error.removeprefix(f"{entry.path}, ").removeprefix(f"{entry.path}: ")
 
 
-class PlaybooksScreen(RunActions):
+class PlaybooksScreen(ListScreen[Listed], RunActions):
     """Home."""
 
     NAME = "playbooks"
@@ -120,11 +117,11 @@ class PlaybooksScreen(RunActions):
 
     def __init__(self) -> None:
         super().__init__()
-        self.source = PlaybookSource()
+        self.source: PlaybookSource = PlaybookSource()
 
     def compose_body(self) -> Iterable[Widget]:
         """List, and what is known of the chosen one."""
-        yield RowTable(self.source, id="table")
+        yield from super().compose_body()
         yield Lines(id="about")
 
     def on_mount(self) -> None:
@@ -132,50 +129,24 @@ class PlaybooksScreen(RunActions):
         self.table.focus()
         self.refresh_list()
 
-    @property
-    def table(self) -> RowTable:
-        """The list."""
-        return self.query_one("#table", RowTable)
-
-    @property
-    def entry(self) -> Listed | None:
-        """The chosen playbook."""
-        return self.source.shown[self.table.cursor] if self.source.shown else None
-
     def refresh_list(self) -> None:
         """Playbooks or runs changed."""
-        source, console = self.source, self.console
-        chosen = self.entry.path if self.is_ready and self.entry is not None else None
-        source.entries = console.playbooks
-        source.last = {}
-        for run in console.runs:
+        self.source.last = {}
+        for run in self.console.runs:
             if run.plan is not None:
-                source.last.setdefault(str(Path(run.plan.playbook.path).resolve()), run)
-        source.refresh()
-        if self.is_ready:
-            self.table.empty = self._empty_lines()
-            position = next((at for at, one in enumerate(source.shown) if one.path == chosen), self.table.cursor)
-            self.table.rebuild(position)
-            self.refresh_chrome()
+                self.source.last.setdefault(str(Path(run.plan.playbook.path).resolve()), run)
+        self.show_entries(self.console.playbooks)
 
-    def _empty_lines(self) -> tuple[Line, ...]:
+    def none_lines(self) -> tuple[Line, ...]:
+        """Where playbooks were looked for."""
         if not self.console.playbooks_read:
-            return (((("  reading playbooks …"), "muted"),),)
-        if self.source.entries:
-            return (((f"  0 of {len(self.source.entries)} match · esc clears the filter, f shows all", "warn"),),)
+            return ((("  reading playbooks …", "muted"),),)
         folders = ", ".join(str(folder) for folder in self.console.playbook_folders())
         return (
             (("  There are no playbooks.", "text"),),
             ((f"  looked in {folders}", "muted"),),
             (("  aprtui init MODEL writes one; playbook_folders in the settings names more places", "muted"),),
         )
-
-    def status(self) -> Line:
-        """How many."""
-        spans: list[Span] = [("fails only  ", "accent")] if self.source.failures_only else []
-        if self.source.filter:
-            spans.append((f"/{self.source.filter.text}  ", "accent"))
-        return [*spans, (f"{len(self.source.shown)} of {len(self.source.entries)} ", "muted")]
 
     def refresh_chrome(self) -> None:
         """Also what is known of the chosen playbook."""
@@ -213,10 +184,6 @@ class PlaybooksScreen(RunActions):
         )
         return [first, path, line]
 
-    @on(RowTable.Moved)
-    def _moved(self) -> None:
-        self.refresh_chrome()
-
     @on(RowTable.Opened)
     def _opened(self) -> None:
         folder = self.folder()
@@ -243,33 +210,3 @@ class PlaybooksScreen(RunActions):
         if entry is None or (entry.document is not None and entry.document.kind is not DocumentKind.PLAYBOOK):
             return None
         return entry.path
-
-    def focus_body(self) -> None:
-        """The list."""
-        self.table.focus()
-
-    def apply_filter(self, wanted: Filter) -> None:
-        """By name."""
-        self.source.filter = wanted
-        self._rearrange()
-
-    def action_failures_only(self) -> None:
-        """Those that failed the last time, or do not load."""
-        self.source.failures_only = not self.source.failures_only
-        self._rearrange()
-
-    def action_sort(self) -> None:
-        """The next column."""
-        self.source.sort = (self.source.sort + 1) % len(_SORTS)
-        self._rearrange()
-
-    def action_reverse(self) -> None:
-        """The other way round."""
-        self.source.reverse = not self.source.reverse
-        self._rearrange()
-
-    def _rearrange(self) -> None:
-        self.source.refresh()
-        self.table.empty = self._empty_lines()
-        self.table.rebuild()
-        self.refresh_chrome()

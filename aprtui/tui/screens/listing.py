@@ -1,0 +1,177 @@
+"""What the lists of playbooks, models and runs have in common: filter, failures only, order, what is chosen."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, ClassVar, Generic, TypeVar
+
+from textual import on
+from textual.widget import Widget
+
+from aprtui.store.filters import Filter
+from aprtui.tui.paint import Line, Span
+from aprtui.tui.screens.view import ViewScreen
+from aprtui.tui.widgets.row_table import Column, RowTable
+
+T = TypeVar("T")
+
+WIDE = 110
+"""Cells from which a list shows more columns."""
+
+
+class ListSource(ABC, Generic[T]):
+    """The rows of a list.
+
+    Attributes:
+        entries: All there are, in their own order.
+        shown: Those that fit filter and `failures_only`, in the chosen order.
+        order: Which of `orders` is chosen.
+        is_wide: Whether the table has room for more columns.
+    """
+
+    def __init__(self) -> None:
+        self.entries: Sequence[T] = ()
+        self.shown: list[T] = []
+        self.filter = Filter("")
+        self.failures_only = False
+        self.order, self.reverse = 0, False
+        self.is_wide = False
+
+    def __len__(self) -> int:
+        return len(self.shown)
+
+    @abstractmethod
+    def name(self, entry: T) -> str:
+        """What the filter is held against."""
+
+    @abstractmethod
+    def key(self, entry: T) -> object:
+        """What tells an entry from others when the list is read anew."""
+
+    @abstractmethod
+    def orders(self) -> Sequence[Callable[[T], Any] | None]:
+        """What each order sorts by; None keeps the order of the entries."""
+
+    def failed(self, entry: T) -> bool:
+        """Whether an entry counts as failed."""
+        return False
+
+    def refresh(self) -> None:
+        """Choose and order the rows."""
+        names = [self.name(entry) for entry in self.entries]
+        shown = [self.entries[at] for at in self.filter.names(names)]
+        if self.failures_only:
+            shown = [entry for entry in shown if self.failed(entry)]
+        by = self.orders()[self.order]
+        if by is not None:
+            shown.sort(key=by)
+        if self.reverse:
+            shown.reverse()
+        self.shown = shown
+
+    def columns(self, width: int) -> Sequence[Column]:
+        """More of them where there is room."""
+        self.is_wide = width >= WIDE
+        return self.all_columns()
+
+    @abstractmethod
+    def all_columns(self) -> Sequence[Column]:
+        """The columns for the room there is."""
+
+    @abstractmethod
+    def cells(self, position: int) -> Sequence[Span]:
+        """One span for each column."""
+
+
+class ListScreen(ViewScreen, Generic[T]):
+    """A view that is a list."""
+
+    HAS_FAILURES: ClassVar[bool] = True
+
+    source: ListSource[T]
+
+    def compose_body(self) -> Iterable[Widget]:
+        """The list."""
+        yield RowTable(self.source, id="table")
+
+    @property
+    def table(self) -> RowTable:
+        """The list."""
+        return self.query_one("#table", RowTable)
+
+    @property
+    def entry(self) -> T | None:
+        """What is chosen."""
+        return self.source.shown[self.table.cursor] if self.source.shown else None
+
+    def empty_lines(self) -> tuple[Line, ...]:
+        """What stands where no row does."""
+        if not self.source.entries:
+            return self.none_lines()
+        more = ", f shows all" if self.HAS_FAILURES else ""
+        return (((f"  0 of {len(self.source.entries)} match · esc clears the filter{more}", "warn"),),)
+
+    def none_lines(self) -> tuple[Line, ...]:
+        """What stands there when there are no entries at all."""
+        raise NotImplementedError
+
+    def show_entries(self, entries: Sequence[T]) -> None:
+        """Show entries that were read anew; what was chosen or marked stays so."""
+        source = self.source
+        if not self.is_ready:
+            source.entries = entries
+            source.refresh()
+            return
+        chosen = source.key(self.entry) if self.entry is not None else None
+        marked = {source.key(source.shown[at]) for at in self.table.marked if at < len(source.shown)}
+        source.entries = entries
+        source.refresh()
+        keys = [source.key(entry) for entry in source.shown]
+        self.table.empty = self.empty_lines()
+        self.table.marked = {at for at, key in enumerate(keys) if key in marked}
+        self.table.rebuild(keys.index(chosen) if chosen in keys else self.table.cursor)
+        self.refresh_chrome()
+
+    def status(self) -> Line:
+        """How many of how many, and what chose them."""
+        source = self.source
+        spans: list[Span] = [("fails only  ", "accent")] if source.failures_only else []
+        if source.filter:
+            spans.append((f"/{source.filter.text}  ", "accent"))
+        return [*spans, (f"{len(source.shown)} of {len(source.entries)} ", "muted")]
+
+    @on(RowTable.Moved)
+    def _moved(self) -> None:
+        self.refresh_chrome()
+
+    def focus_body(self) -> None:
+        """The list."""
+        self.table.focus()
+
+    def apply_filter(self, wanted: Filter) -> None:
+        """By name."""
+        self.source.filter = wanted
+        self._rearrange()
+
+    def action_failures_only(self) -> None:
+        """Those that failed, or all."""
+        self.source.failures_only = not self.source.failures_only
+        self._rearrange()
+
+    def action_sort(self) -> None:
+        """The next order."""
+        self.source.order = (self.source.order + 1) % len(self.source.orders())
+        self._rearrange()
+
+    def action_reverse(self) -> None:
+        """The other way round."""
+        self.source.reverse = not self.source.reverse
+        self._rearrange()
+
+    def _rearrange(self) -> None:
+        self.source.refresh()
+        self.table.empty = self.empty_lines()
+        self.table.marked = set()
+        self.table.rebuild()
+        self.refresh_chrome()
