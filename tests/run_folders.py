@@ -4,6 +4,8 @@ import os
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+from run_plans import empty_plan
+
 from aprtui.core.dtypes import DType
 from aprtui.core.events import (
     ComparisonFinished,
@@ -20,15 +22,13 @@ from aprtui.core.findings import Finding, FindingKind, LevelResult
 from aprtui.core.outcomes import Level, Outcome
 from aprtui.core.results import TensorResult
 from aprtui.core.statistics import CertificateScalars, StatisticsRecord
-from aprtui.core.tolerance import OWN_RULES, judge, tolerance_for
+from aprtui.core.tolerance import judge, tolerance_for
 from aprtui.store.plan import (
-    Limits,
     ModelFacts,
     PlannedComparison,
     PlannedConversion,
     PlannedGate,
     PlaybookFacts,
-    RunPlan,
 )
 from aprtui.store.process import this_process
 from aprtui.store.register import register
@@ -59,25 +59,17 @@ def plan_of(folder, *, playbook="demo.playbook.yaml", converter="apr", compariso
         for gate, target in zip(("F-CONV-S-G", "F-CONV-S-A"), comparisons, strict=False)
     ]
     facts = None if converter is None else ConverterFacts(converter, f"/usr/bin/{converter}", "0.72.3", "xxh3:1")
-    return RunPlan(
-        run_id=run_id,
+    return empty_plan(
+        run_id,
         playbook=PlaybookFacts(str(playbook), "demo", "1.0.0", "org/demo", 42),
         model=ModelFacts(str(folder / "model"), "given", None),
-        sources=(),
         converter=facts,
         gates=tuple(gates),
         comparisons=tuple(planned),
         conversions=tuple(PlannedConversion(target, "S", target[-1], "lossless") for target in comparisons),
-        not_planned=(),
-        tolerances=OWN_RULES,
-        selection=(),
-        limits=Limits(),
         evidence=str(folder / "evidence.json"),
         scratch=str(folder / "products"),
-        keeps_products=False,
-        ignores_kept=False,
         aprtui_version="0.1.0",
-        rules_version="1",
     )
 
 

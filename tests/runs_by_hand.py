@@ -3,6 +3,8 @@
 from dataclasses import replace
 from datetime import UTC, datetime
 
+from run_plans import empty_plan
+
 from aprtui.core.dtypes import DType
 from aprtui.core.events import (
     ComparisonFinished,
@@ -20,15 +22,11 @@ from aprtui.core.findings import Finding, LevelResult
 from aprtui.core.outcomes import Outcome
 from aprtui.core.results import TensorResult
 from aprtui.core.statistics import StatisticsRecord
-from aprtui.core.tolerance import OWN_RULES, judge, tolerance_for
+from aprtui.core.tolerance import judge, tolerance_for
 from aprtui.store.plan import (
-    Limits,
-    ModelFacts,
     PlannedComparison,
     PlannedConversion,
     PlannedGate,
-    PlaybookFacts,
-    RunPlan,
 )
 from aprtui.store.process import this_process
 from aprtui.store.run_folder import RunFolder
@@ -42,25 +40,12 @@ def plan(run_id, gates=None, **other):
     """A plan of these gates, which are judged from these comparisons ("S~S>G")."""
     gates = gates or {"F-CONV-S-G": ("S~S>G",)}
     comparisons = dict.fromkeys(one for several in gates.values() for one in several)
-    usual = RunPlan(
-        run_id=run_id,
-        playbook=PlaybookFacts("p.yaml", "p", "1", "a/b", 1, digest="xxh3:p"),
-        model=ModelFacts("m", "named", None),
-        sources=(),
+    usual = empty_plan(
+        run_id,
         converter=BUILTIN,
         gates=tuple(PlannedGate(gate, several) for gate, several in gates.items()),
         comparisons=tuple(PlannedComparison(one, *one.split("~")) for one in comparisons),
         conversions=(PlannedConversion("S>G", "S", "G", "lossless"),),
-        not_planned=(),
-        tolerances=OWN_RULES,
-        selection=(),
-        limits=Limits(),
-        evidence="evidence.json",
-        scratch="scratch",
-        keeps_products=False,
-        ignores_kept=False,
-        aprtui_version="0",
-        rules_version="1",
     )
     return replace(usual, **other)
 

@@ -9,12 +9,11 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
+from run_plans import empty_plan
 
 from aprtui.core.errors import AprtuiError, UsageError
 from aprtui.core.events import JournalLine, RunFinished, RunInterrupted, RunStarted
-from aprtui.core.tolerance import OWN_RULES
 from aprtui.store import process
-from aprtui.store.plan import Limits, ModelFacts, PlaybookFacts, Running, RunPlan
 from aprtui.store.process import ProcessIdentity, this_process
 from aprtui.store.register import find_run, register, register_folder, registered_runs
 from aprtui.store.run_folder import RunFolder, RunState
@@ -25,31 +24,7 @@ NOW = datetime(2026, 1, 2, tzinfo=UTC)
 
 def new_run(path, *events, engine=None):
     folder = RunFolder(path)
-    playbook = PlaybookFacts("p.yaml", "p", "1", "a/b", 1)
-    model = ModelFacts("m", "named", None)
-    folder.write_plan(
-        RunPlan(
-            path.name,
-            playbook,
-            model,
-            sources=(),
-            converter=None,
-            gates=(),
-            comparisons=(),
-            conversions=(),
-            not_planned=(),
-            tolerances=OWN_RULES,
-            running=Running(),
-            selection=(),
-            limits=Limits(),
-            evidence="e",
-            scratch="s",
-            keeps_products=False,
-            ignores_kept=False,
-            aprtui_version="0",
-            rules_version="1",
-        )
-    )
+    folder.write_plan(empty_plan(path.name))
     folder.write_engine(engine or this_process())
     raw = b"".join(JournalLine(path.name, number, NOW, event).to_bytes() for number, event in enumerate(events))
     folder.journal.write_bytes(raw)
