@@ -146,10 +146,11 @@ def _llama_cpp(behaviour: Behaviour) -> list[Finding]:
     figures = behaviour.llama_cpp
     if figures is None:
         return []
+    agree = "agree on this file"
+    if figures.nmse > _ENGINE_NMSE:
+        agree = "do not agree on this file, so it is not the file alone"
     message = (
-        f"llama.cpp and the reference agree on this file: mean KLD {figures.mean_kld:.3g}, "
+        f"llama.cpp and the reference {agree}: mean KLD {figures.mean_kld:.3g}, "
         f"top-1 agreement {figures.top1_agreement:.2%} at {figures.positions} positions"
     )
-    if figures.nmse > _ENGINE_NMSE:
-        message = message.replace("agree on this file", "do not agree on this file, so it is not the file alone")
     return [Finding(Level.BEHAVIOUR, "llama.cpp", message, Severity.NOTE)]

@@ -5,7 +5,7 @@ Names, shapes, metadata and tokenizer are written as the built-in converter writ
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
@@ -141,9 +141,20 @@ def _decodes_blocks(view: View, stored: DType) -> bool:
 
 def _undone(item: Proved) -> View | None:
     """The product as it should be: what was done to the source, undone from the last step to the first."""
-    view: View = item.found.target
-    made: View = item.found.source
-    while made is not item.pair.source:
+    return _undo(item.found.target, item.found.source, lambda made: made is item.pair.source)
+
+
+def _placed(expected: View, wanted: View, view: View) -> View | None:
+    """A view in the product's layout as a view in the layout to be written; both come from one source tensor."""
+    if expected.rules == wanted.rules:
+        return view
+    stored = _undo(view, expected, lambda made: isinstance(made, Stored))
+    return stored if isinstance(wanted, Stored) else None
+
+
+def _undo(view: View, made: View, is_reached: Callable[[View], bool]) -> View | None:
+    """A view of what `made` shows, back to where its chain reaches something; None where a step cannot be undone."""
+    while not is_reached(made):
         if len(made.below) != 1:
             return None
         undone = made.undo(view)
@@ -151,18 +162,3 @@ def _undone(item: Proved) -> View | None:
             return None
         view, made = undone, made.below[0]
     return view
-
-
-def _placed(expected: View, wanted: View, view: View) -> View | None:
-    """A view in the product's layout as a view in the layout to be written; both come from one source tensor."""
-    if expected.rules == wanted.rules:
-        return view
-    made = expected
-    while not isinstance(made, Stored):
-        if len(made.below) != 1:
-            return None
-        undone = made.undo(view)
-        if undone is None:
-            return None
-        view, made = undone, made.below[0]
-    return view if isinstance(wanted, Stored) else None

@@ -54,8 +54,8 @@ def llama_ids(path: Path, texts: Sequence[str], *, add_special: bool) -> list[li
         LlamaRefusedError: llama.cpp refuses the file, with its own words.
         LlamaTimeoutError: It took too long.
     """
-    request = {"what": "ids", "path": str(path.absolute()), "texts": list(texts), "add_special": add_special}
-    return [list(map(int, ids)) for ids in _ask(request, path)[0]["ids"]]
+    answer, _ = _ask(path, "ids", texts=list(texts), add_special=add_special)
+    return [list(map(int, ids)) for ids in answer["ids"]]
 
 
 def llama_logits(path: Path, sequences: Sequence[Sequence[int]], *, exact: bool) -> list[NDArray[np.float32]]:
@@ -71,13 +71,7 @@ def llama_logits(path: Path, sequences: Sequence[Sequence[int]], *, exact: bool)
         LlamaRefusedError: llama.cpp refuses the file, with its own words.
         LlamaTimeoutError: It took too long.
     """
-    request = {
-        "what": "logits",
-        "path": str(path.absolute()),
-        "sequences": [list(ids) for ids in sequences],
-        "exact": exact,
-    }
-    return _ask(request, path)[1]
+    return _ask(path, "logits", sequences=[list(ids) for ids in sequences], exact=exact)[1]
 
 
 def llama_generate(
@@ -89,19 +83,14 @@ def llama_generate(
         LlamaRefusedError: llama.cpp refuses the file, with its own words.
         LlamaTimeoutError: It took too long.
     """
-    request = {
-        "what": "generate",
-        "path": str(path.absolute()),
-        "sequences": [list(ids) for ids in sequences],
-        "most": most,
-        "exact": exact,
-    }
-    return [[(int(number), float(margin)) for number, margin in steps] for steps in _ask(request, path)[0]["steps"]]
+    answer, _ = _ask(path, "generate", sequences=[list(ids) for ids in sequences], most=most, exact=exact)
+    return [[(int(number), float(margin)) for number, margin in steps] for steps in answer["steps"]]
 
 
-def _ask(request: dict[str, Any], path: Path) -> tuple[dict[str, Any], list[NDArray[np.float32]]]:
+def _ask(path: Path, what: str, **asked: object) -> tuple[dict[str, Any], list[NDArray[np.float32]]]:
     with tempfile.TemporaryDirectory(prefix="aprtui-llama-") as name:
         folder = Path(name)
+        request = {"what": what, "path": str(path.absolute()), **asked}
         result = run_module(_MODULE, folder, request, time_limit=SECONDS)
         if result.timed_out:
             raise LlamaTimeoutError(f"llama.cpp did not answer in {SECONDS:.0f} s", file=path)
