@@ -19,7 +19,7 @@ from aprtui.formats.output_types import parse_output_type
 S, G, A = Format.SAFETENSORS, Format.GGUF, Format.APR
 # llama.cpp rounds activations to BF16 and keeps keys and values in F16.
 ROUNDING = 0.05
-# Facts that GGUF cannot state: the attention scale of gemma, whether the experts' weights are normalised.
+# Facts that llama.cpp's code settles: the attention scale of gemma, whether the experts' weights are normalised.
 OTHERWISE_IN_GGUF = {"gemma2", "gemma3-cut", "gemma3-f16", "qwen3_moe"}
 
 

@@ -17,7 +17,7 @@ TEXTS = (
     "",
     "\r\n\r\n  end",
 )
-# Norms minus one are rounded; embedding cut; and two facts that GGUF has no key for.
+# Norms minus one are rounded; embedding cut; and two facts that llama.cpp's code settles.
 CHANGED_BY_GGUF = {"gemma", "gemma2", "gemma3-cut", "gemma3-f16", "qwen3_moe"}
 # transformers has no class of this name.
 UNKNOWN_TO_TRANSFORMERS = {"internlm2"}

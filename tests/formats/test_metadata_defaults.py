@@ -41,6 +41,7 @@ def expected(architecture):
         "attn_logit_softcapping": config.get("attn_logit_softcapping"),
         "final_logit_softcapping": config.get("final_logit_softcapping"),
         "query_pre_attn_scalar": config.get("query_pre_attn_scalar"),
+        "norm_topk_prob": config.get("norm_topk_prob"),
     }
 
 

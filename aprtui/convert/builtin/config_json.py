@@ -39,8 +39,8 @@ _SHOWN_BY_TENSORS: dict[str, tuple[tuple[str, str], ...]] = {
 # What llama.cpp's and apr's code for an architecture always does.
 _CONSTANT: dict[str, dict[str, Any]] = {
     "falcon": {"alibi": False},
-    "qwen2_moe": {"decoder_sparse_step": 1, "mlp_only_layers": [], "norm_topk_prob": False},
-    "qwen3_moe": {"decoder_sparse_step": 1, "mlp_only_layers": [], "norm_topk_prob": True},
+    "qwen2_moe": {"decoder_sparse_step": 1, "mlp_only_layers": []},
+    "qwen3_moe": {"decoder_sparse_step": 1, "mlp_only_layers": []},
 }
 
 

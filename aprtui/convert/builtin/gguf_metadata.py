@@ -18,7 +18,13 @@ from aprtui.convert.builtin.tensors import ProductTensor
 from aprtui.core.dtypes import DType, Family
 from aprtui.formats.container import Format
 from aprtui.formats.gguf import GgufValue, ValueType
-from aprtui.formats.metadata.architectures import LAYER_NORM, SLIDING_PERIODS, WITHOUT_ROPE, gguf_name_of
+from aprtui.formats.metadata.architectures import (
+    LAYER_NORM,
+    NORMALISES_EXPERTS,
+    SLIDING_PERIODS,
+    WITHOUT_ROPE,
+    gguf_name_of,
+)
 from aprtui.formats.metadata.gguf import SCALING_KEYS
 from aprtui.formats.metadata.keys import KEYS, Key, can_hold
 from aprtui.formats.metadata.values import Kind, Value
@@ -70,6 +76,7 @@ def _plain_keys(facts: ModelFacts, architecture: str) -> Iterator[_Entry]:
             value = key.neutral
         name = next(iter(key.gguf), "(")
         by_hand = key.name in _BY_HAND or name.startswith(("(", "tokenizer."))
+        by_hand |= key.name == "norm_topk_prob" and architecture in NORMALISES_EXPERTS
         if value is not None and not by_hand and can_hold(key, Format.GGUF, architecture):
             yield (name, *_typed(key, value))
 

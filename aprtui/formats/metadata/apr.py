@@ -8,7 +8,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from aprtui.formats.metadata.architectures import WITHOUT_ROPE, is_gguf_architecture, model_type_of_gguf
+from aprtui.formats.metadata.architectures import (
+    NORMALISES_EXPERTS,
+    WITHOUT_ROPE,
+    gguf_name_of,
+    is_gguf_architecture,
+    model_type_of_gguf,
+)
 from aprtui.formats.metadata.config import Draft
 from aprtui.formats.metadata.keys import KEYS, Key
 from aprtui.formats.metadata.rope import take_scaling
@@ -73,6 +79,7 @@ def _defaults(draft: Draft, architecture: str | None, facts: frozenset[str]) -> 
         draft.default("head_dim", hidden // heads)
     if architecture in ("gemma2", "gemma3_text") and draft.integer("head_dim") is not None:
         draft.default("query_pre_attn_scalar", float(draft.values["head_dim"]))
+    draft.default("norm_topk_prob", NORMALISES_EXPERTS.get(gguf_name_of(architecture or "")))
     draft.default("tie_word_embeddings", "lm_head" not in facts)
     draft.default("partial_rotary_factor", 1.0)
     if not draft.values.get("sliding_window"):

@@ -95,14 +95,18 @@ _CLASS_DEFAULTS: Mapping[str, Mapping[str, Any]] = {
             "bos_token_id": (1,), "eos_token_id": (2,)},
     "phi3": {"rms_norm_eps": 1e-5, "max_position_embeddings": 4096, "bos_token_id": (1,), "eos_token_id": (32000,)},
     "qwen2": {"num_key_value_heads": 32, "max_position_embeddings": 32768},
-    "qwen2_moe": {"num_key_value_heads": 16, "max_position_embeddings": 32768},
+    "qwen2_moe": {"num_key_value_heads": 16, "max_position_embeddings": 32768, "norm_topk_prob": False},
     "qwen3": {"num_key_value_heads": 32, "max_position_embeddings": 32768, "head_dim": 128},
-    "qwen3_moe": {"num_key_value_heads": 4, "max_position_embeddings": 32768},
+    "qwen3_moe": {"num_key_value_heads": 4, "max_position_embeddings": 32768, "norm_topk_prob": False},
     "stablelm": {"rms_norm_eps": 1e-5, "partial_rotary_factor": 0.25, "num_key_value_heads": 32,
                  "max_position_embeddings": 4096, "bos_token_id": (0,), "eos_token_id": (0,)},
     "starcoder2": {"tie_word_embeddings": True, "rms_norm_eps": 1e-5, "num_key_value_heads": 2,
                    "max_position_embeddings": 4096, "bos_token_id": (50256,), "eos_token_id": (50256,)},
 }  # fmt: skip
+
+NORMALISES_EXPERTS: Mapping[str, bool] = {"qwen2moe": False, "qwen3moe": True}
+"""Whether llama.cpp's graph of a GGUF architecture normalises the weights of the chosen experts (`build_moe_ffn`), for
+architectures that have no key for it."""
 
 # Every how many layers one looks at all positions, in llama.cpp's models (`set_swa_pattern`).
 SLIDING_PERIODS = {"gemma2": 2, "gemma3": 6}

@@ -7,6 +7,7 @@ from typing import Any
 
 from aprtui.formats.metadata.architectures import (
     LAYER_NORM,
+    NORMALISES_EXPERTS,
     SLIDING_PERIODS,
     WITHOUT_ROPE,
     gguf_name_of,
@@ -80,6 +81,9 @@ def _defaults(draft: Draft, spelt: str, facts: frozenset[str]) -> None:
         draft.default("bos_token_id", (1,))
         draft.default("eos_token_id", (2,))
     family = gguf_name_of(spelt)
+    if family in NORMALISES_EXPERTS:
+        draft.values["norm_topk_prob"] = NORMALISES_EXPERTS[family]
+        draft.explicit.discard("norm_topk_prob")
     if family == "gemma2":
         draft.default("attn_logit_softcapping", 50.0)
         draft.default("final_logit_softcapping", 30.0)

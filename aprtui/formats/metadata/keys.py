@@ -12,6 +12,7 @@ from functools import cache
 from typing import Any
 
 from aprtui.formats.container import Format
+from aprtui.formats.metadata.architectures import NORMALISES_EXPERTS
 from aprtui.formats.metadata.values import Kind
 
 _GEMMA = frozenset({"gemma2", "gemma3", "gemma3n"})
@@ -114,7 +115,7 @@ KEYS: tuple[Key, ...] = (
     Key("routed_scaling_factor", Kind.NUMBER, "", ("routed_scaling_factor",), ("expert_weights_scale",),
         ("routed_scaling_factor",), neutral=1.0),
     Key("norm_topk_prob", Kind.FLAG, "", ("norm_topk_prob",), ("expert_weights_norm",),
-        ("norm_topk_prob",), _NORMALISED_EXPERTS),
+        ("norm_topk_prob",), _NORMALISED_EXPERTS | NORMALISES_EXPERTS.keys()),
 )  # fmt: skip
 
 
