@@ -7,11 +7,10 @@ metadata against shapes, and NaN or infinity among the weights.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 
 from aprtui.compare.weights import measure_pair
 from aprtui.core.dtypes import DType, Family
-from aprtui.core.findings import SOURCE_SIDE, Finding, LevelResult, judge_level
+from aprtui.core.findings import SOURCE_SIDE, Finding, LevelResult, judge_level, on_side
 from aprtui.core.outcomes import Level, Severity
 from aprtui.core.results import TensorResult
 from aprtui.formats.apr import check_footer
@@ -43,7 +42,7 @@ def check_integrity(
     for side, model in sides:
         own = [*model.findings, *_footer(model), *_config_against_shapes(model)]
         own += _non_finite(model, side, counted, read_weights=read_weights)
-        findings += [_on_side(finding, side) for finding in _without_repeats(model, own, tied=tied)]
+        findings += on_side(_without_repeats(model, own, tied=tied), side)
     skipped = () if read_weights or counted else ("NaN and infinity: weights were not read",)
     checked = sum(len(model.tensors) for _, model in sides)
     return judge_level(Level.INTEGRITY, findings, checked=checked, not_checked=skipped)
@@ -56,11 +55,6 @@ def _without_repeats(model: Model, findings: list[Finding], *, tied: bool) -> li
         return findings
     known = {finding.message for finding in findings if finding.subject == embedding}
     return [finding for finding in findings if finding.subject != head or finding.message not in known]
-
-
-def _on_side(finding: Finding, side: str) -> Finding:
-    place = f"{side}, {finding.place}" if finding.place else side
-    return replace(finding, place=place)
 
 
 def _footer(model: Model) -> list[Finding]:

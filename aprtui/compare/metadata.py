@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from aprtui.core.findings import Finding, LevelResult, judge_level
+from aprtui.core.findings import Finding, LevelResult, judge_level, on_side
 from aprtui.core.outcomes import Level, Severity
 from aprtui.formats.container import Format
 from aprtui.formats.metadata import ModelConfig
@@ -48,7 +48,7 @@ def compare_metadata(source: ModelConfig, target: ModelConfig, via: Collection[F
     """
     if source.is_missing:
         reason = "metadata: the source has none (no config.json beside it)"
-        return judge_level(Level.METADATA, source.problems, checked=0, not_checked=(reason,))
+        return judge_level(Level.METADATA, on_side(source.problems), checked=0, not_checked=(reason,))
     if target.is_missing:
         message = "the target has no metadata at all"
         if target.format is Format.SAFETENSORS:
@@ -64,7 +64,7 @@ class _Comparison:
         self.target = target
         self.via = via
         self.architecture = source.architecture or target.architecture or ""
-        self.findings: list[Finding] = [*source.problems, *target.problems]
+        self.findings: list[Finding] = [*on_side(source.problems), *target.problems]
         self.damaged = {finding.subject for finding in self.findings}
         self.not_checked: list[str] = []
         self.checked = 0

@@ -11,7 +11,7 @@ from itertools import zip_longest
 
 import numpy as np
 
-from aprtui.core.findings import Finding, LevelResult, judge_level
+from aprtui.core.findings import Finding, LevelResult, judge_level, on_side
 from aprtui.core.outcomes import Level, Severity
 from aprtui.formats.container import Format
 from aprtui.formats.tokenizer import TokenizerFacts, TokenizerModel, TokenType
@@ -40,9 +40,8 @@ def compare_tokenizers(source: TokenizerFacts | None, target: TokenizerFacts | N
     """
     if source is None or source.stub:
         reason = "tokenizer: the source has none" if source is None else f"tokenizer: the source's {source.stub}"
-        return judge_level(
-            Level.TOKENIZER, source.problems if source else (), checked=0, not_checked=(reason, IDS_NOT_CHECKED)
-        )
+        problems = on_side(source.problems if source else ())
+        return judge_level(Level.TOKENIZER, problems, checked=0, not_checked=(reason, IDS_NOT_CHECKED))
     if target is None or target.stub:
         message = "the target has no tokenizer at all" if target is None else f"the target's {target.stub}"
         finding = Finding(Level.TOKENIZER, "missing", message, expected=_summary(source), found="none")
@@ -56,7 +55,7 @@ class _Comparison:
     def __init__(self, source: TokenizerFacts, target: TokenizerFacts) -> None:
         self.source = source
         self.target = target
-        self.findings: list[Finding] = [*source.problems, *target.problems]
+        self.findings: list[Finding] = [*on_side(source.problems), *target.problems]
         self.not_checked: list[str] = []
         self.tokens = _used(source.vocabulary)
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from aprtui.core.outcomes import Level, Outcome, Severity
 
 SOURCE_SIDE = "A"
-"""What the place of an integrity finding begins with where it is about the source of a comparison."""
+"""What the place of a finding begins with where it is about the source of a comparison alone."""
+# Places of other levels may be names from a file, which may be anything.
+_OF_ONE_SIDE = frozenset({Level.INTEGRITY, Level.METADATA, Level.TOKENIZER})
 
 
 class FindingKind(StrEnum):
@@ -58,7 +61,7 @@ class Finding:
     @property
     def is_of_source(self) -> bool:
         """Whether it is about the soundness of a comparison's source, which its place says, and not of its target."""
-        return self.level is Level.INTEGRITY and (self.place or "").partition(",")[0] == SOURCE_SIDE
+        return self.level in _OF_ONE_SIDE and (self.place or "").partition(",")[0] == SOURCE_SIDE
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +86,11 @@ class LevelResult:
     def failures(self) -> tuple[Finding, ...]:
         """The findings that fail the level."""
         return tuple(finding for finding in self.findings if finding.is_failure)
+
+
+def on_side(findings: Iterable[Finding], side: str = SOURCE_SIDE) -> list[Finding]:
+    """Findings about one side of a comparison alone, whose places say which."""
+    return [replace(one, place=f"{side}, {one.place}" if one.place else side) for one in findings]
 
 
 def judge_level(

@@ -40,7 +40,7 @@ from aprtui.store.plan import (
     SourceFacts,
 )
 
-RULES_VERSION = "2"
+RULES_VERSION = "3"
 """Version of the tolerances, layout rules and gates; evidence names it."""
 
 _LETTERS = {format_: letter for letter, format_ in FORMATS.items()}

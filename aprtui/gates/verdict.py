@@ -80,9 +80,9 @@ class Measured:
         sides = {
             one.is_of_source
             for one in self.record.failures
-            if (one.level, one.subject, one.message) == (Level.INTEGRITY, finding.subject, finding.message)
+            if (one.level, one.subject, one.message) == (finding.level, finding.subject, finding.message)
         }
-        return finding.level is Level.INTEGRITY and len(sides) == 2
+        return len(sides) == 2
 
     @property
     def lacks_its_product(self) -> bool:

@@ -157,7 +157,7 @@ ARCHITECTURES = sorted(path for path in (Path(__file__).parents[1] / "data/archi
 # These pairs have no tokenizer, so GGUF has no place for bos and eos.
 NO_TOKENIZER = {"bos_token_id", "eos_token_id"}
 # What llama.cpp's converter does not take from these models: it writes 2048 positions for falcon, 4 * hidden_size for
-# phi, and derives gemma's attention scale from head_dim.
+# phi, and llama.cpp derives gemma's attention scale from head_dim and always normalises qwen3moe's experts.
 NOT_TAKEN = {
     "falcon": {"max_position_embeddings"},
     "falcon-new": {"max_position_embeddings"},
@@ -165,6 +165,7 @@ NOT_TAKEN = {
     "gemma2": {"query_pre_attn_scalar"},
     "gemma3-cut": {"query_pre_attn_scalar"},
     "gemma3-f16": {"query_pre_attn_scalar"},
+    "qwen3_moe": {"norm_topk_prob"},
 }
 
 

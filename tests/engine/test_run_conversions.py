@@ -268,7 +268,7 @@ def test_the_evidence_says_everything_that_a_verdict_rests_on(playbook, tmp_path
     assert entry.scenario.to_json()["model"] == {"org": "org", "name": "qwen2-tiny", "variant": None}
     metadata = entry.to_json()["metadata"]
     assert all(isinstance(value, str) for value in metadata.values())
-    assert metadata["rules_version"] == "2" and metadata["severity"] == "P0" and metadata["pass_rule"]
+    assert metadata["rules_version"] == "3" and metadata["severity"] == "P0" and metadata["pass_rule"]
     assert metadata["asked_for"] == "lossless"
     found = json.loads(metadata["comparisons"])[0]
     for group in found["tolerances"]:

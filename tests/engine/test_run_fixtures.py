@@ -73,6 +73,17 @@ def test_rows_beyond_the_tokenizer(tmp_path):
     assert what_fails(tmp_path, model) == {}
 
 
+def test_a_value_of_the_model_that_cannot_be_used_is_no_conversions_fault(tmp_path):
+    model = tmp_path / "model"
+    shutil.copytree(FIXTURES / "qwen2-tiny/hf", model)
+    config = json.loads((model / "config.json").read_text())
+    (model / "config.json").chmod(0o644)
+    (model / "config.json").write_text(json.dumps(config | {"rope_theta": "ten thousand"}))
+    assert what_fails(tmp_path, model) == {
+        "G0-INTEGRITY-CONFIG": "metadata: rope_theta: the value is not a finite number"
+    }
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("model", sorted(FIXTURES.glob("*/hf")), ids=_name)
 def test_every_checkpoint(tmp_path, model):
