@@ -3,6 +3,7 @@
 import contextlib
 import os
 import random
+import shutil
 import signal
 from pathlib import Path
 
@@ -33,12 +34,19 @@ MODEL = FIXTURES / "qwen2-tiny/hf"
 
 
 @pytest.fixture(scope="module")
-def uninterrupted(tmp_path_factory):
-    """Verdicts of a run that nobody disturbs, and how many lines its journal has."""
-    folder = tmp_path_factory.mktemp("uninterrupted")
-    code, _ = run_in(folder / "run", write_playbook(folder), MODEL, BuiltinConverter())
+def undisturbed(tmp_path_factory):
+    """The folder of a run that nobody disturbs, and its playbook."""
+    folder = tmp_path_factory.mktemp("undisturbed")
+    playbook = write_playbook(folder)
+    code, _ = run_in(folder / "run", playbook, MODEL, BuiltinConverter())
     assert code is ExitCode.PASSED
-    return verdicts(folder / "run"), len(events_of(folder / "run"))
+    return folder / "run", playbook
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(undisturbed):
+    """Verdicts of a run that nobody disturbs, and how many lines its journal has."""
+    return verdicts(undisturbed[0]), len(events_of(undisturbed[0]))
 
 
 def lines(folder):
@@ -91,9 +99,9 @@ def moments(count, uninterrupted, seed):
     return [(chance.randint(1, uninterrupted[1]), chance.choice(["engine", "worker"])) for _ in range(count)]
 
 
-@pytest.mark.parametrize("number", range(10))
+@pytest.mark.parametrize("number", range(5))
 def test_killed_at_a_random_moment(tmp_path, uninterrupted, number):
-    moment, who = moments(10, uninterrupted, seed=1)[number]
+    moment, who = moments(5, uninterrupted, seed=1)[number]
     killed_and_resumed(tmp_path, moment, who, uninterrupted)
 
 
@@ -134,10 +142,10 @@ class Loud(BuiltinConverter):
         return replace(super().identity, digest="xxh3:00")
 
 
-def interrupted_run(tmp_path, until):
+def interrupted_run(tmp_path, undisturbed, until):
     """A run folder whose journal was cut after the first event that fits."""
-    folder, playbook = tmp_path / "run", write_playbook(tmp_path)
-    run_in(folder, playbook, MODEL, BuiltinConverter())
+    whole, playbook = undisturbed
+    folder = shutil.copytree(whole, tmp_path / "run")
     kept = next(number for number, event in enumerate(events_of(folder)) if until(event)) + 1
     (folder / "journal.jsonl").write_bytes(b"".join(lines(folder)[:kept]))
     return folder, playbook
@@ -151,8 +159,8 @@ def resumed(folder):
     return next(event for event in events_of(folder) if isinstance(event, RunResumed))
 
 
-def test_verdicts_stand_while_nothing_changed(tmp_path):
-    folder, playbook = interrupted_run(tmp_path, two_verdicts)
+def test_verdicts_stand_while_nothing_changed(tmp_path, undisturbed):
+    folder, playbook = interrupted_run(tmp_path, undisturbed, two_verdicts)
     before = {gate: finished.entry_id for gate, finished in record_of(folder).verdicts().items()}
     _, told = run_in(folder, playbook, MODEL, BuiltinConverter())
     assert set(resumed(folder).gates) == set(before) and resumed(folder).comparisons == ("S~S", "S~S>A", "S~S>G")
@@ -160,8 +168,8 @@ def test_verdicts_stand_while_nothing_changed(tmp_path):
     assert {gate: told.entries[gate].entry_id for gate in before} == before
 
 
-def test_another_converter_makes_everything_new(tmp_path):
-    folder, playbook = interrupted_run(tmp_path, two_verdicts)
+def test_another_converter_makes_everything_new(tmp_path, undisturbed):
+    folder, playbook = interrupted_run(tmp_path, undisturbed, two_verdicts)
     _, told = run_in(folder, playbook, MODEL, Loud())
     assert resumed(folder) == RunResumed((), "the converter changed") and len(told.begun) == len(set(told.begun)) > 12
 
@@ -180,8 +188,8 @@ def test_another_model_in_the_same_place_makes_everything_new(tmp_path):
     assert resumed(folder) == RunResumed((), "the model changed") and len(told.begun) == len(set(told.begun)) > 12
 
 
-def test_another_output_type_makes_its_gates_new(tmp_path):
-    folder, _ = interrupted_run(tmp_path, lambda event: isinstance(event, RunFinished))
+def test_another_output_type_makes_its_gates_new(tmp_path, undisturbed):
+    folder, _ = interrupted_run(tmp_path, undisturbed, lambda event: isinstance(event, RunFinished))
     changed = write_playbook(tmp_path, "aprtui:\n  outtype: {F-CONV-S-G: q8_0}\n")
     _, told = run_in(folder, changed, MODEL, BuiltinConverter())
     kept = set(resumed(folder).gates)
@@ -211,8 +219,8 @@ def test_a_product_is_kept_only_while_it_is_what_was_made(tmp_path):
     assert [one.files for one in conversions() if one.conversion == first.conversion][-1] == first.files
 
 
-def test_one_engine_at_a_time(tmp_path):
-    folder, playbook = interrupted_run(tmp_path, two_verdicts)
+def test_one_engine_at_a_time(tmp_path, undisturbed):
+    folder, playbook = interrupted_run(tmp_path, undisturbed, two_verdicts)
     other = JournalWriter(RunFolder(folder))
     with pytest.raises(UsageError, match="another engine is working on this run"):
         run_in(folder, playbook, MODEL, BuiltinConverter())
@@ -220,8 +228,8 @@ def test_one_engine_at_a_time(tmp_path):
     assert run_in(folder, playbook, MODEL, BuiltinConverter())[0] is ExitCode.PASSED
 
 
-def test_a_torn_last_line_is_no_obstacle(tmp_path, uninterrupted):
-    folder, playbook = interrupted_run(tmp_path, two_verdicts)
+def test_a_torn_last_line_is_no_obstacle(tmp_path, undisturbed, uninterrupted):
+    folder, playbook = interrupted_run(tmp_path, undisturbed, two_verdicts)
     whole = (folder / "journal.jsonl").read_bytes()
     (folder / "journal.jsonl").write_bytes(whole[:-20])
     run_in(folder, playbook, MODEL, BuiltinConverter())
