@@ -148,11 +148,11 @@ class _Onion:
             self.layers = 2
 
     def _not_repaired(self) -> list[Finding]:
-        """What fails at the metadata and tokenizer levels under the repairs."""
+        """What fails at the metadata and tokenizer levels under the repairs; a level that passes needs none."""
         left: list[Finding] = []
-        if Level.METADATA in self.levels and not self.source.config.is_missing:
+        if failing(self.levels.get(Level.METADATA)) and not self.source.config.is_missing:
             left += metadata.still_failing(self.source, self.target, self.found, self.via)
-        if Level.TOKENIZER in self.levels:
+        if failing(self.levels.get(Level.TOKENIZER)):
             left += tokenizer.still_failing(self.source, self.target, self.found)
         return left
 
