@@ -9,14 +9,18 @@ import numpy as np
 from aprtui.core.outcomes import Level
 from aprtui.core.results import TensorResult
 from aprtui.diagnose.found import Found
+from aprtui.diagnose.proof import Proved
 from aprtui.diagnose.samples import floats, likeness, sample_rows
 from aprtui.formats.layout.plan import LayoutPlan, TensorPair
+from aprtui.formats.model import Model
+from aprtui.formats.names import parse
 
 _NO_LIKENESS = 0.1
 _STILL_ALIKE = 0.7
 _MANY = 0.5
 _MATRIX_SIDE = 512
 _LOW_RANK = 8
+_SIZE = "num_hidden_layers"
 
 
 def other_models(plan: LayoutPlan, left: Mapping[str, TensorResult]) -> list[Found]:
@@ -36,6 +40,36 @@ def other_models(plan: LayoutPlan, left: Mapping[str, TensorResult]) -> list[Fou
         low = _close(close, pairs, alike, left)
         found += [low] if low.code == "weights.lora_merged" else []
     return found
+
+
+def with_pruned_layers(found: list[Found], proved: Mapping[str, Proved], target: Model) -> list[Found]:
+    """Layers that were left out on purpose: the others moved up, or the product says that it has so many.
+
+    Args:
+        found: Causes of the product.
+        proved: Explanations of its tensors, by name.
+        target: The product.
+    """
+    missing = next((cause for cause in found if cause.code == "structure.layers_missing"), None)
+    if missing is None:
+        return found
+    parts = [cause for cause in found if cause is missing or cause.code == "weights.layers_shifted"]
+    held = sorted({layer for name in target.tensors if (layer := parse(name).layer) is not None})
+    stated = target.config.values.get("num_hidden_layers") == len(held)
+    if len(parts) == 1 and not (stated and _SIZE in target.config.explicit):
+        return found
+    origins: dict[int | None, int | None] = dict(zip(held, held, strict=True))
+    for name, item in proved.items():
+        origins.update((parse(name).layer, parse(step.origin).layer) for step in item.found.steps if step.origin)
+    kept = ", ".join(str(origins[layer]) for layer in held)
+    members = tuple(dict.fromkeys(member for cause in parts for member in cause.members))
+    accounts = {failure for cause in parts for failure in cause.accounts_for}
+    accounts |= {(Level.METADATA, name) for name in (_SIZE, "layer_types")}
+    pruned = Found(
+        "weights.layers_pruned", members, f"the product's layers are those of numbers {kept}", frozenset(accounts)
+    )
+    rest = [cause for cause in found if cause not in parts and not cause.accounts_for <= pruned.accounts_for]
+    return [*rest, pruned]
 
 
 def _close(
