@@ -140,8 +140,10 @@ class _Metadata:
                 self.left.pop(taken, None)
 
     def following(self, *names: str) -> list[str]:
-        """Failing keys that are only computed from these, not stated; a share of head_dim always is."""
-        stated = self.target.config.explicit - ({"partial_rotary_factor"} if "head_dim" in names else set())
+        """Failing keys that are only computed from these; a share of head_dim is, though its elements are stated."""
+        stated = self.target.config.explicit
+        if "head_dim" in names or "head_dim" not in stated:
+            stated = stated - {"partial_rotary_factor"}
         keys = dict.fromkeys(key for name in names for key in _FOLLOWING.get(name, ()))
         return [key for key in keys if key in self.left and key not in names and key not in stated]
 

@@ -63,12 +63,12 @@ def with_pruned_layers(found: list[Found], proved: Mapping[str, Proved], target:
         origins.update((parse(name).layer, parse(step.origin).layer) for step in item.found.steps if step.origin)
     kept = ", ".join(str(origins[layer]) for layer in held)
     members = tuple(dict.fromkeys(member for cause in parts for member in cause.members))
-    accounts = {failure for cause in parts for failure in cause.accounts_for}
-    accounts |= {(Level.METADATA, name) for name in (_SIZE, "layer_types")}
-    pruned = Found(
-        "weights.layers_pruned", members, f"the product's layers are those of numbers {kept}", frozenset(accounts)
-    )
-    rest = [cause for cause in found if cause not in parts and not cause.accounts_for <= pruned.accounts_for]
+    sizes = {(Level.METADATA, name) for name in (_SIZE, "layer_types")}
+    accounts = sizes.union(*(cause.accounts_for for cause in parts))
+    evidence = f"the product's layers are those of numbers {kept}"
+    pruned = Found("weights.layers_pruned", members, evidence, frozenset(accounts))
+    of_sizes = [cause for cause in found if cause.code.startswith("metadata.") and cause.accounts_for <= accounts]
+    rest = [cause for cause in found if cause not in parts and cause not in of_sizes]
     return [*rest, pruned]
 
 
