@@ -16,6 +16,7 @@ from aprtui.formats.model import Model
 from aprtui.formats.names import parse
 
 _NO_LIKENESS = 0.1
+_LIKE_A_REARRANGEMENT = 0.5
 _STILL_ALIKE = 0.7
 _MANY = 0.5
 _MATRIX_SIDE = 512
@@ -23,16 +24,27 @@ _LOW_RANK = 8
 _SIZE = "num_hidden_layers"
 
 
-def other_models(plan: LayoutPlan, left: Mapping[str, TensorResult]) -> list[Found]:
-    """Causes of tensors that no hypothesis explains, from how much they still resemble the source."""
+def other_models(plan: LayoutPlan, left: Mapping[str, TensorResult], rearranged: Mapping[str, float]) -> list[Found]:
+    """Causes of tensors that no hypothesis explains, from how much they still resemble the source.
+
+    Args:
+        plan: The pairs.
+        left: Results of the tensors without an explanation, by name.
+        rearranged: The largest correlation that a rearrangement of a tensor gave.
+    """
     pairs = {pair.name: pair for pair in plan.pairs if pair.name in left}
     alike = {name: _likeness(pair) for name, pair in pairs.items()}
-    foreign = [name for name, value in alike.items() if abs(value) < _NO_LIKENESS]
+    foreign = [
+        name
+        for name, value in alike.items()
+        if abs(value) < _NO_LIKENESS and rearranged.get(name, 0.0) < _LIKE_A_REARRANGEMENT
+    ]
     close = [name for name, value in alike.items() if value >= _STILL_ALIKE and len(pairs[name].source.shape) > 1]
     matrices = sum(len(pair.source.shape) > 1 for pair in plan.pairs)
     found = []
     if foreign:
-        evidence = f"correlation with the source {alike[foreign[0]]:.3f}, under no rearrangement higher"
+        most = max(rearranged.get(name, 0.0) for name in foreign)
+        evidence = f"correlation with the source {alike[foreign[0]]:.3f}, at most {most:.2f} under any rearrangement"
         found.append(_found("weights.one_model_for_another", foreign, evidence, left))
     if matrices and len(close) >= max(2, _MANY * matrices):
         found.append(_close(close, pairs, alike, left))

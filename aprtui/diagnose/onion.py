@@ -127,7 +127,7 @@ class _Onion:
         proved, left = prove(plan, outside, self.context, jobs=self.jobs, settings=self.settings)
         proved.update(prove_cut_ends(plan, left, proved, jobs=self.jobs, settings=self.settings))
         left = {name: result for name, result in left.items() if name not in proved}
-        self.found += [*causes_of(proved, self.layers), *other_models(plan, left)]
+        self.found += [*causes_of(proved, self.layers), *other_models(plan, left, self.context.likeness)]
         self.proved.update(proved)
         self.left.update(left)
 

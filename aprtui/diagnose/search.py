@@ -187,6 +187,8 @@ class _Search:
             return
         target = self.target if read is self.as_is else floats(read.view, self.rows)
         alike = likeness(floats(arranged.view, self.rows), target)
+        known = self.context.likeness
+        known[self.pair.name] = max(abs(alike), known.get(self.pair.name, 0.0))
         if abs(alike) >= _ALIKE:
             self.likely.append(_Likely(read, arranged, alike))
             yield from self._proved_on_sample(read, arranged)
