@@ -119,6 +119,7 @@ def _summary(
         "not_applicable": len(singles) - len(tried),
         "stacks": len(stacks),
         "stacks_named": named_stacks,
+        "stacks_with_foreign_causes": sum(bool(stack.foreign) for stack in stacks),
         "good_products": products,
         "false_alarms": len(alarms),
         "seconds": round(seconds, 1),
@@ -134,7 +135,8 @@ def _summary_text(summary: dict[str, Any]) -> str:
     if summary["stacks"]:
         share = _percent(summary["stacks_named"], summary["stacks"])
         lines.append(
-            f"{summary['stacks_named']} of {summary['stacks']} pairs and triples with all members named ({share})"
+            f"{summary['stacks_named']} of {summary['stacks']} pairs and triples with all members named ({share}); "
+            f"{summary['stacks_with_foreign_causes']} name something else, too"
         )
     if summary["good_products"]:
         lines.append(f"{summary['false_alarms']} false alarms in {summary['good_products']} good products")

@@ -20,7 +20,6 @@ from aprtui.formats.model import Model
 from aprtui.formats.names import parse
 from aprtui.formats.views import Stored
 
-_LONGEST_INDEX = 18
 _HEAD_KEYS = ("num_attention_heads", "num_key_value_heads")
 
 
@@ -92,13 +91,7 @@ def _config_against_shapes(model: Model) -> list[Finding]:
 
 def _layers_against_names(model: Model) -> list[Finding]:
     stated = model.config.values.get("num_hidden_layers")
-    parsed = (parse(name) for name in model.tensors)
-    # Longer numbers are no layers, and Python refuses to read very long ones.
-    layers = {
-        int(name.indices[0])
-        for name in parsed
-        if name.indices and "{layer}" in name.template and len(name.indices[0]) <= _LONGEST_INDEX
-    }
+    layers = {layer for name in model.tensors if (layer := parse(name).layer) is not None}
     if "num_hidden_layers" not in model.config.explicit or not layers or stated == max(layers) + 1:
         return []
     return [

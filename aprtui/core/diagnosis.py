@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from aprtui.core.causes import Cause, Question, cause_named
+from aprtui.core.causes import Cause, Question, Repair, cause_named
 from aprtui.core.outcomes import Level
 
 
@@ -126,13 +126,19 @@ class Diagnosis:
         if not self.failures:
             return "nothing failed"
         if self.is_complete:
-            lasting = sum(not named.cause.repair.can_be_written for named in self.causes)
-            need = "needs" if lasting == 1 else "need"
-            end = f"{lasting} of them {need} another conversion" if lasting else "the repaired model passes"
             failures = "1 failure" if self.failures == 1 else f"{self.failures} failures"
-            return f"{causes} all of it, {failures}; {end}"
+            return f"{causes} all of it, {failures}; {self._what_lasts}"
         left = f"{len(self.unexplained)} of {self.failures} failures are unexplained"
         return f"{causes} a part: {left}" if count else f"no cause was found: {left}"
+
+    @property
+    def _what_lasts(self) -> str:
+        """What no repair of the product mends."""
+        repairs = [named.cause.repair for named in self.causes]
+        again, none = repairs.count(Repair.CONVERT_AGAIN), repairs.count(Repair.NONE)
+        lasting = [f"{again} of them {'needs' if again == 1 else 'need'} another conversion"] if again else []
+        lasting += [f"{none} of them {'says' if none == 1 else 'say'} that it is another model"] if none else []
+        return ", ".join(lasting) or "the repaired model passes"
 
     @property
     def by_subject(self) -> Mapping[str, tuple[str, ...]]:

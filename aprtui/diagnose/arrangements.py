@@ -29,6 +29,17 @@ _SUPER_BLOCK = 256
 _ELEMENT_SHIFTS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 _BLOCK_SHIFTS = (1, 2, 4, 8)
 _ROLLS = (1, 2, 4, 8, 16, 32, 64, 128)
+CODES = frozenset(
+    {
+        *("weights.transposed", "weights.columns_as_rows", "weights.conv1d_transposed"),
+        *("weights.rotary_missing", "weights.rotary_extra", "weights.rotary_twice"),
+        *("weights.rotary_head_count", "weights.rotary_part", "weights.qkv_regrouped", "weights.qkv_split_axis"),
+        *("weights.padded_rows_read_flat", "weights.row_halves_swapped", "weights.rows_rolled"),
+        "weights.elements_shifted",
+    }
+)
+"""Causes that `transpositions` and `arrangements` name."""
+
 _CONV1D = ("attn_qkv.weight", "attn_output.weight", "ffn_up.weight", "ffn_down.weight")
 
 

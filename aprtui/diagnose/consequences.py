@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
+from aprtui.core.dtypes import Family
 from aprtui.core.outcomes import Level
 from aprtui.diagnose.found import Found
 from aprtui.formats.container import Format
@@ -40,10 +41,11 @@ def without_consequences(found: list[Found], target: Model) -> list[Found]:
 
 
 def _not_finite_by_reading(cause: Found, main: Found, _: Model) -> bool:
-    """Absurd values of a wrong reading are not finite by accident."""
+    """Absurd values of a wrong reading are not finite by accident; what both levels found counts once."""
+    again = main.code == cause.code and main.before is not None and cause.before is None
     return (
         cause.code == "integrity.not_finite"
-        and main.code in _NAMED_BY_WEIGHTS
+        and (main.code in _NAMED_BY_WEIGHTS or again)
         and set(cause.members) <= set(main.members)
     )
 
@@ -51,6 +53,17 @@ def _not_finite_by_reading(cause: Found, main: Found, _: Model) -> bool:
 def _type_by_label(cause: Found, main: Found, _: Model) -> bool:
     """A type that was not asked for is only the label, or is right for the shape that the tensor should have."""
     return cause.code in _TYPES and main.code in _OTHERWISE_SHAPED and set(cause.members) <= set(main.members)
+
+
+def _file_type_by_label(cause: Found, main: Found, target: Model) -> bool:
+    """The only matrices in blocks are those whose type is not the one of their bytes."""
+    blocks = {
+        name
+        for name, tensor in target.tensors.items()
+        if len(tensor.shape) > 1 and tensor.dtype.info.family is Family.BLOCK
+    }
+    wrong = main.code in ("integrity.type", "weights.label")
+    return cause.code == "metadata.file_type" and wrong and blocks <= set(main.members)
 
 
 def _values_by_place(cause: Found, main: Found, _: Model) -> bool:
@@ -123,6 +136,7 @@ def _parts_of_header(cause: Found, main: Found, target: Model) -> bool:
 _RULES: tuple[Follows, ...] = (
     _not_finite_by_reading,
     _type_by_label,
+    _file_type_by_label,
     _hole_by_shared_offset,
     _values_by_place,
     _weights_by_header,

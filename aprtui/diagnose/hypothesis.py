@@ -76,6 +76,7 @@ class Context:
         expected: What each tensor of the product should hold, by canonical name.
         importance_matrix: The product says that one was used.
         recipes: Steps that explained other tensors, latest first: they are tried first.
+        likeness: Largest correlation that any reading, order or origin of a tensor gave on its sample, by name.
     """
 
     geometry: Geometry
@@ -83,6 +84,7 @@ class Context:
     expected: dict[str, View]
     importance_matrix: bool
     recipes: list[tuple[tuple[str, str], ...]] = field(default_factory=list)
+    likeness: dict[str, float] = field(default_factory=dict)
 
     def remember(self, steps: tuple[Step, ...]) -> None:
         """Let other tensors try these steps first."""

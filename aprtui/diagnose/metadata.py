@@ -8,7 +8,7 @@ from typing import Any
 
 from aprtui.compare.file_type import KEY
 from aprtui.compare.metadata import compare_metadata
-from aprtui.core.findings import Finding, LevelResult
+from aprtui.core.findings import Finding, LevelResult, judge_level
 from aprtui.core.outcomes import Level
 from aprtui.diagnose.found import Found, difference, failing, found_at
 from aprtui.formats.container import Format
@@ -40,8 +40,20 @@ _SIZES_OF_7B: Mapping[str, int] = {
     "max_position_embeddings": 32768,
 }
 _TELLING = frozenset({"hidden_size", "num_hidden_layers", "num_attention_heads", "vocab_size"})
-_SHAPING = frozenset({"hidden_size", "num_attention_heads"})
+_FOLLOWING: Mapping[str, tuple[str, ...]] = {
+    "hidden_size": ("head_dim", "partial_rotary_factor"),
+    "num_attention_heads": ("head_dim", "partial_rotary_factor"),
+    "head_dim": ("partial_rotary_factor", "query_pre_attn_scalar"),
+    "num_hidden_layers": ("layer_types",),
+    "sliding_window": ("layer_types",),
+    "architecture": ("layer_types", "query_pre_attn_scalar"),
+}
+"""Keys that readers compute from others where a file does not state them."""
+
 _HEADS = ("num_attention_heads", "num_key_value_heads")
+_OF_OTHERS = ("sliding_window", "rope_scaling", "rope_type", "rope_local_base_freq")
+"""Keys of other architectures, which apr's export does not write."""
+
 _EPSILON_KEYS = ("attention.layer_norm_epsilon", "attention.layer_norm_rms_epsilon")
 _ROPE_TENSORS = ("rope_freqs.weight",)
 
@@ -52,6 +64,30 @@ def diagnose_metadata(source: Model, target: Model, result: LevelResult | None) 
     """Causes of what failed at the metadata level."""
     found = failing(result)
     return list(_Metadata(source, target, found).causes()) if found else []
+
+
+def with_causes_beneath(
+    source: Model, target: Model, findings: Sequence[Finding], known: Sequence[Found]
+) -> list[Found]:
+    """The known causes, and those of keys that only fail under their repairs.
+
+    Args:
+        source: A.
+        target: B.
+        findings: What fails under the repairs of the known causes.
+        known: Causes found so far.
+    """
+    stated, values = target.config.explicit, target.config.values
+    # Readers ignore a pattern of layers where there is no window: it is in the file all the same.
+    ignored = {finding.subject for finding in findings if finding.subject in stated - values.keys()}
+    window = next((cause for cause in known if ignored and "sliding_window" in cause.members), None)
+    if window is None:
+        ignored = set()
+    also = frozenset((Level.METADATA, name) for name in ignored)
+    kept = [replace(cause, accounts_for=cause.accounts_for | also) if cause is window else cause for cause in known]
+    left = [finding for finding in findings if finding.subject not in ignored]
+    beneath = diagnose_metadata(source, target, judge_level(Level.METADATA, left, checked=len(left)))
+    return [*kept, *(replace(cause, layer=2) for cause in beneath)]
 
 
 def still_failing(source: Model, target: Model, causes: list[Found], via: Sequence[Format] = ()) -> tuple[Finding, ...]:
@@ -98,17 +134,18 @@ class _Metadata:
                     self.left.pop(name, None)
         while self.left:
             name = next(iter(self.left))
-            names = [name, *(self.derived() if name in _SHAPING else ())]
+            names = [name, *self.following(name)]
             yield self.single(names)
             for taken in names:
                 self.left.pop(taken, None)
 
-    def derived(self, *also: str) -> list[str]:
-        """Failing keys that are only computed from sizes that fail."""
+    def following(self, *names: str) -> list[str]:
+        """Failing keys that are only computed from these; a share of head_dim is, though its elements are stated."""
         stated = self.target.config.explicit
-        names = [name for name in ("head_dim",) if name in self.left and name not in stated]
-        names += [name for name in ("partial_rotary_factor", *also) if name in self.left and "head_dim" not in stated]
-        return names
+        if "head_dim" in names or "head_dim" not in stated:
+            stated = stated - {"partial_rotary_factor"}
+        keys = dict.fromkeys(key for name in names for key in _FOLLOWING.get(name, ()))
+        return [key for key in keys if key in self.left and key not in names and key not in stated]
 
     def take(self, code: str, names: Sequence[str], evidence: str) -> Found:
         also = tuple((Level.INTEGRITY, name) for name in names)
@@ -128,7 +165,7 @@ class _Metadata:
         return self.take(code, names, self.differences(names))
 
     def differences(self, names: Sequence[str]) -> str:
-        return "; ".join(difference(self.left[name][0]) for name in names)
+        return "; ".join(difference(self.left[name][0]) for name in names if name in self.left)
 
 
 def _missing(data: _Metadata) -> Iterator[Found]:
@@ -151,7 +188,10 @@ def _constant_config(data: _Metadata) -> Iterator[Found]:
     if len(stated) < len(_CONSTANTS) - 2 or not {"bos_token_id", "eos_token_id"} & stated:
         return
     suspects = (*_CONSTANTS, *_HEADS, "architecture", "tie_word_embeddings", "head_dim", "layer_types")
-    names = [name for name in data.left if name in suspects or name in ("sliding_window", "rope_scaling", "rope_type")]
+    names = [name for name in data.left if name in suspects or name in _OF_OTHERS]
+    if data.values.get("vocab_size") == data.source.config.values.get("hidden_size"):
+        # Sizes were read from shapes, dims the wrong way round.
+        names += [name for name in ("vocab_size", "intermediate_size") if name in data.left]
     if names:
         yield data.take("metadata.constant_config", names, data.differences(names))
 
@@ -166,15 +206,15 @@ def _guessed(data: _Metadata) -> Iterator[Found]:
         if name in data.left and any(_is(value, guess) for guess in guesses):
             names.append(name)
     enough = 2 if "num_attention_heads" in names else 3
-    if len(names) >= enough and set(names) & set(_HEADS):
-        names += data.derived()
+    if len(names) >= enough and set(names) & {*_HEADS, "architecture"}:
+        names += data.following(*names)
         yield data.take("metadata.guessed", names, data.differences(names))
 
 
 def _sizes_of_7b(data: _Metadata) -> Iterator[Found]:
     names = [name for name, value in _SIZES_OF_7B.items() if name in data.left and data.values.get(name) == value]
     if len(names) > 2:
-        names += data.derived()
+        names += data.following(*names)
         yield data.take("metadata.constants_of_7b", names, data.differences(names))
 
 
@@ -182,8 +222,9 @@ def _exchanged(data: _Metadata) -> Iterator[Found]:
     names = ["hidden_size", "vocab_size"]
     one, other = (data.source.config.values.get(name) for name in names)
     found = tuple(data.values.get(name) for name in names)
-    if all(name in data.left for name in names) and found == (other, one):
-        names += data.derived()
+    # A vocabulary that became smaller may pass where llama.cpp cuts it; the shape of the embedding contradicts it.
+    if "hidden_size" in data.left and found == (other, one) and one != other:
+        names += data.following("hidden_size")
         yield data.take("metadata.hidden_vocab_swapped", names, data.differences(names))
 
 
@@ -194,11 +235,12 @@ def _kv_heads(data: _Metadata) -> Iterator[Found]:
 
 
 def _head_dim(data: _Metadata) -> Iterator[Found]:
-    hidden, heads = data.values.get("hidden_size"), data.values.get("num_attention_heads")
+    sizes = {**data.source.config.values, **data.values}
+    hidden, heads = sizes.get("hidden_size"), sizes.get("num_attention_heads")
     if "head_dim" not in data.left or not isinstance(hidden, int) or not isinstance(heads, int) or heads < 1:
         return
     if data.values.get("head_dim") in (None, hidden // heads):
-        names = [name for name in ("head_dim", "partial_rotary_factor") if name in data.left]
+        names = ["head_dim", *data.following("head_dim")]
         yield data.take("metadata.head_dim_guessed", names, data.differences(names))
 
 
@@ -219,7 +261,8 @@ def _architecture(data: _Metadata) -> Iterator[Found]:
     if "architecture" in data.left:
         # What a class of transformers' configurations does with a window differs from class to class.
         windows = ("sliding_window", "layer_types") if data.target.format is Format.SAFETENSORS else ()
-        names = ["architecture", *(name for name in windows if name in data.left)]
+        names = [*windows, *data.following("architecture")]
+        names = ["architecture", *(name for name in dict.fromkeys(names) if name in data.left)]
         yield data.take("metadata.architecture", names, data.differences(["architecture"]))
 
 

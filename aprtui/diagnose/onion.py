@@ -11,7 +11,7 @@ from aprtui.compare.comparison import Scope, layout_of
 from aprtui.compare.weights import compare_weights
 from aprtui.core.diagnosis import Diagnosis, NamedCause, Unexplained
 from aprtui.core.dtypes import DType
-from aprtui.core.findings import Finding, judge_level
+from aprtui.core.findings import Finding
 from aprtui.core.outcomes import Level
 from aprtui.core.results import Comparison, TensorResult
 from aprtui.diagnose import metadata, tokenizer
@@ -19,7 +19,7 @@ from aprtui.diagnose.consequences import without_consequences
 from aprtui.diagnose.found import Found, failing
 from aprtui.diagnose.hypothesis import Context
 from aprtui.diagnose.integrity import diagnose_integrity, diagnose_unreadable
-from aprtui.diagnose.models import other_models
+from aprtui.diagnose.models import other_models, with_pruned_layers
 from aprtui.diagnose.patterns import in_words
 from aprtui.diagnose.proof import Proved, prove, prove_cut_ends
 from aprtui.diagnose.questions import answers
@@ -96,7 +96,7 @@ class _Onion:
         if Level.WEIGHTS in self.levels:
             self._weights()
         self._peel_metadata()
-        self.found = without_consequences(_pruned(self.found), self.target)
+        self.found = without_consequences(with_pruned_layers(self.found, self.proved, self.target), self.target)
 
     def _weights(self) -> None:
         self.failing = {result.name: result for result in self.comparison.tensors if not result.judgement.passed}
@@ -127,7 +127,7 @@ class _Onion:
         proved, left = prove(plan, outside, self.context, jobs=self.jobs, settings=self.settings)
         proved.update(prove_cut_ends(plan, left, proved, jobs=self.jobs, settings=self.settings))
         left = {name: result for name, result in left.items() if name not in proved}
-        self.found += [*causes_of(proved, self.layers), *other_models(plan, left)]
+        self.found += [*causes_of(proved, self.layers), *other_models(plan, left, self.context.likeness)]
         self.proved.update(proved)
         self.left.update(left)
 
@@ -143,16 +143,15 @@ class _Onion:
             if not new:
                 return
             known |= {finding.subject for finding in new}
-            beneath = metadata.diagnose_metadata(self.source, self.target, judge_level(Level.METADATA, new, checked=1))
-            self.found += [replace(cause, layer=2) for cause in beneath]
-            self.layers = 2
+            self.found = metadata.with_causes_beneath(self.source, self.target, new, self.found)
+            self.layers = max(self.layers, *(cause.layer for cause in self.found))
 
     def _not_repaired(self) -> list[Finding]:
-        """What fails at the metadata and tokenizer levels under the repairs."""
+        """What fails at the metadata and tokenizer levels under the repairs; a level that passes needs none."""
         left: list[Finding] = []
-        if Level.METADATA in self.levels and not self.source.config.is_missing:
+        if failing(self.levels.get(Level.METADATA)) and not self.source.config.is_missing:
             left += metadata.still_failing(self.source, self.target, self.found, self.via)
-        if Level.TOKENIZER in self.levels:
+        if failing(self.levels.get(Level.TOKENIZER)):
             left += tokenizer.still_failing(self.source, self.target, self.found)
         return left
 
@@ -171,8 +170,7 @@ class _Onion:
             if (Level.WEIGHTS, name) not in accounted:
                 unexplained.setdefault((Level.WEIGHTS, name), result.judgement.sentence)
         left = tuple(Unexplained(level, subject, message) for (level, subject), message in unexplained.items())
-        types = {name: tensor.dtype for name, tensor in self.target.tensors.items()}
-        named = tuple(_named(cause, types) for cause in sorted(self.found, key=_rank))
+        named = tuple(_named(cause, self._types(cause)) for cause in sorted(self.found, key=_rank))
         return Diagnosis(
             questions=answers(self.comparison, named, left),
             causes=named,
@@ -186,20 +184,11 @@ class _Onion:
             seconds=0.0,
         )
 
-
-def _pruned(found: list[Found]) -> list[Found]:
-    """Missing layers and shifted ones together are layers that were left out on purpose."""
-    codes = {cause.code for cause in found}
-    if not {"structure.layers_missing", "weights.layers_shifted"} <= codes:
-        return found
-    merged = [cause for cause in found if cause.code in ("structure.layers_missing", "weights.layers_shifted")]
-    rest = [cause for cause in found if cause not in merged]
-    members = tuple(dict.fromkeys(member for cause in merged for member in cause.members))
-    also = frozenset(failure for cause in merged for failure in cause.accounts_for)
-    evidence = "; ".join(cause.evidence for cause in merged)
-    also |= {(Level.METADATA, "num_hidden_layers"), (Level.METADATA, "layer_types")}
-    rest = [cause for cause in rest if not cause.accounts_for <= also]
-    return [*rest, Found("weights.layers_pruned", members, evidence, also)]
+    def _types(self, cause: Found) -> dict[str, DType]:
+        """Types of all tensors of the product, and of those among a cause's members that it lacks."""
+        expected = self.context.expected
+        lacking = {name: expected[name].dtype for name in cause.members if name in expected}
+        return lacking | {name: tensor.dtype for name, tensor in self.target.tensors.items()}
 
 
 def _rank(cause: Found) -> tuple[int, float, int]:

@@ -46,7 +46,8 @@ class Survey:
         flushed: Zeros that are none in the source, outside such rows.
         largest_flushed: Largest magnitude of the source there.
         smallest_kept: Smallest magnitude of the source that is not zero in the product.
-        infinite: Infinite or NaN elements that are finite in the source.
+        infinite: Infinite elements that are finite in the source.
+        not_numbers: NaN where the source has a number.
         differing_rows: Numbers of rows with another value, at most `_MOST_ROWS`.
     """
 
@@ -60,6 +61,7 @@ class Survey:
     largest_flushed: float
     smallest_kept: float
     infinite: int
+    not_numbers: int
     differing_rows: tuple[int, ...]
 
 
@@ -72,7 +74,7 @@ def survey(pair: TensorPair) -> Survey:
     source, target = pair.source, pair.view
     exact = tolerance_of(pair).rule is Rule.BIT_EXACT
     lows, highs, source_lows, source_highs = [], [], [], []
-    zero_rows = flushed = infinite = 0
+    zero_rows = flushed = infinite = not_numbers = 0
     largest_flushed, smallest_kept = 0.0, float("inf")
     differing: list[int] = []
     for rows in _runs(source):
@@ -87,7 +89,8 @@ def survey(pair: TensorPair) -> Survey:
         flushed += int(gone.sum())
         largest_flushed = max(largest_flushed, float(np.abs(s[gone]).max(initial=0.0)))
         smallest_kept = min(smallest_kept, float(np.abs(s[(t != 0) & (s != 0)]).min(initial=np.inf)))
-        infinite += int((~np.isfinite(t) & np.isfinite(s)).sum())
+        infinite += int((np.isinf(t) & np.isfinite(s)).sum())
+        not_numbers += int((np.isnan(t) & np.isfinite(s)).sum())
         if len(differing) < _MOST_ROWS:
             differing += rows[_differing_rows(s, t, exact=exact)].tolist()
     return Survey(
@@ -101,6 +104,7 @@ def survey(pair: TensorPair) -> Survey:
         largest_flushed=largest_flushed,
         smallest_kept=smallest_kept,
         infinite=infinite,
+        not_numbers=not_numbers,
         differing_rows=tuple(differing[:_MOST_ROWS]),
     )
 
@@ -145,9 +149,11 @@ def masked(pair: TensorPair, found: Survey) -> list[tuple[Step, View]]:
     if 0 < found.flushed < _SMALL_SHARE * found.elements and found.largest_flushed <= 4 * found.smallest_kept:
         detail = f"{found.flushed} of {found.elements} values up to {found.largest_flushed:.3g} are zero"
         possible.append((Step("weights.small_values_flushed", detail), lambda s, t: t == 0))
-    if found.infinite:
-        code = "weights.overflowed" if pair.view.dtype is DType.F16 else "integrity.not_finite"
-        step = Step(code, f"{found.infinite} of {found.elements} values are not finite")
+    if found.infinite or found.not_numbers:
+        # What is too large for F16 becomes infinite there, never NaN.
+        is_overflow = pair.view.dtype is DType.F16 and not found.not_numbers
+        code = "weights.overflowed" if is_overflow else "integrity.not_finite"
+        step = Step(code, f"{found.infinite + found.not_numbers} of {found.elements} values are not finite")
         possible.append((step, lambda s, t: ~np.isfinite(t)))
     return [(step, _taken(pair, mask)) for step, mask in possible]
 

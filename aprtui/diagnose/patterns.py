@@ -44,9 +44,9 @@ def _by_layers(tensors: set[str], types: Mapping[str, DType]) -> str | None:
     """Whole layers, and nothing else."""
     layers: dict[int, set[str]] = {}
     for name in types:
-        indices = parse(name).indices
-        if indices:
-            layers.setdefault(int(indices[0]), set()).add(name)
+        layer = parse(name).layer
+        if layer is not None:
+            layers.setdefault(layer, set()).add(name)
     whole = sorted(layer for layer, names in layers.items() if names <= tensors)
     if not whole or set().union(*(layers[layer] for layer in whole)) != tensors:
         return None
@@ -74,7 +74,7 @@ def _by_roles(tensors: set[str], types: Mapping[str, DType]) -> str | None:
         if len(names) == total:
             words.append(f"all {total} {short}" if total > 1 else names[0])
         else:
-            layers = sorted(int(parse(name).indices[0]) for name in names if parse(name).indices)
+            layers = sorted(layer for name in names if (layer := parse(name).layer) is not None)
             words.append(f"{short} of layers {', '.join(map(str, layers))}" if layers else ", ".join(names))
     return ", ".join(words)
 

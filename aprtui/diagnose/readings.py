@@ -31,6 +31,9 @@ _CAUSE_OF_PACKING = {
     Packing.SCALE_AND_OFFSET: "weights.scales_and_mins_swapped",
 }
 
+CODES = frozenset({"weights.label", "weights.byte_order", "weights.data_offset", *_CAUSE_OF_PACKING.values()})
+"""Causes that `readings` names."""
+
 _DISTANCES = (64, -64, 32, -32, 4, -4, 8, -8, 16, -16, 128, -128, 256, -256, 512, 1024, 2048, 4096)
 """Bytes by which all data may lie off: alignments, and headers that were counted twice or not at all."""
 

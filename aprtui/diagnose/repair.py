@@ -14,6 +14,7 @@ from aprtui.convert.builtin.product import Progress, write_tensors
 from aprtui.convert.builtin.tensors import ProductTensor, product_tensors
 from aprtui.core.causes import Repair, cause_named
 from aprtui.core.dtypes import DType, Family
+from aprtui.core.outcomes import Level
 from aprtui.diagnose.onion import Explained
 from aprtui.diagnose.proof import Proved
 from aprtui.formats.codecs import ENCODABLE
@@ -84,10 +85,12 @@ class _Repair:
     def __init__(self, explained: Explained) -> None:
         self.proved = explained.proved
         self.pairs = {pair.name: pair for pair in (*explained.plan.pairs, *explained.pairs)}
-        self.unreliable = {
+        # Bytes whose place is not known, and types that should be others.
+        self.replaced = {
             member
             for named in explained.diagnosis.causes
-            if named.code.startswith("integrity.")
+            if named.cause.level is Level.INTEGRITY
+            or (named.cause.level is Level.STRUCTURE and named.cause.repair is Repair.RESTORE)
             for member in named.members
         }
         self.holders = {
@@ -101,7 +104,7 @@ class _Repair:
         """One tensor of the repaired model."""
         name = wanted.canonical
         pair = self.pairs.get(name)
-        if pair is None or name in self.unreliable:
+        if pair is None or name in self.replaced:
             return wanted, Taken.SOURCE
         if name not in self.proved:
             taken = Taken.KEPT if pair.repaired is None else Taken.REARRANGED

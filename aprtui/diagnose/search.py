@@ -14,11 +14,13 @@ import numpy as np
 
 from aprtui.core.dtypes import DType
 from aprtui.core.results import TensorResult
+from aprtui.diagnose.arrangements import CODES as ARRANGEMENTS
 from aprtui.diagnose.arrangements import arrangements, encoded_flat, transpositions
 from aprtui.diagnose.blocks import damaged_part
 from aprtui.diagnose.hypothesis import Candidate, Context, Explanation, Step, recipe_of
 from aprtui.diagnose.origins import origins
 from aprtui.diagnose.parts import emptied, few, masked, moved_rows, survey
+from aprtui.diagnose.readings import CODES as READINGS
 from aprtui.diagnose.readings import readings
 from aprtui.diagnose.samples import Floats, floats, likeness, passes_on, sample_rows
 from aprtui.diagnose.values import value_hypotheses
@@ -99,13 +101,18 @@ class _Search:
                 # Elements are in their places: only values can be wrong.
                 yield from self._edited(self.likely[0], left)
                 continue
-            read = _first(readings(self.pair, self.context), left) or self.as_is
-            orders = chain(arrangements(self.pair, self.context), transpositions(self.pair, self.context))
-            arranged = _first(orders, left) or self.own
+            codes = {code for code, _ in recipe}
+            read = _first(readings(self.pair, self.context), left) if codes & READINGS else None
+            arranged = _first(self._ordered(), left) if codes & ARRANGEMENTS else None
+            read, arranged = read or self.as_is, arranged or self.own
             if not left and recipe:
                 yield from self._proved_on_sample(read, arranged)
             elif read.steps or arranged.steps:
                 yield from self._edited(_Likely(read, arranged, 1.0), left)
+
+    def _ordered(self) -> Iterator[Candidate]:
+        yield from arrangements(self.pair, self.context)
+        yield from transpositions(self.pair, self.context)
 
     def in_place(self) -> Iterator[Explanation]:
         """The bytes as they are in another order, of another tensor, or the right ones read otherwise."""
@@ -180,6 +187,8 @@ class _Search:
             return
         target = self.target if read is self.as_is else floats(read.view, self.rows)
         alike = likeness(floats(arranged.view, self.rows), target)
+        known = self.context.likeness
+        known[self.pair.name] = max(abs(alike), known.get(self.pair.name, 0.0))
         if abs(alike) >= _ALIKE:
             self.likely.append(_Likely(read, arranged, alike))
             yield from self._proved_on_sample(read, arranged)

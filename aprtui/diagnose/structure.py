@@ -149,14 +149,14 @@ class _Structure:
     def _lost(self) -> Iterator[Found]:
         """Missing tensors, whole layers and whole roles first."""
         names = list(self.missing)
-        layers = {name: index for name in names if (index := _layer(name)) is not None}
-        held = {index for name in self.context.target.tensors if (index := _layer(name)) is not None}
+        layers = {name: index for name in names if (index := parse(name).layer) is not None}
+        held = {index for name in self.context.target.tensors if (index := parse(name).layer) is not None}
         whole = [name for name, index in layers.items() if index not in held]
         if whole:
             counts = sorted({layers[name] for name in whole})
-            words = f"layers {counts[0]} to {counts[-1]} are missing"
+            words = f"layers {counts[0]} to {counts[-1]} are" if counts[1:] else f"layer {counts[0]} is"
             sizes = ((Level.INTEGRITY, "num_hidden_layers"),)
-            yield self._found("structure.layers_missing", tuple(whole), words, sizes)
+            yield self._found("structure.layers_missing", tuple(whole), f"{words} missing", sizes)
         left = [name for name in names if name not in whole]
         groups: dict[str, list[str]] = {}
         for name in left:
@@ -171,11 +171,6 @@ def _lost_code(role: str) -> str:
     if role.endswith(("attn_q_norm.weight", "attn_k_norm.weight")):
         return "structure.qk_norms_missing"
     return "structure.head_missing" if role == "output.weight" else "structure.tensor_missing"
-
-
-def _layer(name: str) -> int | None:
-    parsed = parse(name)
-    return int(parsed.indices[0]) if parsed.indices and len(parsed.indices[0]) < 18 else None
 
 
 def _prefix(stored: str, name: str, role: str) -> str | None:

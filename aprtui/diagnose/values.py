@@ -8,6 +8,7 @@ from math import isfinite, sqrt
 import numpy as np
 
 from aprtui.core.dtypes import DType, Family
+from aprtui.diagnose.block_grid import lies_on_block_grid
 from aprtui.diagnose.hypothesis import Context, Step
 from aprtui.diagnose.samples import Floats, floats
 from aprtui.diagnose.through import ThroughBlocks, through
@@ -43,6 +44,8 @@ def value_hypotheses(
     yield from _rounded(view, pair, source)
     if pair.view.dtype.info.family is Family.FLOAT:
         yield from _on_a_grid(view, target)
+        if np.unique(target[0, :32]).size <= 16 and lies_on_block_grid(source, target).all():
+            yield Step("weights.grid", "16 levels in every 32 elements"), ValuesEdited(view, _as_on_block_grid(pair))
     yield from _through_blocks(view, pair, source)
     if len(view.shape) == 1 and view.columns % 32 == 0:
         yield Step("weights.positive_blocks_clipped"), ValuesEdited(view, _clipped)
@@ -108,6 +111,16 @@ def _through_bf16(values: Floats, _: Indices) -> Floats:
 def _truncated(values: Floats, _: Indices) -> Floats:
     bits = np.ascontiguousarray(values, np.float32).view(np.uint32)
     return (bits & np.uint32(0xFFFF0000)).view(np.float32)
+
+
+def _as_on_block_grid(pair: TensorPair) -> Callable[[Floats, Indices], Floats]:
+    """The product's own values where they are the source's on the grid of a 4-bit block."""
+
+    def change(values: Floats, rows: Indices) -> Floats:
+        found = floats(pair.view, rows)
+        return np.where(lies_on_block_grid(values, found), found, values)
+
+    return change
 
 
 def _on_a_grid(view: View, target: Floats) -> Iterator[ValueCandidate]:

@@ -52,12 +52,11 @@ def _errors(results: list[TensorResult]) -> tuple[float, float]:
 
 def _layers(proved: Mapping[str, Proved]) -> dict[str, str]:
     """The code of each tensor that holds another layer's, by what its neighbours hold."""
-    taken: dict[tuple[int, int], list[str]] = {}
+    taken: dict[tuple[int | None, int | None], list[str]] = {}
     for name, item in proved.items():
         for step in item.found.steps:
             if step.code == "weights.other_layer":
-                here, there = (int(parse(text).indices[0]) for text in (name, step.origin))
-                taken.setdefault((here, there), []).append(name)
+                taken.setdefault((parse(name).layer, parse(step.origin).layer), []).append(name)
     whole = {pair for pair, names in taken.items() if len(names) > 1}
     codes: dict[str, str] = {}
     for here, there in whole:

@@ -1,7 +1,7 @@
 """Shows that aprtui finds and names what it promises to: every fault, put into products of the demo's own model.
 
 A fault is found when the level that it names fails on the damaged copy and passes on the good product. It is named
-when the diagnosis names a cause that stands for it, and no other one.
+when the diagnosis names a cause that stands for it, in something that was damaged, and no cause that is not true.
 """
 
 from __future__ import annotations
@@ -140,6 +140,13 @@ class _Judged:
     def codes(self) -> tuple[str, ...]:
         return tuple(dict.fromkeys(named.code for named in self.diagnosis.causes))
 
+    def names(self, fault: str, damaged: frozenset[str]) -> bool:
+        """Whether a cause stands for a fault and has something that was damaged among its members."""
+        return any(
+            CAUSES[named.code].names(fault) and (not damaged or not damaged.isdisjoint(named.members))
+            for named in self.diagnosis.causes
+        )
+
 
 class Selftest:
     """Faults against the products of one model.
@@ -212,7 +219,8 @@ class Selftest:
         found = self._judge(path, asked_for)
         verdict, reason = _verdict(fault, good, found, subjects)
         causes = tuple(code for code in found.codes if code not in good.codes)
-        named = bool(causes) and all(CAUSES[code].names(fault.code) for code in causes)
+        true = bool(causes) and all(CAUSES[code].is_right_beside(fault.code) for code in causes)
+        named = true and found.names(fault.code, subjects)
         seconds = monotonic() - started
         format_ = product.model.format
         return SelftestResult(fault, format_, product.asked_for, verdict, reason, causes, named, seconds)
@@ -238,8 +246,11 @@ class Selftest:
         finally:
             shutil.rmtree(place, ignore_errors=True)
         codes = tuple(fault.code for fault in faults)
-        unnamed = tuple(code for code in codes if not any(CAUSES[cause].names(code) for cause in found.codes))
-        foreign = tuple(cause for cause in found.codes if not any(CAUSES[cause].names(code) for code in codes))
+        parts = zip(codes, damaged.by_fault, strict=True)
+        unnamed = tuple(code for code, subjects in parts if not found.names(code, subjects))
+        foreign = tuple(
+            cause for cause in found.codes if not any(CAUSES[cause].is_right_beside(code) for code in codes)
+        )
         return StackResult(codes, format_, asked_for, found.codes, unnamed, foreign)
 
     def _judge_good(self, product: _Product, asked_for: str) -> _Judged:

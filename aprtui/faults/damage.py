@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,11 +29,16 @@ class Damaged:
 
     Attributes:
         path: What to open.
-        subjects: Canonical names of tensors and keys, tokenizer parts or "file" that were damaged.
+        by_fault: Canonical names of tensors and keys, tokenizer parts or "file" that each fault damaged, in order.
     """
 
     path: Path
-    subjects: frozenset[str]
+    by_fault: tuple[frozenset[str], ...]
+
+    @property
+    def subjects(self) -> frozenset[str]:
+        """All that was damaged."""
+        return frozenset().union(*self.by_fault)
 
 
 def inject(
@@ -69,16 +75,17 @@ def inject_several(
         NotApplicableError: Also where two of them damage the same thing, so that one may undo or hide the other.
     """
     model = good if isinstance(good, Model) else open_model(good)
+    _refuse_hidden(faults, model, destination, source, seeds)
     draft = draft_of(model, source)
-    subjects: set[str] = set()
+    by_fault: list[frozenset[str]] = []
     for fault, seed in zip(faults, seeds, strict=True):
         if model.format not in fault.formats:
             raise NotApplicableError(f"{fault.code} does not exist in {model.format}", file=model.path)
         draft.seed, draft.subjects = seed, set()
         fault.apply(draft)
-        if subjects & draft.subjects:
+        if not draft.subjects.isdisjoint(frozenset().union(*by_fault)):
             raise NotApplicableError(f"{fault.code} damages what another fault damaged", file=model.path)
-        subjects |= draft.subjects
+        by_fault.append(frozenset(draft.subjects))
     destination.mkdir(parents=True, exist_ok=True)
     try:
         path = write_draft(draft, destination)
@@ -89,7 +96,18 @@ def inject_several(
     if unchanged is not None:
         shutil.rmtree(destination)
         raise NotApplicableError(f"{unchanged.code} changes nothing in it", file=model.path)
-    return Damaged(path, frozenset(subjects))
+    return Damaged(path, tuple(by_fault))
+
+
+def _refuse_hidden(
+    faults: Sequence[Fault], good: Model, destination: Path, source: Model | None, seeds: Sequence[int]
+) -> None:
+    """Refuse a damage that changes nothing by itself; another one of its level would hide that."""
+    levels = Counter(fault.level for fault in faults)
+    for fault, seed in zip(faults, seeds, strict=True):
+        if levels[fault.level] > 1:
+            inject(fault, good, destination, source=source, seed=seed)
+            shutil.rmtree(destination)
 
 
 def _differs(good: Model, path: Path, level: Level) -> bool:
@@ -115,7 +133,8 @@ def _differs(good: Model, path: Path, level: Level) -> bool:
 def _meaning(model: Model) -> tuple[object, ...]:
     config = model.config
     values = {name: value for name, value in config.values.items() if value != key_named(name).neutral}
-    return config.raw_architecture, values, [problem.message for problem in config.problems]
+    file_type = model.container.metadata.get("general.file_type")
+    return config.raw_architecture, file_type, values, [problem.message for problem in config.problems]
 
 
 def _footer(model: Model) -> str | None:

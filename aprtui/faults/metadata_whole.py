@@ -145,6 +145,14 @@ def text_for_number(draft: Draft) -> None:
     stated.set_value(draft, "num_attention_heads", f"{value} heads")
 
 
+@fault("metadata.file_type", "T20", formats=_GGUF, requires="matrices in blocks")
+def file_type(draft: Draft) -> None:
+    """general.file_type says that all tensors are F32, though matrices are stored in blocks."""
+    draft.require("matrix in blocks", where=lambda tensor: tensor.is_matrix and tensor.is_blocks)
+    draft.header.main["general.file_type"] = 0
+    draft.touch("general.file_type")
+
+
 @fault("metadata.not_json", "RC-68", formats=_SAFETENSORS)
 def not_json(draft: Draft) -> None:
     """config.json is cut off."""

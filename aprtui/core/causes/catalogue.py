@@ -44,6 +44,7 @@ def _cause(row: Mapping[str, Any]) -> Cause:
         severity=GateSeverity(row.get("severity", "P0")),
         history=history,
         faults=tuple(row["faults"]),
+        beside=tuple(row.get("beside", ())),
         links=tuple(dict.fromkeys(link for code in history for link in HISTORY[code].links)),
     )
 

@@ -67,7 +67,8 @@ class Cause:
         advice: What to change in the converter, one sentence.
         severity: Weight.
         history: Root causes that it covers.
-        faults: Fault injectors whose damage it names, as patterns of their codes.
+        faults: Fault injectors whose damage it names, as patterns of their codes: those that leave one signature.
+        beside: Fault injectors whose damage it does not name, but may rightly stand beside the name of, as patterns.
         links: Issues and commits of its history.
     """
 
@@ -83,8 +84,13 @@ class Cause:
     severity: GateSeverity
     history: tuple[str, ...]
     faults: tuple[str, ...]
+    beside: tuple[str, ...]
     links: tuple[str, ...]
 
     def names(self, fault: str) -> bool:
         """Whether it is the right name for the damage of a fault injector."""
         return any(fnmatchcase(fault, pattern) for pattern in self.faults)
+
+    def is_right_beside(self, fault: str) -> bool:
+        """Whether it is true of the damage of a fault injector, be it as its name or as another thing that is wrong."""
+        return self.names(fault) or any(fnmatchcase(fault, pattern) for pattern in self.beside)

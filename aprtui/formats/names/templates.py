@@ -51,6 +51,7 @@ _SPLIT_QKV = {
     )
 }
 
+_LONGEST_INDEX = 18
 _INDEX = re.compile(r"(?<=\.)\d+(?=\.)")
 
 
@@ -65,6 +66,12 @@ class ParsedName:
 
     template: str
     indices: tuple[str, ...]
+
+    @property
+    def layer(self) -> int | None:
+        """The first index as a number; None where there is none, or one that is longer than any layer's."""
+        first = self.indices[0] if self.indices else ""
+        return int(first) if 0 < len(first) <= _LONGEST_INDEX else None
 
     def fill(self, template: str) -> str:
         """Another template with this name's indices."""
