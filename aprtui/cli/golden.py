@@ -11,7 +11,7 @@ from aprtui.cli import options
 from aprtui.cli.behaviour_text import behaviour_lines
 from aprtui.cli.comparison_text import outcome_word
 from aprtui.cli.output import show
-from aprtui.core.behaviour import judge_logits
+from aprtui.core.behaviour_judgement import judge_logits
 from aprtui.core.errors import UsageError
 from aprtui.core.json_values import to_json
 from aprtui.core.outcomes import ExitCode, exit_code

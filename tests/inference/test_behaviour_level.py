@@ -5,7 +5,8 @@ from fixture_files import FIXTURES
 
 from aprtui.compare.behaviour import BehaviourSettings
 from aprtui.compare.comparison import Scope, compare_models
-from aprtui.core.behaviour import Behaviour, TextVerdict, judge_logits, judge_text
+from aprtui.core.behaviour import Behaviour, TextVerdict, judge_text
+from aprtui.core.behaviour_judgement import judge_logits
 from aprtui.core.json_values import from_json, to_json
 from aprtui.core.outcomes import Level, Outcome
 from aprtui.faults import FAULTS, inject

@@ -8,7 +8,7 @@ from fixture_files import FIXTURES
 from safetensors import safe_open
 
 from aprtui.cli.main import main
-from aprtui.core.behaviour import judge_logits
+from aprtui.core.behaviour_judgement import judge_logits
 from aprtui.core.errors import FormatError
 from aprtui.core.outcomes import Outcome
 from aprtui.formats.container import Format
