@@ -153,6 +153,18 @@ class LayerError:
         return not self.own.nmse <= self.limit  # NaN diverges.
 
 
+class TextMode(StrEnum):
+    """How the tokens of a text came about.
+
+    Attributes:
+        GREEDY: Each model went on from its own tokens.
+        FORCED: Both models were given the same stored tokens, and each token is their answer to those before it.
+    """
+
+    GREEDY = "greedy"
+    FORCED = "teacher-forced"
+
+
 class TextVerdict(StrEnum):
     """What became of a generated text."""
 
@@ -163,18 +175,20 @@ class TextVerdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class TextComparison:
-    """Greedy continuations of one prompt.
+    """What two models say about one prompt.
 
     Attributes:
-        prompt: The prompt.
+        prompt: The prompt; with stored tokens the text that both models were given.
         source: Tokens of the source, as text.
         target: Tokens of the target, as text.
-        source_ids: Ids that the source generated.
-        target_ids: Ids that the target generated.
-        first_difference: Position of the first id that differs; None where all are equal.
+        source_ids: Ids that the source generated; with stored tokens its most probable id behind each of them.
+        target_ids: The same of the target.
+        first_difference: Position of the first id that differs, with stored tokens of the first that no tie explains
+            if there is one; None where all are equal.
         margin: By how much the source's logit of its token is above its second best there.
         limit: The largest margin that what the conversion may change explains.
         verdict: Equal, a tie, or wrong.
+        mode: How the tokens came about.
     """
 
     prompt: str
@@ -186,6 +200,7 @@ class TextComparison:
     margin: float | None
     limit: float
     verdict: TextVerdict
+    mode: TextMode = TextMode.GREEDY
 
 
 @dataclass(frozen=True, slots=True)

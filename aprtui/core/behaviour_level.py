@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from math import isfinite
 
-from aprtui.core.behaviour import Behaviour, LayerError, band
+from aprtui.core.behaviour import Behaviour, LayerError, TextComparison, TextMode, band
 from aprtui.core.behaviour_judgement import BehaviourJudgement, judge_logits
 from aprtui.core.findings import Finding, LevelResult, judge_level
 from aprtui.core.outcomes import Level, Outcome, Severity
@@ -32,17 +32,7 @@ def judge_behaviour(behaviour: Behaviour, settings: ToleranceSettings = OWN_RULE
     divergence = behaviour.first_divergence
     if divergence is not None:
         findings.append(_layer(divergence, Severity.FAILURE if failed else Severity.NOTE))
-    findings += [
-        Finding(
-            Level.BEHAVIOUR,
-            "text",
-            f"after {text.prompt[:60]!r} token {text.first_difference} is another one, where the source is sure by "
-            f"{text.margin:.3g} ({text.limit:.3g} is explained)",
-            expected=repr(text.source[:80]),
-            found=repr(text.target[:80]),
-        )
-        for text in behaviour.wrong_texts
-    ]
+    findings += [_wrong(text) for text in behaviour.wrong_texts]
     findings += [*_swap(behaviour), *_llama_cpp(behaviour)]
     judged = judgement.outcome is not Outcome.SKIPPED
     not_checked = behaviour.not_checked if judged else (*behaviour.not_checked, f"logits: {judgement.measured}")
@@ -75,6 +65,16 @@ def _layer(error: LayerError, severity: Severity) -> Finding:
         expected=f"own NMSE at most {error.limit:.3g}",
         found=f"own NMSE {error.own.nmse:.3g}, in its own chain {error.inherited.nmse:.3g}",
     )
+
+
+def _wrong(text: TextComparison) -> Finding:
+    forced = text.mode is TextMode.FORCED
+    at = f"behind token {text.first_difference} of" if forced else f"token {text.first_difference} after"
+    message = (
+        f"{at} {text.prompt[:60]!r} another one comes, where the source is sure by {text.margin:.3g} "
+        f"({text.limit:.3g} is explained)"
+    )
+    return Finding(Level.BEHAVIOUR, "text", message, expected=repr(text.source[:80]), found=repr(text.target[:80]))
 
 
 def _swap(behaviour: Behaviour) -> list[Finding]:
