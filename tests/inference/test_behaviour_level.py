@@ -1,5 +1,6 @@
 """The behaviour level: good conversions pass, and each fault fails at the layer where it is."""
 
+import shutil
 from dataclasses import replace
 
 import pytest
@@ -180,9 +181,11 @@ def no_room(nbytes, device, what):
     raise errors.CannotRunError(f"{what} needs {nbytes} bytes")
 
 
-def test_without_room_and_without_texts_the_reason_names_the_memory(monkeypatch):
+def test_without_room_and_without_texts_the_reason_names_the_memory(monkeypatch, tmp_path):
     monkeypatch.setattr("aprtui.inference.text.require", no_room)
-    level, behaviour = run(FIXTURES / "apr/0.72.3/qwen2-tiny/as", FIXTURES / "qwen2-tiny/gguf/bf16.gguf")
+    for name in ("config.json", "model.safetensors"):
+        shutil.copy(FIXTURES / "qwen2-tiny/hf" / name, tmp_path)
+    level, behaviour = run(tmp_path, FIXTURES / "qwen2-tiny/gguf/bf16.gguf")
     assert behaviour.texts == ()
     assert any("there are no texts to judge it on" in part for part in level.not_checked)
 
