@@ -46,7 +46,7 @@ def run(source, target, scope=SCOPE):
 
 
 @pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("kind", ["bf16", "Q4_K_M"])
+@pytest.mark.parametrize("kind", ["bf16", "Q4_K_M", pytest.param("Q8_0", marks=pytest.mark.slow)])
 def test_good_conversions_pass(name, kind):
     level, behaviour = run(FIXTURES / name / "hf", FIXTURES / name / f"gguf/{kind}.gguf")
     assert level.outcome is Outcome.CORROBORATED
