@@ -1,13 +1,16 @@
-"""Time and peak memory of the behaviour level on a synthetic 0.5B pair, and on one with half the layers.
+"""Time and peak memory of running a synthetic 0.5B pair, and one with half the layers.
 
     python benchmarks/behaviour_synthetic.py --folder output/synthetic
 
 Makes a model with the geometry of Qwen2.5-Coder-0.5B (494 M parameters), one with 12 of its 24 layers, and GGUFs of
-both with the built-in converter (about 4 GB in the folder, kept for the next run), then runs
-`aprtui diff A B --level behaviour --tokens 0` as a process of its own and prints Markdown. Peak memory is the process's
-own (`ru_maxrss`), mapped file pages included. The models have no tokenizer, so random ids are run: 8 texts of 48.
+both with the built-in converter (about 4 GB in the folder, kept for the next run). Each pair is compared by a process
+of its own, and a line of Markdown says what it took:
 
-With `--tokens 0` no whole model is in memory; text needs one in float32 (2 GB here).
+* `lockstep`: `aprtui diff A B --level behaviour --tokens 0`, which never holds a whole model;
+* `all`: `aprtui diff A B --level all`, every level and greedy text, which needs the model in float32 (2 GB here).
+
+Peak memory is the process's own (`ru_maxrss`), mapped pages of files included; llama.cpp runs in a child and is not in
+it. The load of the machine stands beside the seconds, because they mean little where it is high.
 """
 
 from __future__ import annotations
@@ -17,6 +20,7 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from math import prod
 from pathlib import Path
 
@@ -28,7 +32,7 @@ from aprtui.formats.model import open_model
 from aprtui.formats.output_types import parse_output_type
 
 TYPES = ("bf16", "q8_0", "q4_k_m")
-LAYERS = (24, 12)
+RUNS = {"lockstep": ("--level", "behaviour", "--tokens", "0"), "all": ("--level", "all")}
 
 
 def geometry(layers: int) -> Geometry:
@@ -61,11 +65,11 @@ def prepare(folder: Path, layers: int) -> tuple[Path, dict[str, Path]]:
     return source, products
 
 
-def measure(source: Path, product: Path) -> tuple[float, float]:
+def measure(source: Path, product: Path, options: Sequence[str]) -> tuple[float, float]:
     """Wall seconds and peak resident set in MiB of one run."""
-    command = [sys.executable, "-m", "aprtui", "diff", str(source), str(product), "--level", "behaviour"]
+    command = [sys.executable, "-m", "aprtui", "diff", str(source), str(product), *options]
     started = time.perf_counter()
-    process = subprocess.Popen([*command, "--tokens", "0"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     _, status, usage = os.wait4(process.pid, 0)
     if status:
         raise SystemExit(f"{product.name} ended with {os.waitstatus_to_exitcode(status)}")
@@ -78,12 +82,13 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, required=True)
     folder: Path = parser.parse_args().folder
     folder.mkdir(parents=True, exist_ok=True)
-    print("| layers | type | seconds | peak MiB |\n| --- | --- | --- | --- |")
-    for layers in LAYERS:
+    print("| run | layers | type | seconds | peak MiB | load |\n| --- | --- | --- | --- | --- | --- |")
+    for name, layers in (("lockstep", 24), ("lockstep", 12), ("all", 24)):
         source, products = prepare(folder, layers)
         for kind, product in products.items():
-            seconds, peak = measure(source, product)
-            print(f"| {layers} | {kind} | {seconds:.1f} | {peak:.0f} |", flush=True)
+            seconds, peak = measure(source, product, RUNS[name])
+            load = os.getloadavg()[0]
+            print(f"| {name} | {layers} | {kind} | {seconds:.0f} | {peak:.0f} | {load:.1f} |", flush=True)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from aprtui.core.behaviour import Behaviour, LayerError, LogitStatistics, band
+from aprtui.core.behaviour import Behaviour, LayerError, LogitStatistics, TextMode, band
 from aprtui.core.safe_text import safe_text
 
 _UNITS = 12
@@ -22,7 +22,8 @@ def behaviour_lines(behaviour: Behaviour) -> Iterator[str]:
         yield from _layers([error for error in behaviour.layers if not error.block])
     if behaviour.texts:
         yield ""
-        yield "greedy text"
+        forced = any(text.mode is TextMode.FORCED for text in behaviour.texts)
+        yield "greedy text" if not forced else "what both say behind each token of a text (a whole model does not fit)"
         for text in behaviour.texts:
             says = f"token {text.first_difference}" if text.first_difference is not None else f"{len(text.source_ids)}"
             yield (

@@ -11,7 +11,8 @@ from aprtui.cli import options
 from aprtui.cli.behaviour_text import behaviour_lines
 from aprtui.cli.comparison_text import outcome_word
 from aprtui.cli.output import show
-from aprtui.core.behaviour import judge_logits
+from aprtui.core.behaviour_judgement import judge_logits
+from aprtui.core.behaviour_level import judge_behaviour
 from aprtui.core.errors import UsageError
 from aprtui.core.json_values import to_json
 from aprtui.core.outcomes import ExitCode, exit_code
@@ -66,7 +67,7 @@ def save(
 @options.device
 @options.output_format
 def compare(*, file: Path, product: Path, device: str, output_format: str) -> int:
-    """Run PRODUCT on the token ids of FILE and judge its logits.
+    """Run PRODUCT on the token ids of FILE and judge its logits, and what it would say behind each token.
 
     Exit codes: 0 as the source does, 1 otherwise, 3 it cannot be run here.
     """
@@ -79,15 +80,18 @@ def compare(*, file: Path, product: Path, device: str, output_format: str) -> in
     except NotAModelError as error:
         show(f"NOT EQUIVALENT: {safe_text(error.message)}")
         return int(ExitCode.FALSIFIED)
-    judgement = judge_logits(behaviour)
+    judgement, level = judge_logits(behaviour), judge_behaviour(behaviour)
     if output_format == "json":
-        whole = {"golden": to_json(facts), "judgement": to_json(judgement), "behaviour": to_json(behaviour)}
+        parts = {"golden": facts, "judgement": judgement, "level": level, "behaviour": behaviour}
+        whole = {name: to_json(part) for name, part in parts.items()}
         show(json.dumps(whole, indent=2, allow_nan=False))
     else:
-        lines = [f"{outcome_word(judgement.outcome)}  {safe_text(judgement.measured, 400)}"]
-        lines += [f"      {safe_text(judgement.rule, 400)}", "", *behaviour_lines(behaviour)]
+        lines = [f"{outcome_word(level.outcome)}  {safe_text(judgement.measured, 400)}"]
+        lines += [f"      {safe_text(judgement.rule, 400)}"]
+        lines += [f"      {safe_text(finding.message, 400)}" for finding in level.failures if finding.subject == "text"]
+        lines += ["", *behaviour_lines(behaviour)]
         show("\n".join(lines))
-    return int(exit_code([judgement.outcome]))
+    return int(exit_code([level.outcome]))
 
 
 def _require_runtime() -> None:

@@ -125,7 +125,7 @@ def _behaviour(
     """The behaviour level: whole models run, whatever tensors are compared."""
     models = (source, target, scope.reference or source)
     plan = layout_of(source, target, replace(scope, tensor_globs=()))
-    return behaviour_level(plan, models, scope.running, scope.prompts, progress)
+    return behaviour_level(plan, models, scope.running, scope.prompts, progress, tolerances=scope.tolerances)
 
 
 def layout_of(source: Model, target: Model, scope: Scope) -> LayoutPlan:

@@ -1,4 +1,4 @@
-"""What two models do, as plain facts: logits, layers, generated tokens; and the pure verdict on them.
+"""What two models do, as plain facts: logits, layers, generated tokens.
 
 Metrics are those of llama.cpp's `llama-perplexity --kl-divergence`; directions are source to target, natural logarithm.
 """
@@ -7,20 +7,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from math import isfinite, isnan
-
-from aprtui.core.outcomes import Outcome
+from math import isnan
 
 KLD_FACTOR = 1.25
 """How much more than its expected-loss twin a product may diverge, besides three standard errors."""
 
-STANDARD_ERRORS = 3.0
-
 LAYER_FACTOR = 2.0
 """A layer diverges where its own NMSE is beyond this many times its twin's."""
-
-ROUNDING_KLD = 1e-9
-"""Largest KLD of one position that other float32 arithmetic explains; llama.cpp and torch differ by 1e-12."""
 
 LAYER_FLOOR = 1e-9
 """NMSE below which a layer of a lossy conversion counts as float32 arithmetic: about a hundred roundings."""
@@ -160,6 +153,18 @@ class LayerError:
         return not self.own.nmse <= self.limit  # NaN diverges.
 
 
+class TextMode(StrEnum):
+    """How the tokens of a text came about.
+
+    Attributes:
+        GREEDY: Each model went on from its own tokens.
+        FORCED: Both models were given the same stored tokens, and each token is their answer to those before it.
+    """
+
+    GREEDY = "greedy"
+    FORCED = "teacher-forced"
+
+
 class TextVerdict(StrEnum):
     """What became of a generated text."""
 
@@ -170,18 +175,20 @@ class TextVerdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class TextComparison:
-    """Greedy continuations of one prompt.
+    """What two models say about one prompt.
 
     Attributes:
-        prompt: The prompt.
+        prompt: The prompt; with stored tokens the text that both models were given.
         source: Tokens of the source, as text.
         target: Tokens of the target, as text.
-        source_ids: Ids that the source generated.
-        target_ids: Ids that the target generated.
-        first_difference: Position of the first id that differs; None where all are equal.
+        source_ids: Ids that the source generated; with stored tokens its most probable id behind each of them.
+        target_ids: The same of the target.
+        first_difference: Position of the first id that differs, with stored tokens of the first that no tie explains
+            if there is one; None where all are equal.
         margin: By how much the source's logit of its token is above its second best there.
         limit: The largest margin that what the conversion may change explains.
         verdict: Equal, a tie, or wrong.
+        mode: How the tokens came about.
     """
 
     prompt: str
@@ -193,6 +200,7 @@ class TextComparison:
     margin: float | None
     limit: float
     verdict: TextVerdict
+    mode: TextMode = TextMode.GREEDY
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,71 +275,6 @@ class Behaviour:
     def wrong_texts(self) -> tuple[TextComparison, ...]:
         """Texts whose first difference no tie explains."""
         return tuple(text for text in self.texts if text.verdict is TextVerdict.WRONG)
-
-
-@dataclass(frozen=True, slots=True)
-class BehaviourJudgement:
-    """The verdict on logits.
-
-    Attributes:
-        outcome: Corroborated, Falsified, or Skipped where there is nothing to judge by.
-        rule: What was demanded.
-        measured: What was measured against it.
-        needed: Smallest factor over the twin that would have passed; 0 for a bit-exact one.
-    """
-
-    outcome: Outcome
-    rule: str
-    measured: str
-    needed: float
-
-
-def judge_logits(behaviour: Behaviour, *, factor: float = KLD_FACTOR) -> BehaviourJudgement:
-    """Judge logits; pure.
-
-    Lossless: every logit equals that of the twin (which is the source, unless a layout rule computes). Lossy: mean KLD
-    and top-1 disagreement at most `factor` times the twin's, plus three standard errors and the noise floor.
-    """
-    target, twin, floor = behaviour.target, behaviour.twin, behaviour.floor
-    if behaviour.lossless:
-        return _judge_lossless(behaviour)
-    rule = f"mean KLD and top-1 disagreement at most {factor:g} x the expected-loss twin's plus 3 standard errors"
-    excess = behaviour.excess
-    if twin is None or excess is None:
-        return BehaviourJudgement(Outcome.SKIPPED, rule, "there is no expected-loss twin to judge by", 0.0)
-    noise = floor.mean_kld if floor is not None else 0.0
-    # The excess was taken with `KLD_FACTOR`; another factor shifts it by the twin's mean.
-    shift = (KLD_FACTOR - factor) * twin.mean_kld
-    kld_holds = excess.kld + shift <= STANDARD_ERRORS * excess.kld_se + noise
-    top1_shift = (KLD_FACTOR - factor) * (1 - twin.top1_agreement)
-    top1_holds = excess.top1 + top1_shift <= STANDARD_ERRORS * excess.top1_se
-    measured = (
-        f"mean KLD {target.mean_kld:.3g} ± {target.mean_kld_se:.1g} against the twin's {twin.mean_kld:.3g}, "
-        f"top-1 agreement {target.top1_agreement:.1%} against {twin.top1_agreement:.1%}"
-    )
-    if behaviour.equals_twin:
-        measured += ": equal to it bit for bit"
-    needed = target.mean_kld / twin.mean_kld if twin.mean_kld else 0.0 if not target.mean_kld else float("inf")
-    holds = kld_holds and top1_holds and isfinite(target.mean_kld)
-    return BehaviourJudgement(Outcome.CORROBORATED if holds else Outcome.FALSIFIED, rule, measured, needed)
-
-
-def _judge_lossless(behaviour: Behaviour) -> BehaviourJudgement:
-    target, total = behaviour.target, behaviour.target.positions * behaviour.target.tokens
-    rule = "every stored value is exact, so every logit must equal the source's bit for bit"
-    if behaviour.twin is not None:
-        rule = "every stored value is exact but for the layout rule's arithmetic, so every logit must equal the twin's"
-    if behaviour.equals_twin:
-        measured = f"all {total} logits at {target.positions} positions equal"
-        return BehaviourJudgement(Outcome.CORROBORATED, rule, measured, 0.0)
-    if not behaviour.same_arithmetic and target.max_kld <= ROUNDING_KLD:
-        measured = f"largest KLD {target.max_kld:.1g}: equal but for the rounding of another machine or version"
-        return BehaviourJudgement(Outcome.CORROBORATED, rule, measured, 0.0)
-    measured = (
-        f"{target.differing} of {total} logits differ from the source's, by up to {target.max_abs_delta:.3g}; "
-        f"mean KLD {target.mean_kld:.3g}, top-1 agreement {target.top1_agreement:.1%}"
-    )
-    return BehaviourJudgement(Outcome.FALSIFIED, rule, measured, 0.0)
 
 
 def judge_text(margin: float, limit: float) -> TextVerdict:

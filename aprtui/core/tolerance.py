@@ -67,12 +67,14 @@ class ToleranceSettings:
         ulp: Largest difference of a rounded value, in ULP of the target.
         scale_ulp: Largest distance of a block's scale from its formula, in ULP of f16.
         rmse_ratio: Largest RMS error of a block over what plain min/max encoding guarantees.
+        kld_factor: Largest KL divergence, and top-1 disagreement, over those of the expected-loss twin.
         origin: Where they were set: the playbook's path.
     """
 
     ulp: float | None = None
     scale_ulp: float | None = None
     rmse_ratio: float | None = None
+    kld_factor: float | None = None
     origin: str = ""
 
 
@@ -186,15 +188,16 @@ def with_settings(tolerance: Tolerance, settings: ToleranceSettings) -> Toleranc
     own = replace(tolerance, scale_ulp=None, rmse_ratio=None, set_by="")
     if tolerance.rule is Rule.ROUNDING and tolerance.origin != _GENERATED:
         own = replace(own, limit=ROUNDING_ULP)
-        return own if settings.ulp is None else replace(own, limit=settings.ulp, set_by=_set_by("ulp", settings))
+        return own if settings.ulp is None else replace(own, limit=settings.ulp, set_by=set_by("ulp", settings))
     if tolerance.rule is Rule.CERTIFICATE and tolerance.dtype in FORMULA_TYPES and settings.scale_ulp is not None:
-        return replace(own, scale_ulp=settings.scale_ulp, set_by=_set_by("scale_ulp", settings))
+        return replace(own, scale_ulp=settings.scale_ulp, set_by=set_by("scale_ulp", settings))
     if tolerance.rule is Rule.CERTIFICATE and tolerance.dtype not in FORMULA_TYPES and settings.rmse_ratio is not None:
-        return replace(own, rmse_ratio=settings.rmse_ratio, set_by=_set_by("rmse_ratio", settings))
+        return replace(own, rmse_ratio=settings.rmse_ratio, set_by=set_by("rmse_ratio", settings))
     return own
 
 
-def _set_by(key: str, settings: ToleranceSettings) -> str:
+def set_by(key: str, settings: ToleranceSettings) -> str:
+    """Where a setting came from, in words."""
     return f"aprtui.tolerance.{key} {getattr(settings, key):g} of {settings.origin}"
 
 

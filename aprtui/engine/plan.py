@@ -26,7 +26,7 @@ from aprtui.formats.model import open_model
 from aprtui.formats.output_types import OutputTypes, parse_output_type
 from aprtui.models import GivenSource, ResolvedModel
 from aprtui.playbook import Playbook
-from aprtui.playbook.keys import DEFAULT
+from aprtui.playbook.keys import DEFAULT, Tolerance
 from aprtui.playbook.playbook import LOSSLESS
 from aprtui.store.plan import (
     Limits,
@@ -156,10 +156,10 @@ def make_plan(
 def tolerances_of(playbook: Playbook) -> ToleranceSettings:
     """The tolerances that a playbook sets, with the line where they stand."""
     own = playbook.settings.tolerance
-    if own.ulp is None and own.scale_ulp is None and own.rmse_ratio is None:
+    if own == Tolerance():
         return ToleranceSettings()
     file, place = playbook.place("aprtui", "tolerance")
-    return ToleranceSettings(own.ulp, own.scale_ulp, own.rmse_ratio, f"{file}, {place.partition(',')[0]}")
+    return ToleranceSettings(**dict(own), origin=f"{file}, {place.partition(',')[0]}")
 
 
 def _playbook_facts(playbook: Playbook, allow_skip: tuple[str, ...]) -> PlaybookFacts:

@@ -1,7 +1,7 @@
 """Judges a run again under other tolerances, from its journal alone: no weights are read, nothing is converted.
 
-What a tolerance touches is written again: the tensors of a comparison, its weights level, its end, and the verdicts of
-the gates that rest on it. Readers need to know nothing of it.
+What a tolerance touches is written again: the tensors of a comparison, its weights and behaviour levels, its end, and
+the verdicts of the gates that rest on it. Readers need to know nothing of it.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
+from aprtui.core.behaviour_level import judge_behaviour
 from aprtui.core.events import (
     BehaviourMeasured,
     ComparisonFinished,
@@ -91,9 +92,9 @@ def _again(planned: PlannedComparison, told: _Told, settings: ToleranceSettings)
     if told.finished is None or not told.levels:
         return None
     tensors = [_judged(tensor, settings) for tensor in told.tensors]
-    if tensors == told.tensors:
+    levels = [_level(level, tensors, told, settings) for level in told.levels]
+    if (tensors, levels) == (told.tensors, told.levels):
         return None
-    levels = [_weights(level, tensors) if level.level is Level.WEIGHTS else level for level in told.levels]
     whole = Comparison(
         source=planned.source,
         target=planned.target,
@@ -119,6 +120,15 @@ def _again(planned: PlannedComparison, told: _Told, settings: ToleranceSettings)
 def _judged(tensor: TensorResult, settings: ToleranceSettings) -> TensorResult:
     tolerance = with_settings(tensor.tolerance, settings)
     return replace(tensor, tolerance=tolerance, judgement=judge(tensor.record, tolerance))
+
+
+def _level(level: LevelResult, tensors: list[TensorResult], told: _Told, settings: ToleranceSettings) -> LevelResult:
+    if level.level is Level.WEIGHTS and tensors != told.tensors:
+        return _weights(level, tensors)
+    measured = next((one for one in told.explained if isinstance(one, BehaviourMeasured)), None)
+    if level.level is Level.BEHAVIOUR and measured is not None:
+        return judge_behaviour(measured.behaviour, settings)
+    return level
 
 
 def _weights(level: LevelResult, tensors: list[TensorResult]) -> LevelResult:

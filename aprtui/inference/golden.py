@@ -28,14 +28,23 @@ from aprtui.formats.output import TensorToWrite
 from aprtui.formats.output_types import OutputTypes
 from aprtui.formats.safetensors import read_safetensors, write_safetensors
 from aprtui.formats.views import Stored
-from aprtui.inference.errors import NotAModelError
+from aprtui.inference.errors import CannotRunError, NotAModelError
 from aprtui.inference.logits import LogitRecord
 from aprtui.inference.machine import check_device, peak_bytes, require
 from aprtui.inference.measure import batch
 from aprtui.inference.reference.checkpoint import checkpoint_of
 from aprtui.inference.reference.model import ReferenceModel, Runtime
 from aprtui.inference.reference.twin import Twin, twin_as
-from aprtui.inference.samples import samples_of
+from aprtui.inference.samples import LONGEST, samples_of
+from aprtui.inference.text import PROMPTS, Answers, generated, require_whole
+from aprtui.inference.tokenizers import NoEncoderError, encode_texts
+from aprtui.inference.tokenizers.decode import text_of
+
+CONTINUED = 16
+"""Tokens that the source says to each prompt, where a whole model fits into memory."""
+
+ROUNDING_LOGIT = 1e-4
+"""Largest difference of two logits that other float32 arithmetic explains; llama.cpp and torch differ by 3e-5."""
 
 MOST_POSITIONS = 256
 """Positions that are kept: 150 MiB for a vocabulary of 152 000 tokens."""
@@ -63,6 +72,7 @@ class GoldenFacts:
         lossless: The output type loses nothing.
         twin_types: Types of the twin.
         twin: The twin's logits; None where it is the source itself, or there is none.
+        no_text: Why there is no text to judge; empty where there is. The source continued the first texts itself.
     """
 
     version: int
@@ -76,6 +86,7 @@ class GoldenFacts:
     lossless: bool = False
     twin_types: tuple[str, ...] = ()
     twin: LogitStatistics | None = None
+    no_text: str = ""
 
 
 @dataclass(slots=True)
@@ -114,7 +125,8 @@ def save_golden(
     model = ReferenceModel(checkpoint, runtime)
     vocabulary = int(checkpoint.config.get("vocab_size") or 0)
     samples = samples_of(source, prompts, vocabulary, _context(checkpoint.config))
-    ids, texts = _cut(samples.ids, samples.texts)
+    continued, no_text = _continued(model, source, prompts or PROMPTS)
+    ids, texts = _cut((*continued.values(), *samples.ids), (*continued, *samples.texts))
     positions = sum(map(len, ids))
     require(2 * model.largest_unit + 8 * positions * vocabulary, runtime.device, "golden logits")
     logits = _logits_of(model, ids)
@@ -134,6 +146,7 @@ def save_golden(
         lossless=twin.lossless,
         twin_types=twin.types,
         twin=statistics,
+        no_text="" if continued or not samples.random else no_text,
     )
     _write(path, kept, facts)
     return facts
@@ -170,7 +183,10 @@ def compare_with_golden(path: Path, target: Model, *, device: str = "cpu") -> tu
         raise NotAModelError(f"the golden ids do not fit its {vocabulary} tokens", file=target.path)
     require(2 * model.largest_unit + 8 * kept.logits.size, runtime.device, "the product layer by layer")
     expected, found = torch.from_numpy(kept.logits), _logits_of(model, facts.ids)
-    record = _record(expected, found, batch(facts.ids)[2])
+    record, answers = _record(expected, found, batch(facts.ids)[2]), Answers()
+    answers.add(expected, found)
+    same = facts.runtime == runtime.words
+    limit = 2 * (facts.twin.max_abs_delta if facts.twin is not None else 0.0 if same else ROUNDING_LOGIT)
     excess = None
     if facts.twin is not None:
         twin = LogitRecord(
@@ -187,15 +203,15 @@ def compare_with_golden(path: Path, target: Model, *, device: str = "cpu") -> tu
         floor=None,
         excess=excess,
         equals_twin=facts.twin is None and not statistics.differing,
-        same_arithmetic=facts.runtime == runtime.words,
+        same_arithmetic=same,
         prompts=record.prompts(facts.texts, facts.ids),
         layers=(),
-        texts=(),
+        texts=() if facts.no_text else answers.texts(target.tokenizer, facts.texts, facts.ids, limit),
         swap=None,
         llama_cpp=None,
         seconds=monotonic() - started,
         peak_bytes=peak_bytes(),
-        not_checked=("layers and text: the source is not here",),
+        not_checked=("layers: the source is not here", *((f"text: {facts.no_text}",) if facts.no_text else ())),
     )
     return facts, behaviour
 
@@ -252,6 +268,23 @@ def _record(expected: torch.Tensor, found: torch.Tensor, following: torch.Tensor
 def _context(config: Mapping[str, Any]) -> int:
     stated = config.get("max_position_embeddings") or config.get("n_positions")
     return stated if isinstance(stated, int) and stated > 0 else 4096
+
+
+def _continued(model: ReferenceModel, source: Model, prompts: Sequence[str]) -> tuple[dict[str, tuple[int, ...]], str]:
+    """Prompts with what the source says to them, as text and ids; or why there is nothing."""
+    try:
+        require_whole([model])
+        encoded = encode_texts(source, prompts).ids
+    except (CannotRunError, NoEncoderError) as error:
+        return {}, error.problem
+    ends = frozenset(source.config.values.get("eos_token_id", ()))
+    found = {}
+    for prompt, ids in zip(prompts, encoded, strict=True):
+        given = ids[: LONGEST - CONTINUED]
+        if given:
+            said = tuple(number for number, _ in generated(model, given, CONTINUED, ends))
+            found[prompt + text_of(source.tokenizer, said)] = (*given, *said)
+    return found, ""
 
 
 def _cut(ids: Sequence[tuple[int, ...]], texts: Sequence[str]) -> tuple[tuple[tuple[int, ...], ...], tuple[str, ...]]:

@@ -38,7 +38,9 @@ def free_bytes(device: str) -> int | None:
     if device != "cpu":
         import torch  # noqa: PLC0415
 
-        return int(torch.cuda.mem_get_info(device)[0])
+        # What torch has taken and keeps for later is free for torch.
+        kept = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+        return int(torch.cuda.mem_get_info(device)[0] + kept)
     try:
         lines = _MEMINFO.read_text(encoding="ascii").splitlines()
     except OSError:

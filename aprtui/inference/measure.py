@@ -7,40 +7,36 @@ at all ends it.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import inf
 from pathlib import Path
 from time import monotonic
+from typing import Any
 
 import numpy as np
 import torch
 
-from aprtui.core.behaviour import Behaviour, LayerError, LogitStatistics
+from aprtui.core.behaviour import Behaviour, LayerError, LogitStatistics, TextComparison
 from aprtui.core.errors import AprtuiError
 from aprtui.formats.container import Format
 from aprtui.formats.layout.plan import LayoutPlan
 from aprtui.formats.model import Model
 from aprtui.inference.errors import CannotRunError
+from aprtui.inference.heads import ELEMENTS, FIRST, HeadPass, Runs, run_heads
 from aprtui.inference.llama import installed_version, llama_logits
 from aprtui.inference.logits import LogitRecord
 from aprtui.inference.machine import check_device, peak_bytes, require
 from aprtui.inference.reference.checkpoint import Checkpoint, checkpoint_of
-from aprtui.inference.reference.lockstep import ErrorSum, LockstepObserver, SourceRecorder
+from aprtui.inference.reference.lockstep import LockstepObserver, SourceRecorder
 from aprtui.inference.reference.model import ReferenceModel, Runtime, Unit
 from aprtui.inference.reference.twin import Twin, twin_of
 from aprtui.inference.samples import Samples, samples_of
 from aprtui.inference.text import compare_texts
 from aprtui.inference.token_swap import token_swap
+from aprtui.inference.tokenizers import NoEncoderError
 
 Progress = Callable[[int, int, str], None]
-
-_ELEMENTS = 1 << 22
-"""Logits of one model that are in memory at a time."""
-
-_ENGINE_POSITIONS = 64
-"""Positions at which llama.cpp runs the product as well."""
 
 _OTHER_CODE = {"sdpa": "eager", "eager": "sdpa"}
 
@@ -99,7 +95,6 @@ class _Measurement:
         self.runtime = Runtime(check_device(request.device))
         self.not_checked: list[str] = []
         self.twin_fails = ""
-        self._first: list[torch.Tensor] = []
         source = checkpoint_of(pair.source)
         self.twin = self._twin(source)
         self.source = ReferenceModel(source, self.runtime)
@@ -115,42 +110,58 @@ class _Measurement:
         ids, kept, following = batch(self.samples.ids)
         with tempfile.TemporaryDirectory(prefix="aprtui-layers-") as folder:
             recorder = SourceRecorder(self.source, Path(folder), kept)
-            source = self.source.hidden(ids, recorder)
+            source = self.source.hidden(ids, recorder)[kept]
             self._tell_bytes(self.source.nbytes, "source")
             observer = LockstepObserver(recorder, self._tell)
-            target = self.target.hidden(ids, observer)
-            twin_model, twin, twin_errors = self._run_twin(ids, recorder)
-        other = self._other_code(ids)
-        hidden = [values[kept] for values in (source, target)]
-        records, head, equal = self._logits(
-            hidden, following, (twin_model, None if twin is None else twin[kept]), other, kept
-        )
+            target = self.target.hidden(ids, observer)[kept]
+            twin, twin_errors = self._run_twin(ids, kept, recorder)
+        runs = Runs((self.source, source), (self.target, target), twin, self._other_code(ids, kept))
+        heads = run_heads(runs, following)
         layers = _with_twin(observer.errors, twin_errors, self.twin, bool(self.twin_fails))
-        allowed = records["twin"] or records["floor"]
+        twin_record, floor = (None if record is None else record.statistics() for record in (heads.twin, heads.floor))
+        allowed = twin_record or floor
         limit = inf if self.twin_fails else 2 * (allowed.max_abs_delta if allowed else 0.0)
-        texts = compare_texts(self.pair, (self.source, self.target), self.request, limit, self.not_checked)
-        swap = token_swap(self.pair, (self.source, self.target), self.samples)
-        target_record = records["target"]
-        assert target_record is not None
-        twin_record, floor = records["twin"], records["floor"]
         return Behaviour(
             runtime=f"{self.runtime.words}; token ids: {self.samples.how}",
             lossless=self.twin.lossless,
             twin_types=self.twin.types,
-            target=target_record.statistics(),
-            twin=twin_record.statistics() if twin_record else None,
-            floor=floor.statistics() if floor else None,
-            excess=target_record.excess_over(twin_record) if twin_record else None,
-            equals_twin=equal,
-            prompts=target_record.prompts(self.samples.texts, self.samples.ids),
-            layers=(*layers, *head),
-            texts=texts,
-            swap=swap,
-            llama_cpp=self._llama_cpp(),
+            target=heads.target.statistics(),
+            twin=twin_record,
+            floor=floor,
+            excess=heads.target.excess_over(heads.twin) if heads.twin else None,
+            equals_twin=heads.equals_twin,
+            prompts=heads.target.prompts(self.samples.texts, self.samples.ids),
+            layers=(*layers, self._head_error(heads)),
+            texts=self._texts(heads, limit),
+            swap=token_swap(self.pair, (self.source, self.target), self.samples),
+            llama_cpp=self._llama_cpp(heads.first),
             seconds=monotonic() - self.started,
             peak_bytes=peak_bytes(),
             not_checked=tuple(dict.fromkeys(self.not_checked)),
         )
+
+    def _head_error(self, heads: HeadPass) -> LayerError:
+        explained = None if heads.twin is None else heads.twin_own.result().nmse
+        return LayerError(
+            "lm_head", "", heads.own.result(), heads.chain.result(), inf if self.twin_fails else explained
+        )
+
+    def _texts(self, heads: HeadPass, limit: float) -> tuple[TextComparison, ...]:
+        """Greedy text; where a whole model does not fit, what both models say behind the tokens they were run on."""
+        if not self.request.tokens:
+            self.not_checked.append("text: not asked for")
+            return ()
+        try:
+            return compare_texts(self.pair, (self.source, self.target), self.request, limit)
+        except NoEncoderError as error:
+            self.not_checked.append(f"text: the source has no tokens: {error.problem}")
+            return ()
+        except CannotRunError as error:
+            if self.samples.random:
+                self.not_checked.append(f"{error.problem}; there are no texts to judge it on without")
+                return ()
+            self.not_checked.append(f"{error.problem}; judged on the tokens of the texts instead")
+            return heads.answers.texts(self.pair.source.tokenizer, self.samples.texts, self.samples.ids, limit)
 
     def _twin(self, source: Checkpoint) -> Twin:
         try:
@@ -168,90 +179,46 @@ class _Measurement:
         return samples_of(self.pair.source, self.request.prompts, vocabulary, context)
 
     def _require_memory(self) -> None:
-        """One unit of the largest model, its activations, and the heads of up to four models at once."""
-        positions = sum(map(len, self.samples.ids))
-        heads = max(model.units[-1].nbytes for model in (self.source, self.target))
-        activations = 64 * positions * max(1, int(self.source.checkpoint.config.get("hidden_size") or 4096))
-        models = max(self.source.largest_unit, self.target.largest_unit)
-        require(models + 4 * heads + activations + 128 * _ELEMENTS, self.runtime.device, "a run layer by layer")
+        models = (self.source, self.target)
+        needed = needed_bytes(
+            largest_unit=max(model.largest_unit for model in models),
+            head=max(model.units[-1].nbytes for model in models),
+            positions=len(self.samples.ids) * max(map(len, self.samples.ids)),
+            config=self.source.checkpoint.config,
+        )
+        require(needed, self.runtime.device, "a run layer by layer")
+        if self.runtime.device != "cpu":
+            largest = max(model.largest_unit for model in models)
+            require(largest, "cpu", f"a layer on its way to {self.runtime.device}")
 
     def _run_twin(
-        self, ids: torch.Tensor, recorder: SourceRecorder
-    ) -> tuple[ReferenceModel | None, torch.Tensor | None, list[LayerError]]:
+        self, ids: torch.Tensor, kept: torch.Tensor, recorder: SourceRecorder
+    ) -> tuple[tuple[ReferenceModel, torch.Tensor] | None, list[LayerError]]:
         if self.twin.checkpoint is None:
-            return None, None, []
+            return None, []
         model = ReferenceModel(self.twin.checkpoint, self.runtime)
         observer = LockstepObserver(recorder, self._tell)
-        return model, model.hidden(ids, observer), observer.errors
+        return (model, model.hidden(ids, observer)[kept]), observer.errors
 
-    def _other_code(self, ids: torch.Tensor) -> tuple[ReferenceModel, torch.Tensor] | None:
+    def _other_code(self, ids: torch.Tensor, kept: torch.Tensor) -> torch.Tensor | None:
         """The source on other attention code: what arithmetic alone changes."""
         other = replace(self.runtime, attention=_OTHER_CODE[self.source.attention])
         model = ReferenceModel(self.source.checkpoint, other)
         if model.attention == self.source.attention:
             self.not_checked.append("noise floor: transformers has one attention code for this architecture")
             return None
-        hidden = model.hidden(ids)
+        hidden = model.hidden(ids)[kept]
         self._tell_bytes(model.nbytes, "noise floor")
-        return model, hidden
+        return hidden
 
-    def _logits(
-        self,
-        hidden: Sequence[torch.Tensor],
-        following: torch.Tensor,
-        twin: tuple[ReferenceModel | None, torch.Tensor | None],
-        other: tuple[ReferenceModel, torch.Tensor] | None,
-        kept: torch.Tensor,
-    ) -> tuple[dict[str, LogitRecord | None], tuple[LayerError, ...], bool]:
-        """Logits of all models, some positions at a time; the head's own error beside them."""
-        source, target = hidden
-        twin_model, twin_hidden = twin
-        records: dict[str, LogitRecord | None] = {"target": LogitRecord()}
-        records["twin"] = LogitRecord() if twin_model is not None else None
-        records["floor"] = LogitRecord() if other is not None else None
-        own, chain, twin_own, equal = ErrorSum(), ErrorSum(), ErrorSum(), True
-        step = max(1, _ELEMENTS // max(1, int(self.source.checkpoint.config.get("vocab_size") or 1)))
-        models = [self.source, self.target, *([twin_model] if twin_model else []), *([other[0]] if other else [])]
-        with ExitStack() as stack:
-            for model in models:
-                stack.enter_context(model.kept())
-            for at in range(0, len(source), step):
-                span = slice(at, at + step)
-                expected = self.source.logits(source[span])
-                found = self.target.logits(target[span])
-                _add(records["target"], expected, found, following[span])
-                self._keep(found)
-                same = expected
-                if twin_model is not None and twin_hidden is not None:
-                    same = twin_model.logits(twin_hidden[span])
-                    _add(records["twin"], expected, same, following[span])
-                    twin_own.add(expected, twin_model.logits(source[span]))
-                if other is not None:
-                    _add(records["floor"], expected, other[0].logits(other[1][kept][span]), following[span])
-                equal = equal and torch.equal(found, same)
-                width = min(expected.shape[1], found.shape[1])
-                chain.add(expected[:, :width], found[:, :width])
-                alike = source.shape == target.shape
-                fed = self.target.logits(source[span]) if alike and not torch.equal(source, target) else found
-                own.add(expected[:, :width], fed[:, :width])
-        explained = None if twin_model is None else twin_own.result().nmse
-        head = LayerError("lm_head", "", own.result(), chain.result(), inf if self.twin_fails else explained)
-        return records, (head,), equal
-
-    def _keep(self, logits: torch.Tensor) -> None:
-        """Keep the product's first logits for `_llama_cpp`."""
-        room = _ENGINE_POSITIONS - sum(map(len, self._first))
-        if room > 0:
-            self._first.append(logits[:room].cpu())
-
-    def _llama_cpp(self) -> LogitStatistics | None:
+    def _llama_cpp(self, first: list[torch.Tensor]) -> LogitStatistics | None:
         """What llama.cpp makes of the same file, in its own arithmetic but without rounding keys and values."""
         target = self.pair.target
         if target.format is not Format.GGUF or installed_version() is None:
             return None
         sequences: list[tuple[int, ...]] = []
         for ids in self.samples.ids:
-            if sum(map(len, sequences)) + len(ids) <= _ENGINE_POSITIONS:
+            if sum(map(len, sequences)) + len(ids) <= FIRST:
                 sequences.append(ids)
             else:
                 break
@@ -262,7 +229,7 @@ class _Measurement:
         except AprtuiError as error:
             self.not_checked.append(f"llama.cpp on the same file: {error.problem}")
             return None
-        record, reference = LogitRecord(), torch.cat(self._first)
+        record, reference = LogitRecord(), torch.cat(first)
         following = batch(sequences)[2]
         theirs = torch.from_numpy(np.concatenate(found))
         record.add(reference[: len(theirs)], theirs, following)
@@ -277,9 +244,20 @@ class _Measurement:
             self._progress(min(self._done, self._total), self._total, name)
 
 
-def _add(record: LogitRecord | None, expected: torch.Tensor, found: torch.Tensor, following: torch.Tensor) -> None:
-    if record is not None:
-        record.add(expected, found, following)
+def needed_bytes(*, largest_unit: int, head: int, positions: int, config: Mapping[str, Any]) -> int:
+    """Memory of a run layer by layer: the layer that is the largest, or three heads; activations; room for logits.
+
+    Args:
+        largest_unit: Bytes of the largest layer or embedding in float32.
+        head: Bytes of a head in float32.
+        positions: Positions that run at once, filled up ones among them.
+        config: The model's configuration.
+    """
+    hidden = int(config.get("hidden_size") or config.get("n_embd") or 4096)
+    inner = int(config.get("intermediate_size") or config.get("n_inner") or 4 * hidden)
+    # A layer's inputs and outputs of both chains, queries, keys, values; gate, up and their product.
+    activations = 4 * positions * (16 * hidden + 4 * inner)
+    return max(largest_unit, 3 * head) + activations + 128 * ELEMENTS
 
 
 def batch(sequences: Sequence[Sequence[int]]) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:

@@ -28,11 +28,13 @@ class Samples:
         texts: The texts; a description for sequences that are no text.
         ids: Ids of each.
         how: Which tokenizer made them.
+        random: They are no text.
     """
 
     texts: tuple[str, ...]
     ids: tuple[tuple[int, ...], ...]
     how: str
+    random: bool = False
 
 
 def samples_of(source: Model, prompts: Sequence[str], vocabulary: int, context: int) -> Samples:
@@ -72,5 +74,8 @@ def _random(vocabulary: int, context: int, reason: str) -> Samples:
     length = max(1, min(_RANDOM_LENGTH, context))
     drawn = tuple(tuple(generator.randrange(vocabulary) for _ in range(length)) for _ in range(_RANDOM_TEXTS))
     return Samples(
-        tuple(f"random ids {number}" for number in range(_RANDOM_TEXTS)), drawn, f"random ids, because {reason}"
+        tuple(f"random ids {number}" for number in range(_RANDOM_TEXTS)),
+        drawn,
+        f"random ids, because {reason}",
+        random=True,
     )

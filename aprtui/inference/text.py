@@ -1,14 +1,22 @@
-"""Generated text: both models continue the same ids greedily, and the first difference is weighed."""
+"""Text: both models continue the same ids greedily, and the first difference is weighed.
+
+A greedy continuation needs a whole model in memory. Where there is no room, both models are held to tokens that are
+stored already: what each would say behind every one of them is known from the logits.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from aprtui.core.behaviour import TextComparison, TextVerdict, judge_text
-from aprtui.inference.errors import CannotRunError
+import torch
+
+from aprtui.core.behaviour import TextComparison, TextMode, TextVerdict, judge_text
+from aprtui.formats.tokenizer import TokenizerFacts
 from aprtui.inference.machine import require
 from aprtui.inference.reference.model import ReferenceModel
-from aprtui.inference.tokenizers import NoEncoderError, encode_texts
+from aprtui.inference.tokenizers import encode_texts
 from aprtui.inference.tokenizers.decode import text_of
 
 if TYPE_CHECKING:
@@ -20,8 +28,18 @@ PROMPTS = ("What is 2+2?", "def add(a, b):\n", "The capital of France is")
 Steps = list[tuple[int, float]]
 
 
+def require_whole(models: Sequence[ReferenceModel]) -> None:
+    """Refuse to hold a whole model where there is no room.
+
+    Raises:
+        CannotRunError: With the GiB that it would need.
+    """
+    largest = max(model.nbytes for model in models)
+    require(largest + largest // 8, models[0].runtime.device, "greedy text: a whole model in float32")
+
+
 def compare_texts(
-    pair: Pair, models: tuple[ReferenceModel, ReferenceModel], request: Request, limit: float, not_checked: list[str]
+    pair: Pair, models: tuple[ReferenceModel, ReferenceModel], request: Request, limit: float
 ) -> tuple[TextComparison, ...]:
     """Continue every prompt with both models, one model in memory at a time.
 
@@ -30,22 +48,14 @@ def compare_texts(
         models: Source and target.
         request: Prompts and how many tokens.
         limit: The largest margin of the source that what the conversion may change explains.
-        not_checked: Receives the reason where no text can be generated.
+
+    Raises:
+        CannotRunError: There is no room for a whole model.
+        NoEncoderError: The source has no tokens.
     """
-    if not request.tokens:
-        not_checked.append("text: not asked for")
-        return ()
     prompts = request.prompts or PROMPTS
-    try:
-        largest = max(model.nbytes for model in models)
-        require(largest + largest // 8, models[0].runtime.device, "text: a whole model in float32")
-        encoded = encode_texts(pair.source, prompts).ids
-    except NoEncoderError as error:
-        not_checked.append(f"text: the source has no tokens: {error.problem}")
-        return ()
-    except CannotRunError as error:
-        not_checked.append(error.problem)
-        return ()
+    require_whole(models)
+    encoded = encode_texts(pair.source, prompts).ids
     vocabulary = min(int(model.checkpoint.config.get("vocab_size") or 0) for model in models)
     usable = [(text, ids) for text, ids in zip(prompts, encoded, strict=True) if ids and max(ids) < vocabulary]
     ends = frozenset(pair.source.config.values.get("eos_token_id", ()))
@@ -60,6 +70,50 @@ def compare_texts(
     return tuple(found)
 
 
+@dataclass(slots=True)
+class Answers:
+    """What two models say behind each of the same tokens.
+
+    Attributes:
+        source: The source's most probable id with the margin of its logit over the second best.
+        target: The target's most probable id.
+    """
+
+    source: Steps = field(default_factory=list)
+    target: list[int] = field(default_factory=list)
+
+    def add(self, source: torch.Tensor, target: torch.Tensor) -> None:
+        """Add positions: logits float32 [positions, tokens]; tokens that one model alone has are left out."""
+        width = min(source.shape[1], target.shape[1])
+        best = torch.topk(source[:, :width].double(), min(2, width), dim=1)
+        margins = best.values[:, 0] - best.values[:, -1]
+        self.source += list(zip(best.indices[:, 0].tolist(), margins.tolist(), strict=True))
+        self.target += target[:, :width].argmax(1).tolist()
+
+    def texts(
+        self, facts: TokenizerFacts | None, texts: Sequence[str], ids: Sequence[Sequence[int]], limit: float
+    ) -> tuple[TextComparison, ...]:
+        """Each text under teacher forcing; positions were added in the order of the texts.
+
+        Args:
+            facts: The tokenizer that makes text of ids.
+            texts: The texts.
+            ids: Their stored tokens.
+            limit: As in `compare_texts`.
+        """
+        found, at = [], 0
+        for text, tokens in zip(texts, ids, strict=True):
+            ours, theirs = self.source[at : at + len(tokens)], self.target[at : at + len(tokens)]
+            at += len(tokens)
+            first, margin, verdict = weigh_forced(ours, theirs, limit)
+            said = tuple(number for number, _ in ours)
+            shown = text_of(facts, said), text_of(facts, theirs)
+            found.append(
+                TextComparison(text, *shown, said, tuple(theirs), first, margin, limit, verdict, TextMode.FORCED)
+            )
+        return tuple(found)
+
+
 def generated(model: ReferenceModel, ids: tuple[int, ...], most: int, ends: frozenset[int]) -> Steps:
     """A greedy continuation with the weights in memory."""
     with model.kept():
@@ -72,3 +126,14 @@ def weigh(source: Steps, target: list[int], limit: float) -> tuple[int | None, f
         if at >= len(target) or target[at] != number:
             return at, margin, judge_text(margin, limit)
     return None, None, TextVerdict.EQUAL
+
+
+def weigh_forced(source: Steps, target: Sequence[int], limit: float) -> tuple[int | None, float | None, TextVerdict]:
+    """The first position that no tie explains, else the first where ids differ: each is an answer of its own."""
+    differing = [
+        (at, margin, judge_text(margin, limit))
+        for at, ((number, margin), other) in enumerate(zip(source, target, strict=True))
+        if number != other
+    ]
+    wrong = (one for one in differing if one[2] is TextVerdict.WRONG)
+    return next(wrong, differing[0] if differing else (None, None, TextVerdict.EQUAL))

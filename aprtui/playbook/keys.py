@@ -163,8 +163,8 @@ class Tolerance(Section):
     """Largest difference of a block's scale from its formula, in ULP of its type."""
     rmse_ratio: Number | None = None
     """Largest error of a block over what plain encoding of its type guarantees."""
-    kld_factor: Annotated[Number | None, Use.LATER] = None
-    """Largest KL divergence over that of the expected-loss twin."""
+    kld_factor: Number | None = None
+    """Largest KL divergence, and top-1 disagreement, over those of the expected-loss twin."""
 
 
 def _one_for_all(value: object) -> object:

@@ -1,16 +1,21 @@
 """The behaviour level: good conversions pass, and each fault fails at the layer where it is."""
 
+import shutil
+from dataclasses import replace
+
 import pytest
 from fixture_files import FIXTURES
 
 from aprtui.compare.behaviour import BehaviourSettings
 from aprtui.compare.comparison import Scope, compare_models
-from aprtui.core.behaviour import Behaviour, TextVerdict, judge_logits, judge_text
+from aprtui.core.behaviour import Behaviour, TextMode, TextVerdict, judge_text
+from aprtui.core.behaviour_judgement import judge_logits
 from aprtui.core.json_values import from_json, to_json
 from aprtui.core.outcomes import Level, Outcome
 from aprtui.faults import FAULTS, inject
 from aprtui.formats.model import open_model
 from aprtui.inference import errors
+from aprtui.inference.measure import needed_bytes
 from aprtui.inference.text import weigh
 
 SCOPE = Scope(levels=(Level.BEHAVIOUR,), running=BehaviourSettings(tokens=6))
@@ -41,7 +46,7 @@ def run(source, target, scope=SCOPE):
 
 
 @pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("kind", ["bf16", "Q4_K_M"])
+@pytest.mark.parametrize("kind", ["bf16", "Q4_K_M", pytest.param("Q8_0", marks=pytest.mark.slow)])
 def test_good_conversions_pass(name, kind):
     level, behaviour = run(FIXTURES / name / "hf", FIXTURES / name / f"gguf/{kind}.gguf")
     assert level.outcome is Outcome.CORROBORATED
@@ -152,6 +157,66 @@ def test_what_does_not_fit_into_memory_is_skipped(monkeypatch):
     level, _ = run(FIXTURES / "qwen2-tiny/hf", FIXTURES / "qwen2-tiny/gguf/bf16.gguf")
     assert level.outcome is Outcome.SKIPPED
     assert "GiB on cpu, and 0.0 GiB are free" in level.not_checked[0]
+
+
+@pytest.mark.parametrize("prompts", [("say it",), ()])
+def test_without_room_for_a_whole_model_text_is_judged_on_stored_tokens(prompts, monkeypatch, tmp_path):
+    monkeypatch.setattr("aprtui.inference.text.require", no_room)
+    scope = replace(SCOPE, prompts=prompts)
+    level, behaviour = run(FIXTURES / "qwen2-tiny/hf", FIXTURES / "qwen2-tiny/gguf/bf16.gguf", scope)
+    assert level.outcome is Outcome.CORROBORATED
+    assert "judged on the tokens of the texts instead" in level.not_checked[0]
+    assert {(text.mode, text.verdict) for text in behaviour.texts} == {(TextMode.FORCED, TextVerdict.EQUAL)}
+    assert {text.prompt for text in behaviour.texts} == {text.text for text in behaviour.prompts}
+    fault = FAULTS["metadata.rope_theta.changed"]
+    damaged = inject(
+        fault, FIXTURES / "qwen2-tiny/gguf/bf16.gguf", tmp_path / "x", source=open_model(FIXTURES / "qwen2-tiny/hf")
+    )
+    level, behaviour = run(FIXTURES / "qwen2-tiny/hf", damaged.path, scope)
+    wrong = [finding.message for finding in level.failures if finding.subject == "text"]
+    assert wrong and all(message.startswith("behind token ") for message in wrong)
+
+
+def no_room(nbytes, device, what):
+    raise errors.CannotRunError(f"{what} needs {nbytes} bytes")
+
+
+def test_without_room_and_without_texts_the_reason_names_the_memory(monkeypatch, tmp_path):
+    monkeypatch.setattr("aprtui.inference.text.require", no_room)
+    for name in ("config.json", "model.safetensors"):
+        shutil.copy(FIXTURES / "qwen2-tiny/hf" / name, tmp_path)
+    level, behaviour = run(tmp_path, FIXTURES / "qwen2-tiny/gguf/bf16.gguf")
+    assert behaviour.texts == ()
+    assert any("there are no texts to judge it on" in part for part in level.not_checked)
+
+
+def test_a_gpu_is_accounted_for_before_anything_goes_there(monkeypatch):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
+    asked = []
+
+    def memory(device):
+        asked.append(device)
+        return 1 << 20, 1 << 34
+
+    monkeypatch.setattr("torch.cuda.mem_get_info", memory)
+    scope = replace(SCOPE, running=BehaviourSettings("cuda:1"))
+    level, behaviour = run(FIXTURES / "qwen2-tiny/hf", FIXTURES / "qwen2-tiny/gguf/bf16.gguf", scope)
+    assert (level.outcome, behaviour, asked) == (Outcome.SKIPPED, None, ["cuda:1"])
+    assert "a run layer by layer needs 0.5 GiB on cuda:1, and 0.0 GiB are free" in level.not_checked[0]
+    level, _ = run(
+        FIXTURES / "qwen2-tiny/hf",
+        FIXTURES / "qwen2-tiny/gguf/bf16.gguf",
+        replace(SCOPE, running=BehaviourSettings("cuda:2")),
+    )
+    assert "there are only 2 CUDA devices" in level.not_checked[0]
+
+
+def test_a_pair_of_70_billion_parameters_fits_into_24_gib():
+    config = {"hidden_size": 8192, "intermediate_size": 29568}  # Qwen2.5-72B, tokens of its head included
+    head, layer = 152064 * 8192 * 4, (8192 * (2 * 8192 + 2 * 1024) + 3 * 8192 * 29568) * 4
+    needed = needed_bytes(largest_unit=max(head, layer), head=head, positions=24 * 96, config=config)
+    assert 3 * head < needed < 20 << 30
 
 
 def test_without_torch_it_is_skipped(monkeypatch):

@@ -8,14 +8,19 @@ from fixture_files import FIXTURES
 from safetensors import safe_open
 
 from aprtui.cli.main import main
-from aprtui.core.behaviour import judge_logits
+from aprtui.core.behaviour import TextMode, TextVerdict
+from aprtui.core.behaviour_judgement import judge_logits
+from aprtui.core.behaviour_level import judge_behaviour
 from aprtui.core.errors import FormatError
 from aprtui.core.outcomes import Outcome
 from aprtui.formats.container import Format
 from aprtui.formats.model import open_model
 from aprtui.formats.output_types import parse_output_type
 from aprtui.inference.errors import NotAModelError
-from aprtui.inference.golden import MOST_POSITIONS, compare_with_golden, read_golden, save_golden
+from aprtui.inference.golden import CONTINUED, MOST_POSITIONS, compare_with_golden, read_golden, save_golden
+from aprtui.inference.reference.checkpoint import checkpoint_of
+from aprtui.inference.reference.model import ReferenceModel, Runtime
+from aprtui.inference.tokenizers import encode_texts
 
 LLAMA = FIXTURES / "llama-tiny256"
 
@@ -41,7 +46,11 @@ def test_it_is_plain_safetensors_with_facts(saved):
         assert set(file.keys()) == {"logits"}
         assert file.get_tensor("logits").shape == (MOST_POSITIONS, 512)
     assert sum(map(len, facts.ids)) == MOST_POSITIONS
-    assert facts.texts[0] == "say it"
+    assert facts.texts[0].startswith("say it") and facts.texts[1] == "say it"
+    (prompt,) = encode_texts(open_model(LLAMA / "hf"), ["say it"]).ids
+    assert facts.ids[0][: len(prompt)] == prompt and len(facts.ids[0]) == len(prompt) + CONTINUED
+    # Stored tokens are what the source says: its most probable id behind each of them.
+    assert kept.logits[len(prompt) - 1 : len(facts.ids[0]) - 1].argmax(1).tolist() == list(facts.ids[0][len(prompt) :])
     assert list(facts.files) == ["model.safetensors"]
     assert kept.logits.dtype == "float32"
 
@@ -50,11 +59,34 @@ def test_products_without_the_source(saved):
     exact, lossy = saved
     passed, behaviour = outcome(exact, LLAMA / "gguf/bf16.gguf")
     assert (passed, behaviour.target.differing) == (Outcome.CORROBORATED, 0)
-    assert outcome(exact, LLAMA / "gguf/Q8_0.gguf")[0] is Outcome.FALSIFIED
+    assert {text.verdict for text in behaviour.texts} == {TextVerdict.EQUAL}
+    failed, behaviour = outcome(exact, LLAMA / "gguf/Q8_0.gguf")
+    assert (failed, bool(behaviour.wrong_texts)) == (Outcome.FALSIFIED, True)
     passed, behaviour = outcome(lossy, LLAMA / "gguf/Q4_K_M.gguf")
     assert passed is Outcome.CORROBORATED
     assert behaviour.target.mean_kld == pytest.approx(behaviour.twin.mean_kld, rel=1e-6)
+    assert {text.mode for text in behaviour.texts} == {TextMode.FORCED}
+    assert {text.verdict for text in behaviour.texts} <= {TextVerdict.EQUAL, TextVerdict.TIE}
     assert outcome(lossy, LLAMA / "gguf/Q2_K.gguf")[0] is Outcome.FALSIFIED
+
+
+def test_text_that_goes_wrong_fails_where_logits_hold(saved):
+    _, behaviour = outcome(saved[1], LLAMA / "gguf/Q4_K_M.gguf")
+    assert judge_behaviour(behaviour).outcome is Outcome.CORROBORATED
+    first, *others = behaviour.texts
+    wrong = replace(first, first_difference=3, margin=9.0, limit=1.0, verdict=TextVerdict.WRONG)
+    level = judge_behaviour(replace(behaviour, texts=(wrong, *others)))
+    (failure,) = level.failures
+    assert (failure.subject, failure.message.startswith("behind token 3 of")) == ("text", True)
+
+
+def test_without_room_for_a_whole_model_the_probe_texts_are_judged(tmp_path, monkeypatch):
+    source = open_model(LLAMA / "hf")
+    room = ReferenceModel(checkpoint_of(source), Runtime()).nbytes
+    monkeypatch.setattr("aprtui.inference.golden.require", lambda *_: None)
+    monkeypatch.setattr("aprtui.inference.machine.free_bytes", lambda _: room)
+    facts = save_golden(source, tmp_path / "g.safetensors", prompts=("say it",))
+    assert (facts.texts[0], facts.no_text) == ("say it", "")
 
 
 def test_another_machine_may_round_otherwise(saved):

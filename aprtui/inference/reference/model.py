@@ -143,6 +143,7 @@ class ReferenceModel:
             observer: Sees every unit run.
         """
         self._observer = observer
+        self._place_buffers()
         try:
             with _as_its_own_fault(self.checkpoint.path):
                 output = self.base(input_ids=ids.to(self.runtime.device), use_cache=False)
@@ -173,6 +174,7 @@ class ReferenceModel:
     @torch.inference_mode()
     def generate(self, ids: Sequence[int], most: int, ends: frozenset[int]) -> list[tuple[int, float]]:
         """Greedy continuation: each id with the margin of its logit over the second best; it ends with its end."""
+        self._place_buffers()
         found: list[tuple[int, float]] = []
         step = torch.tensor([list(ids)], device=self.runtime.device)
         past = None
@@ -210,6 +212,13 @@ class ReferenceModel:
         finally:
             if not self._resident:
                 self._unload(unit)
+
+    def _place_buffers(self) -> None:
+        """Buffers are computed, not stored. They go to the device with the first run: before, room is not sure."""
+        for module in self._model.modules():
+            for name, buffer in module._buffers.items():
+                if buffer is not None:
+                    module._buffers[name] = buffer.to(self.runtime.device)
 
     def _units(self) -> Iterator[Unit]:
         layers = {id(layer) for layer in self.layers}
@@ -316,11 +325,6 @@ def _instantiate(checkpoint: Checkpoint, runtime: Runtime) -> Any:  # noqa: ANN4
         # A configuration from a stranger's file may make any class raise anything.
         problem = f"its metadata makes no model: {type(error).__name__}: {error}"[:300]
         raise NotAModelError(problem, file=checkpoint.path) from None
-    # Buffers are computed, not stored: they are moved once.
-    for module in model.modules():
-        for name, buffer in module._buffers.items():
-            if buffer is not None:
-                module._buffers[name] = buffer.to(runtime.device)
     return model.eval().requires_grad_(requires_grad=False)
 
 

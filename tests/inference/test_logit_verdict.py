@@ -1,0 +1,116 @@
+"""The verdict on logits under a playbook's factor: from stored figures, in a comparison, and when a run is rejudged."""
+
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import numpy as np
+import pytest
+import torch
+from run_plans import empty_plan
+
+from aprtui.core.behaviour import Behaviour
+from aprtui.core.behaviour_judgement import judge_logits
+from aprtui.core.behaviour_level import judge_behaviour
+from aprtui.core.events import BehaviourMeasured, ComparisonFinished, ComparisonStarted, JournalLine, LevelFinished
+from aprtui.core.outcomes import Level, Outcome
+from aprtui.core.tolerance import ToleranceSettings
+from aprtui.engine.plan import tolerances_of
+from aprtui.engine.rejudge import judge_again
+from aprtui.inference.logits import LogitRecord, standard_error
+from aprtui.playbook import load_playbook
+from aprtui.store.plan import PlannedComparison
+
+
+def record_of(source, target):
+    record = LogitRecord()
+    record.add(source, target, torch.full((len(source),), -1))
+    return record
+
+
+@pytest.fixture(scope="module")
+def records():
+    """A product whose mean KLD is about twice its twin's."""
+    generator = torch.Generator().manual_seed(5)
+    source = torch.randn(400, 30, generator=generator)
+    noise = torch.randn(400, 30, generator=generator)
+    more = torch.randn(400, 30, generator=generator)
+    return record_of(source, source + 0.1 * noise + 0.1 * more), record_of(source, source + 0.1 * noise)
+
+
+@pytest.fixture(scope="module")
+def behaviour(records):
+    product, twin = records
+    return Behaviour(
+        runtime="r",
+        lossless=False,
+        twin_types=("Q4_K",),
+        target=product.statistics(),
+        twin=twin.statistics(),
+        floor=None,
+        excess=product.excess_over(twin),
+        equals_twin=False,
+        prompts=(),
+        layers=(),
+        texts=(),
+        swap=None,
+        llama_cpp=None,
+        seconds=0.0,
+        peak_bytes=0,
+    )
+
+
+@pytest.mark.parametrize("factor", [0.0, 0.5, 1.0, 1.25, 1.7, 2.0, 3.0])
+def test_stored_figures_give_the_verdict_that_positions_give(records, behaviour, factor):
+    found = judge_logits(behaviour, ToleranceSettings(kld_factor=factor)).outcome
+    product, twin = records
+    holds = True
+    for one, other in ((product.kld, twin.kld), (product.same_top, twin.same_top)):
+        ours, theirs = np.concatenate(one), np.concatenate(other)
+        if one is product.same_top:
+            ours, theirs = 1 - ours, 1 - theirs
+        excess = ours - factor * theirs
+        holds &= bool(excess.mean() <= 3 * standard_error(excess))
+    assert found is (Outcome.CORROBORATED if holds else Outcome.FALSIFIED)
+
+
+def test_the_needed_factor_is_the_smallest_that_holds(behaviour):
+    judgement = judge_logits(behaviour)
+    assert judgement.outcome is Outcome.FALSIFIED
+    assert 1.25 < judgement.needed < 2.1
+    assert f"a factor of {judgement.needed:.3g} would allow it" in judgement.measured
+    for step, outcome in ((1.001, Outcome.CORROBORATED), (0.999, Outcome.FALSIFIED)):
+        settings = ToleranceSettings(kld_factor=judgement.needed * step, origin="p.yaml, line 3")
+        again = judge_logits(behaviour, settings)
+        assert (again.outcome, again.needed) == (outcome, judgement.needed)
+        assert "aprtui.tolerance.kld_factor" in again.rule and "p.yaml, line 3" in again.rule
+
+
+def test_no_factor_forgives_what_is_not_finite_or_has_to_be_equal(behaviour):
+    wide = ToleranceSettings(kld_factor=1e9)
+    broken = replace(behaviour, target=replace(behaviour.target, mean_kld=float("inf"), mean_kld_se=float("inf")))
+    judgement = judge_logits(broken, wide)
+    assert (judgement.outcome, judgement.needed) == (Outcome.FALSIFIED, float("inf"))
+    assert "no factor would allow it" in judgement.measured
+    assert judge_logits(replace(behaviour, lossless=True, twin=None), wide).outcome is Outcome.FALSIFIED
+
+
+def test_a_playbooks_factor_judges_a_run_again(behaviour, tmp_path):
+    path = tmp_path / "p.playbook.yaml"
+    path.write_text("name: p\nmodel:\n  hf_repo: a/b\naprtui:\n  tolerance:\n    kld_factor: 2.5\n", encoding="utf-8")
+    settings = tolerances_of(load_playbook(path))
+    assert settings.kld_factor == 2.5
+    planned = PlannedComparison("S~S>G", "S", "S>G", levels=(Level.BEHAVIOUR,))
+    events = [
+        ComparisonStarted("S~S>G", 0),
+        LevelFinished("S~S>G", judge_behaviour(behaviour)),
+        BehaviourMeasured("S~S>G", behaviour),
+        ComparisonFinished("S~S>G", Outcome.FALSIFIED, "NOT EQUIVALENT"),
+    ]
+    lines = [JournalLine("r", at, datetime(2026, 1, 1, tzinfo=UTC), event) for at, event in enumerate(events)]
+    plan = empty_plan("r", comparisons=(planned,))
+    assert judge_again(plan, lines, ToleranceSettings()) == {}
+    again = judge_again(plan, lines, settings)["S~S>G"]
+    (level,) = [event.level for event in again if isinstance(event, LevelFinished)]
+    assert level.outcome is Outcome.CORROBORATED
+    assert f"aprtui.tolerance.kld_factor 2.5 of {path}, line 5" in str(level.findings[0].expected)
+    assert again[-1].outcome is Outcome.CORROBORATED
