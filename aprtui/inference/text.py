@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from aprtui.core.behaviour import TextComparison, TextVerdict, judge_text
+from aprtui.core.scenarios import PROMPTS
 from aprtui.inference.errors import CannotRunError
 from aprtui.inference.machine import require
 from aprtui.inference.reference.model import ReferenceModel
@@ -13,9 +14,6 @@ from aprtui.inference.tokenizers.decode import text_of
 
 if TYPE_CHECKING:
     from aprtui.inference.measure import Pair, Request
-
-PROMPTS = ("What is 2+2?", "def add(a, b):\n", "The capital of France is")
-"""What is continued where nobody names prompts."""
 
 Steps = list[tuple[int, float]]
 
