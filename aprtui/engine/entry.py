@@ -9,7 +9,7 @@ from typing import Any
 
 from aprtui.core.events import ProgramRun, ScenarioFinished
 from aprtui.core.gates import FORMAT_NAMES, FormatLetter, GateFamily
-from aprtui.core.outcomes import Outcome
+from aprtui.core.outcomes import Level, Outcome
 from aprtui.core.safe_text import safe_text
 from aprtui.core.scenarios import Backend
 from aprtui.engine.scenario_entry import scenario_to_json
@@ -116,6 +116,8 @@ def rerun_command(plan: RunPlan, gate: str) -> str:
     if plan.converter is not None:
         command += ["--converter", plan.converter.name]
     narrowed = Selection.from_arguments(plan.selection)
+    if set(narrowed.levels) == set(Level):
+        narrowed, command = replace(narrowed, levels=()), [*command, "--level", "all"]
     return shlex.join([*command, "--gate", gate, *replace(narrowed, gates=(), allow_skip=(), tensors=()).arguments])
 
 

@@ -25,6 +25,7 @@ from aprtui.inference.llama import (
     llama_ids,
 )
 from aprtui.inference.tokenizers.decode import text_of
+from aprtui.inference.tokenizers.ends import ends_of
 
 
 @dataclass(frozen=True)
@@ -70,11 +71,10 @@ class LlamaCppEngine:
         except AprtuiError as error:
             return (_without_answer(error, has_loaded=has_loaded),) * len(prompts)
         seconds = (monotonic() - begun) / max(1, len(prompts))
-        facts, ends = opened.tokenizer, frozenset(opened.config.values.get("eos_token_id", ()))
+        facts, ends = opened.tokenizer, ends_of(opened)
         answers = []
         for prompt_ids, generated in zip(ids, steps, strict=True):
             numbers, times = [number for number, _, _ in generated], [at for _, _, at in generated]
-            # llama.cpp knows more ends than one; it goes on until the limit or an end.
             has_ended = bool(numbers) and (len(numbers) < most or numbers[-1] in ends)
             answers.append(
                 EngineAnswer(

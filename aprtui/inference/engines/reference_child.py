@@ -18,6 +18,7 @@ from aprtui.inference.reference.checkpoint import checkpoint_of
 from aprtui.inference.reference.model import ReferenceModel, Runtime
 from aprtui.inference.tokenizers import NoEncoderError, encode_texts
 from aprtui.inference.tokenizers.decode import text_of
+from aprtui.inference.tokenizers.ends import ends_of
 
 
 def answers(request: dict[str, Any]) -> Iterator[dict[str, Any]]:
@@ -50,7 +51,7 @@ def _loaded(path: Path, device: str) -> tuple[Model, ReferenceModel]:
 
 
 def _continued(model: Model, running: ReferenceModel, ids: tuple[int, ...], most: int) -> dict[str, Any]:
-    ends = frozenset(model.config.values.get("eos_token_id", ()))
+    ends = ends_of(model)
     times: list[float] = []
     begun = monotonic()
     steps = running.generate(ids, most, ends, lambda: times.append(monotonic())) if ids else []
