@@ -106,12 +106,12 @@ def whose_fault(given: Given, measurements: Measurements) -> Fault:
     """Whose fault it is that an answer is none, or a bad one."""
     model, others = given.by_model(measurements), given.by_other_engines(measurements)
     good = [one for one in others if one.is_good]
-    if model is not None and not model.is_good:
-        return Fault(Who.MODEL, f"{given.planned.engine} does no better with the model itself")
     if given.answer.note and good:
         return Fault(Who.ENGINE, f"it was asked other tokens: {given.answer.note}")
     if good:
         return Fault(Who.ENGINE, f"a fault of the engine: {good[0].planned.engine} answers well from the same file")
+    if model is not None and not model.is_good:
+        return Fault(Who.MODEL, f"{given.planned.engine} does no better with the model itself")
     if others:
         words = f"{others[0].planned.engine} does no better with the same file"
         is_model = given.planned.file == measurements.plan.model.letter
