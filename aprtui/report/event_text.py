@@ -102,6 +102,9 @@ def _scenario_text(event: ScenarioStarted | ScenarioFinished, outcome_word: Outc
         return f"{outcome_word(event.absent)}  {name}  {safe_text(event.reason, 300)}"
     if event.speed is not None:
         return f"scenario {name}: {event.speed.tokens_per_second:.1f} tokens/s"
+    silent = event.reason or next((one.reason for one in event.answers if one.text is None), "")
+    if silent:
+        return f"scenario {name}: {safe_text(silent, 300)}"
     good = sum(one.holds for one in event.answers)
     return f"scenario {name}: {good} of {len(event.answers)} answers hold after {event.seconds:.1f} s"
 
