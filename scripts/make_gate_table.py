@@ -7,6 +7,7 @@ from pathlib import Path
 
 from aprtui.core.gate_table import GATES
 from aprtui.core.gates import Gate, GateFamily
+from aprtui.core.scenario_gates import NEVER_PLANNED
 
 TABLE = Path(__file__).parents[1] / "docs" / "gates.md"
 
@@ -20,8 +21,8 @@ on it.
 | outcome | when |
 | --- | --- |
 | Corroborated | every level that the gate asks for was checked and holds |
-| Falsified | a level fails, or the converter left no product of a good source |
-| Skipped | something could not be checked: no converter, no source, nothing in the source, a part of the tensors |
+| Falsified | a level fails, the converter left no product of a good source, or an engine or its answer fails |
+| Skipped | something could not be checked: no converter, source or engine, an empty source, a part of the tensors |
 | Timeout, Crashed | out of time, a worker that died, a source or converter that changed meanwhile |
 
 What a product shows against the run's model and its source shows already is the fault of whatever made the source: it
@@ -29,8 +30,8 @@ is named (`inherited_from_source`), and falsifies that conversion's own gate. Le
 named, too (`levels_not_asked_for`). A gate that a run does not have is listed by `--dry-run` with the reason.
 
 The level `behaviour` runs both models, which takes longer than everything else together; it is planned where it is
-asked for: `aprtui run --level all`, or `behaviour` in `aprtui.levels`. Scenarios (`F-A1` to `F-A6`), their gateways G1
-to G4 and profiles of apr-qa have no gate here.
+asked for: `aprtui run --level all`, or `behaviour` in `aprtui.levels`. So do scenarios, which run each file of the
+playbook's formats in engines: [behaviour.md](behaviour.md#scenarios).
 
 This file is written by `scripts/make_gate_table.py`.
 """
@@ -42,7 +43,17 @@ _FAMILIES = {
     GateFamily.TWO_ROUTES: "Two ways to one format",
     GateFamily.CONTENT: "One question of every conversion",
     GateFamily.CONTRACT: "Contracts of APR",
+    GateFamily.SCENARIO: "Files in engines",
 }
+
+_NEVER_PLANNED = """
+## Gates of apr-qa that are never planned
+
+They test a program around a model file. A run lists them among the gates that are not planned, and they cannot block a
+certification.
+
+| gate | why |
+| --- | --- |"""
 
 
 def table() -> str:
@@ -58,6 +69,8 @@ def _families() -> Iterator[str]:
         yield "| gate | severity | looks at | levels | passes when | unlike apr-qa's |"
         yield "| --- | --- | --- | --- | --- | --- |"
         yield from map(_row, gates)
+    yield _NEVER_PLANNED
+    yield from (f"| `{gate}` | {reason} |" for gate, reason in NEVER_PLANNED.items())
 
 
 def _row(gate: Gate) -> str:

@@ -53,9 +53,11 @@ ONLY_PAIRS = select(["F-CONV-?-?", "G0-VALIDATE-001"])
 PAIRS = ["F-CONV-S-G", "F-CONV-S-A", "F-CONV-G-S", "F-CONV-A-S", "F-CONV-A-G", "F-CONV-G-A"]
 
 
-def plan_in(folder, playbook, model, converter, *, limits=None, selection=EVERYTHING, sources=(), scratch=None):
+def plan_in(
+    folder, playbook, model, converter, *, limits=None, selection=EVERYTHING, sources=(), scratch=None, apr="apr"
+):
     resolved = resolve_model(Wanted("", named=model))
-    start = Start(resolved, find_sources(resolved.path, sources))
+    start = Start(resolved, find_sources(resolved.path, sources), apr=apr)
     places = Places(folder, folder.parent / "evidence.json", scratch)
     return make_plan(playbook, start, converter, places=places, limits=limits or Limits(), selection=selection)
 

@@ -8,6 +8,7 @@ from shutil import disk_usage
 
 from aprtui.cli.output import show
 from aprtui.core.safe_text import safe_text
+from aprtui.core.scenarios import MOST_TOKENS, PROMPTS
 from aprtui.store.plan import PlannedConversion, PlannedGate, RunPlan
 
 _GIB = 2**30
@@ -36,6 +37,7 @@ def plan_lines(plan: RunPlan) -> Iterator[str]:
         yield ""
         yield "gates not planned"
         yield from (f"  {one.gate_id:<24} {one.reason}" for one in plan.not_planned)
+    yield from _engine_lines(plan)
     yield ""
     yield "conversions"
     yield from (f"  {_conversion_line(one)}" for one in plan.conversions)
@@ -43,16 +45,23 @@ def plan_lines(plan: RunPlan) -> Iterator[str]:
     yield from _cost_lines(plan)
 
 
+def _engine_lines(plan: RunPlan) -> Iterator[str]:
+    """Which engine runs which files, and which engines this machine lacks."""
+    if not plan.scenarios:
+        return
+    yield ""
+    count = len(plan.running.prompts or PROMPTS)
+    yield f"files to run, on {count} prompt{'s' if count > 1 else ''} of at most {MOST_TOKENS} tokens each"
+    for one in plan.scenarios:
+        timed = f", {one.warmup} + {one.measure} runs of the first prompt" if one.is_timed else ""
+        yield f"  {one.file:<8} {one.engine} on {one.backend}{timed}"
+    yield from (f"  no {safe_text(one)}" for one in plan.engines_left_out)
+
+
 def _gate_line(plan: RunPlan, gate: PlannedGate) -> str:
-    count = len(gate.comparisons)
-    needs = "no comparison" if not count else f"{count} comparison{'s' if count > 1 else ''}"
-    products = {
-        one
-        for comparison in plan.comparisons
-        if comparison.comparison_id in gate.comparisons
-        for one in comparison.files
-        if ">" in one
-    }
+    count, what = len(gate.steps), "scenario" if gate.scenarios else "comparison"
+    needs = "no comparison" if not count else f"{count} {what}{'s' if count > 1 else ''}"
+    products = {one for step in plan.steps if step.step in gate.steps for one in step.files if ">" in one}
     skipped = " - will be Skipped" if plan.converter is None and products else ""
     return f"{gate.gate_id:<24} {gate.gate.severity}  {gate.gate.title}, {needs}{skipped}"
 

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import click
 
 from aprtui.core.outcomes import Level
+from aprtui.core.scenarios import Backend, EngineName
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -84,6 +85,22 @@ device = click.option(
     show_default=True,
     metavar="cpu|cuda[:N]",
     help="Where models are run.",
+)
+
+engines = click.option(
+    "--engine",
+    "engines",
+    multiple=True,
+    type=click.Choice([engine.value for engine in EngineName]),
+    help="Engine that runs scenarios (repeatable). By default the reference, and of the others those that are here.",
+)
+
+backends = click.option(
+    "--backend",
+    "backends",
+    multiple=True,
+    type=click.Choice([backend.value for backend in Backend]),
+    help="Run scenarios on this backend of the playbook only (repeatable).",
 )
 
 prompts = click.option(

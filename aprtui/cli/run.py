@@ -18,6 +18,7 @@ from aprtui.core.errors import AprtuiError, UsageError
 from aprtui.core.json_values import to_json
 from aprtui.core.outcomes import ExitCode, Outcome, worst_exit_code
 from aprtui.core.safe_text import safe_text
+from aprtui.core.scenarios import Backend
 from aprtui.engine.selection import Selection, failed_of, select
 from aprtui.playbook import Playbook, load_playbook
 from aprtui.store.plan import Limits, RunPlan
@@ -38,6 +39,8 @@ _SECONDS = click.FloatRange(min=0, min_open=True)
 @options.pairs
 @options.tensor_globs
 @options.levels
+@options.engines
+@options.backends
 @click.option("--failed-of", metavar="RUN", help="Run what failed in RUN, and the gates that share its conversions.")
 @click.option("--allow-skip", multiple=True, metavar="ID", help="A gate that may be Skipped (repeatable).")
 @options.output
@@ -48,9 +51,7 @@ _SECONDS = click.FloatRange(min=0, min_open=True)
 @click.option("--resume", metavar="RUN", help="Go on with a run that was interrupted; names no PLAYBOOK.")
 @click.option("--dry-run", is_flag=True, help="List gates, conversions and disk space, and run nothing.")
 @options.device
-@click.option(
-    "--no-gpu", is_flag=True, help="For apr-qa's command lines; models run on the CPU unless --device says so."
-)
+@click.option("--no-gpu", is_flag=True, help="Short for --backend cpu; models run on the CPU unless --device says so.")
 @options.output_format
 @options.jobs
 def command(playbooks: tuple[str, ...], **given: Any) -> int:  # noqa: ANN401 - click passes options by name
@@ -141,7 +142,9 @@ def _resume(playbooks: tuple[str, ...], given: dict[str, Any], limits: Limits) -
 
 def _request(names: tuple[str, ...], given: dict[str, Any]) -> tuple[RunOptions, list[Playbook]]:
     """What to run, how and which playbooks; those of --failed-of come from its run."""
-    selection = select(given["gates"], given["pairs"], given["tensor_globs"], given["allow_skip"], given["levels"])
+    narrowed = ("gates", "pairs", "tensor_globs", "allow_skip", "levels")
+    backends = (Backend.CPU.value,) if given["no_gpu"] else given["backends"]
+    selection = select(*(given[name] for name in narrowed), engines=given["engines"], backends=backends)
     model, converter = given["model"], given["converter"]
     sources = given["sources"]
     if given["failed_of"] is not None:

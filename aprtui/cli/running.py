@@ -13,7 +13,7 @@ from aprtui.cli.output import show
 from aprtui.cli.playbook_text import complaint_lines
 from aprtui.cli.run_causes_text import cause_lines
 from aprtui.cli.run_listener import ShowingListener
-from aprtui.convert import Converter, MissingConverter, converter_named
+from aprtui.convert import Converter, MissingConverter, apr_program, converter_named
 from aprtui.core.errors import AprtuiError, UsageError
 from aprtui.core.outcomes import ExitCode, Outcome
 from aprtui.core.safe_text import safe_text
@@ -117,7 +117,8 @@ def planned_run(
     sources = find_sources(model.path, request.sources)
     for source in sources:
         click.echo(f"source: {safe_text(source.path)} ({safe_text(source.how)})", err=True)
-    start, found = Start(model, sources, request.device), converter or _converter(request.converter)
+    start = Start(model, sources, request.device, apr_program(settings))
+    found = converter or _converter(request.converter)
     return _planned(playbook, start, request, limits, places=_places(playbook, request), converter=found)
 
 
@@ -203,7 +204,8 @@ def resume_run(folder: RunFolder, limits: Limits) -> RunResult:
         selection=Selection.from_arguments(plan.selection),
     )
     sources = tuple(GivenSource.from_facts(one.letter, one.path, one.how) for one in plan.sources)
-    start, found = Start(model, sources, plan.running.device), _converter(request.converter)
+    start = Start(model, sources, plan.running.device, plan.running.apr)
+    found = _converter(request.converter)
     return run_planned(_planned(playbook, start, request, limits, places=places, converter=found))
 
 

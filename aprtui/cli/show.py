@@ -63,7 +63,7 @@ def run_lines(folder: RunFolder, plan: RunPlan, record: RunRecord) -> Iterator[s
 def gate_lines(gate: PlannedGate, record: RunRecord) -> Iterator[str]:
     """One gate; where it is falsified, the levels of its comparisons that failed."""
     if gate.gate_id not in record.gates:
-        started = any(one in record.comparisons for one in gate.comparisons)
+        started = any(one in record.comparisons or one in record.scenarios for one in gate.steps)
         yield f"{'…' if started else '-':<4}  {gate.gate_id:<22} {'being measured' if started else 'no verdict'}"
         return
     finished, _ = record.gates[gate.gate_id]

@@ -2,7 +2,7 @@
 
 from aprtui.convert.converter import Converter, ConverterIdentity
 from aprtui.convert.errors import ConversionNotOfferedError, ConversionTimeoutError, ConversionVoidError
-from aprtui.convert.named import MissingConverter, converter_named
+from aprtui.convert.named import MissingConverter, apr_program, converter_named
 from aprtui.convert.workspace import end_conversion, read_record, working_directory
 
 __all__ = [
@@ -12,6 +12,7 @@ __all__ = [
     "Converter",
     "ConverterIdentity",
     "MissingConverter",
+    "apr_program",
     "converter_named",
     "end_conversion",
     "read_record",

@@ -59,6 +59,16 @@ def converter_named(name: str | None, settings: Settings) -> Converter | Missing
     return found if isinstance(found, MissingConverter) else CommandConverter(found)
 
 
+def apr_program(settings: Settings) -> str:
+    """The command `apr` as it is to be called: the settings' path, else its name; whether it is there is not said.
+
+    Raises:
+        UsageError: Its settings are wrong.
+    """
+    named = ConverterTable(apr.NAME, settings.converters.get(apr.NAME, {})).text("path") or apr.NAME
+    return str(_program(named) or named)
+
+
 def _apr(table: ConverterTable) -> Profile | MissingConverter:
     table.refuse_other_keys("path")
     named = table.text("path") or apr.NAME

@@ -18,6 +18,7 @@ from aprtui.core.findings import LevelResult
 from aprtui.core.json_values import from_json, to_json
 from aprtui.core.outcomes import Outcome
 from aprtui.core.results import TensorResult
+from aprtui.core.scenarios import Answer, EngineFacts, Speed
 from aprtui.core.tolerance import ToleranceSettings
 
 JOURNAL_VERSION = 2
@@ -113,11 +114,13 @@ class RunResumed:
         gates: Ids of the gates whose verdicts stand.
         reason: Why nothing could be taken over; empty where something could.
         comparisons: Ids of the comparisons whose results stand.
+        scenarios: Ids of the scenarios whose results stand.
     """
 
     gates: tuple[str, ...]
     reason: str = ""
     comparisons: tuple[str, ...] = ()
+    scenarios: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -275,6 +278,49 @@ class ComparisonFinished:
 
 
 @dataclass(frozen=True, slots=True)
+class ScenarioStarted:
+    """An engine was given a file; what it answered before is void.
+
+    Attributes:
+        scenario: Id in the plan.
+        worker: Number of the worker.
+    """
+
+    scenario: str
+    worker: int
+
+
+@dataclass(frozen=True, slots=True)
+class ScenarioFinished:
+    """What an engine made of a file.
+
+    Attributes:
+        scenario: Id in the plan.
+        absent: What became of it where the engine did not get to run the file: Skipped where file or engine is missing,
+            Crashed or Timeout where the worker did not live to tell; None where it ran.
+        reason: Why it did not run, or why there is no speed; empty otherwise.
+        engine: Who ran; None where nobody did.
+        has_loaded: Whether the engine loaded the file; None where it does not tell.
+        answers: One for each prompt.
+        speed: How fast it generates, where that was measured.
+        seconds: Wall time.
+        lacks: Id of the conversion that left no file; empty where there is one.
+        stderr: Last lines that a worker wrote before it died.
+    """
+
+    scenario: str
+    absent: Outcome | None = None
+    reason: str = ""
+    engine: EngineFacts | None = None
+    has_loaded: bool | None = None
+    answers: tuple[Answer, ...] = ()
+    speed: Speed | None = None
+    seconds: float = 0.0
+    lacks: str = ""
+    stderr: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class TolerancesChanged:
     """Tolerances of the playbook became others; what was measured is judged again from its scalars.
 
@@ -376,6 +422,8 @@ Event = (
     | BehaviourMeasured
     | Diagnosed
     | ComparisonFinished
+    | ScenarioStarted
+    | ScenarioFinished
     | TolerancesChanged
     | GateFinished
     | WorkerDied

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 
 from aprtui.core.gates import FORMAT_TITLES, FormatLetter, Gate, GateFamily, GateSeverity
 from aprtui.core.outcomes import Level
+from aprtui.core.scenario_gates import SCENARIO_GATES
 
 _EVERY_LEVEL = tuple(Level)
 _PRODUCTS = "every product of a planned pair, compared with its source"
@@ -385,6 +386,15 @@ _GATEWAYS: tuple[Gate, ...] = (
 
 GATES: Mapping[str, Gate] = {
     gate.gate_id: gate
-    for gate in (*_GATEWAYS, *CONVERSION_PAIRS, *ROUND_TRIPS, *_TWO_ROUTES, *_CONTENT, *_CONTRACTS, *_GOLDEN)
+    for gate in (
+        *_GATEWAYS,
+        *CONVERSION_PAIRS,
+        *ROUND_TRIPS,
+        *_TWO_ROUTES,
+        *_CONTENT,
+        *_CONTRACTS,
+        *_GOLDEN,
+        *SCENARIO_GATES,
+    )
 }
 """Every gate by its id, in the order in which a run judges them."""

@@ -43,6 +43,7 @@ class GateFamily(StrEnum):
     CONTENT = "content"
     CONTRACT = "contract"
     GATEWAY = "gateway"
+    SCENARIO = "scenario"
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,9 +36,9 @@ def lies_on_block_grid(source: Floats, target: Floats) -> NDArray[np.bool_]:
         steps = _steps(runs)
         # A sub-block with one value has no step of its own: its scale was rounded to zero beside its neighbours'.
         widest = np.repeat(_widest(steps, target.shape), _RUN, axis=1).reshape(target.shape)
-        near = np.abs(source.astype(np.float64) - target) <= widest
-        on_grid = np.repeat(np.isfinite(steps), _RUN).reshape(target.shape)
-    return np.logical_and(near, on_grid)
+        near: NDArray[np.bool_] = np.abs(source.astype(np.float64) - target) <= widest
+        near &= np.repeat(np.isfinite(steps), _RUN).reshape(target.shape)
+    return near
 
 
 def _steps(runs: NDArray[np.float64]) -> NDArray[np.float64]:

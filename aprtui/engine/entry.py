@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
-from aprtui.core.events import ProgramRun
+from aprtui.core.events import ProgramRun, ScenarioFinished
 from aprtui.core.gates import FORMAT_NAMES, FormatLetter, GateFamily
-from aprtui.core.outcomes import Outcome
+from aprtui.core.outcomes import Level, Outcome
+from aprtui.core.safe_text import safe_text
+from aprtui.core.scenarios import Backend
+from aprtui.engine.scenario_entry import scenario_to_json
+from aprtui.engine.selection import Selection
 from aprtui.report.comparison_json import diagnosis_to_json, level_to_json, tensor_to_json
 from aprtui.report.evidence import EvidenceEntry, Scenario
 from aprtui.store.plan import PlannedComparison, PlannedGate, RunPlan
@@ -29,7 +33,7 @@ def evidence_entry(plan: RunPlan, planned: PlannedGate, record: RunRecord) -> Ev
     program = _program(plan, planned, record)
     return EvidenceEntry(
         gate_id=planned.gate_id,
-        scenario=Scenario(plan.playbook.repo, _format(plan, planned), planned.gate.title, plan.playbook.seed),
+        scenario=_scenario(plan, planned),
         outcome=finished.outcome,
         reason=finished.reason,
         output=finished.output,
@@ -41,6 +45,14 @@ def evidence_entry(plan: RunPlan, planned: PlannedGate, record: RunRecord) -> Ev
         timestamp=time,
         entry_id=finished.entry_id,
     )
+
+
+def _scenario(plan: RunPlan, planned: PlannedGate) -> Scenario:
+    """What a gate is about, in apr-qa's terms, which have one backend for each entry."""
+    backends = {one.backend for one in plan.scenarios if one.scenario_id in planned.scenarios}
+    backend = Backend.GPU if backends == {Backend.GPU} else Backend.CPU
+    playbook = plan.playbook
+    return Scenario(playbook.repo, _format(plan, planned), planned.gate.title, playbook.seed, backend.value)
 
 
 def _program(plan: RunPlan, planned: PlannedGate, record: RunRecord) -> ProgramRun | None:
@@ -64,6 +76,22 @@ def _output_lines(gate: PlannedGate, record: RunRecord) -> Iterator[str]:
             continue
         levels = ", ".join(f"{level.level} {level.outcome}" for level in found.levels)
         yield f"{comparison}: {found.finished.reason}" + (f" ({levels})" if levels else "")
+    for scenario in gate.scenarios:
+        ran = record.scenarios.get(scenario)
+        if ran is not None:
+            yield from _answer_lines(ran)
+
+
+def _answer_lines(ran: ScenarioFinished) -> Iterator[str]:
+    """Each prompt with what was said, as text that holds one answer a line."""
+    if ran.absent is not None or (ran.speed is None and not ran.answers):
+        yield f"{ran.scenario}: {ran.reason}"
+    if ran.speed is not None:
+        yield f"{ran.scenario}: {ran.speed.tokens_per_second:.1f} tokens/s"
+    for answer in ran.answers:
+        said = answer.reason if answer.text is None else safe_text(repr(answer.text), 300)
+        failed = "".join(f"; {one.oracle}: {one.reason}" for one in answer.failed)
+        yield f"{ran.scenario}: {safe_text(repr(answer.prompt), 100)}: {said}{failed}"
 
 
 def gate_duration(plan: RunPlan, gate: PlannedGate, record: RunRecord) -> int:
@@ -71,6 +99,8 @@ def gate_duration(plan: RunPlan, gate: PlannedGate, record: RunRecord) -> int:
     planned = {one.comparison_id: one for one in plan.comparisons}
     found = [record.comparisons[one].finished for one in gate.comparisons if one in record.comparisons]
     seconds = sum(one.seconds for one in found if one is not None)
+    ran = [record.scenarios.get(one) for one in gate.scenarios]
+    seconds += sum(one.seconds for one in ran if one is not None)
     tested = {planned[one].target for one in gate.comparisons}
     seconds += sum(record.products[one].seconds for one in tested if one in record.products)
     seconds += sum(record.failures[one].seconds for one in tested if one in record.failures)
@@ -85,7 +115,10 @@ def rerun_command(plan: RunPlan, gate: str) -> str:
             command += ["--source", source.path]
     if plan.converter is not None:
         command += ["--converter", plan.converter.name]
-    return shlex.join([*command, "--gate", gate])
+    narrowed = Selection.from_arguments(plan.selection)
+    if set(narrowed.levels) == set(Level):
+        narrowed, command = replace(narrowed, levels=()), [*command, "--level", "all"]
+    return shlex.join([*command, "--gate", gate, *replace(narrowed, gates=(), allow_skip=(), tensors=()).arguments])
 
 
 def _format(plan: RunPlan, planned: PlannedGate) -> str:
@@ -131,11 +164,23 @@ def _measured(plan: RunPlan, planned: PlannedGate, record: RunRecord) -> dict[st
         if one in record.comparisons and record.comparisons[one].finished is not None
     ]
     measured: dict[str, Any] = {"comparisons": comparisons} if comparisons else {}
+    scenarios = [
+        scenario_to_json(one, found) | _origin(plan, one.file, record)
+        for one in plan.scenarios
+        if one.scenario_id in planned.scenarios and (found := record.scenarios.get(one.scenario_id)) is not None
+    ]
+    if scenarios:
+        measured["scenarios"] = scenarios
     if record.opened is not None:
         measured["model_files"] = dict(record.opened.files)
         if record.opened.sources:
             measured["given_sources"] = {letter: dict(files) for letter, files in record.opened.sources.items()}
     return measured
+
+
+def _origin(plan: RunPlan, file: str, record: RunRecord) -> dict[str, Any]:
+    """Where a file that ran comes from."""
+    return {"files": _digests(plan, file, record), "conversion_commands": list(_commands(file, record))}
 
 
 def _comparison(

@@ -36,19 +36,22 @@ from aprtui.core.events import (
     Event,
     LevelFinished,
     ProgramRun,
+    ScenarioFinished,
     TensorFinished,
 )
 from aprtui.core.gates import FormatLetter
 from aprtui.core.json_values import from_json
 from aprtui.core.outcomes import Outcome
 from aprtui.core.results import Comparison, TensorResult
+from aprtui.core.scenarios import PROMPTS, Backend
 from aprtui.core.tolerance import ToleranceSettings
 from aprtui.diagnose import diagnose, diagnose_file, with_logits
 from aprtui.formats.container import Format
 from aprtui.formats.digest import file_digest
 from aprtui.formats.model import Model, open_model
 from aprtui.formats.output_types import parse_output_type
-from aprtui.store.plan import PlannedComparison, Running
+from aprtui.inference.scenarios import EngineWanted, answers_of, facts_of, speed_of, why_absent
+from aprtui.store.plan import PlannedComparison, PlannedScenario, Running
 
 FORMATS = {
     FormatLetter.SAFETENSORS: Format.SAFETENSORS,
@@ -248,10 +251,53 @@ class Compare:
         return self.measure(self, report)
 
 
+@dataclass(frozen=True, slots=True)
+class RunScenario:
+    """Run a file in an engine.
+
+    Attributes:
+        planned: The scenario.
+        path: What to open.
+        running: Prompts, device, oracles, time limit.
+    """
+
+    planned: PlannedScenario
+    path: Path
+    running: Running
+
+    def run(self, report: Report) -> ScenarioFinished:
+        """Every prompt, or how fast the first one is continued; whatever an engine does to itself is an answer."""
+        del report
+        planned, running, begun = self.planned, self.running, monotonic()
+        absent = why_absent(planned.engine, planned.backend, running.apr)
+        device = running.device if running.device != "cpu" else "cuda"
+        engine = EngineWanted(
+            planned.engine,
+            planned.backend,
+            "cpu" if planned.backend is Backend.CPU else device,
+            running.apr,
+            running.prompt_seconds,
+        ).make()
+        try:
+            facts = None if absent else facts_of(engine)
+        except AprtuiError as error:
+            absent = error.problem
+        if absent:
+            return ScenarioFinished(planned.scenario_id, Outcome.SKIPPED, absent)
+        prompts = running.prompts or PROMPTS
+        if planned.warmup is not None:
+            speed, reason = speed_of(engine, self.path, prompts[0], planned.warmup, planned.measure)
+            seconds = monotonic() - begun
+            return ScenarioFinished(planned.scenario_id, None, reason, facts, speed=speed, seconds=seconds)
+        answers, has_loaded = answers_of(engine, self.path, prompts, running.oracles)
+        seconds = monotonic() - begun
+        return ScenarioFinished(planned.scenario_id, None, "", facts, has_loaded, tuple(answers), seconds=seconds)
+
+
 Measure = Callable[[Compare, Report], ComparisonFinished]
 """How one kind of comparison is done."""
 
-Job = ReadModel | Convert | Compare
+Job = ReadModel | Convert | Compare | RunScenario
 """What a worker can be told to do."""
 
 

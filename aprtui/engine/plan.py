@@ -17,9 +17,11 @@ from aprtui.core.events import ConverterFacts
 from aprtui.core.gate_table import CONVERSION_PAIRS, GATES
 from aprtui.core.gates import FORMAT_TITLES, FormatLetter, Gate, GateFamily
 from aprtui.core.outcomes import Level
+from aprtui.core.scenarios import NO_LIMITS, SECONDS_OF_A_PROMPT
 from aprtui.core.tolerance import ToleranceSettings
 from aprtui.engine.jobs import FORMATS
 from aprtui.engine.routes import EXACT_OUTTYPES, Routes
+from aprtui.engine.scenario_plan import Scenarios
 from aprtui.engine.selection import EVERYTHING, Selection
 from aprtui.formats.digest import file_digest
 from aprtui.formats.model import open_model
@@ -75,11 +77,13 @@ class Start:
         model: The run's model, as it was found.
         sources: Files that pairs start from instead of ones that the converter makes.
         device: Where models are run.
+        apr: The command that the engine apr runs.
     """
 
     model: ResolvedModel
     sources: tuple[GivenSource, ...] = ()
     device: str = "cpu"
+    apr: str = "apr"
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,10 +128,14 @@ def make_plan(
     model = _stored(start.model.path)
     stored[model.letter] = model
     expected = playbook.model.expected
-    candidates, not_planned = _candidates(playbook, stored, model.letter, _levels(playbook, selection))
-    gates = selection.of(candidates)
+    scenarios = Scenarios(playbook, selection, start.apr)
+    candidates, not_planned = _candidates(playbook, stored, model.letter, _levels(playbook, selection), scenarios)
+    gates = selection.of(candidates, not_planned)
     routes = _routes(playbook, stored, model.letter, candidates, selection, expects=bool(expected))
-    planned = tuple(routes.plan(gate) for gate in gates)
+    planned = tuple(
+        scenarios.plan(gate, routes.source) if gate.family is GateFamily.SCENARIO else routes.plan(gate)
+        for gate in gates
+    )
     run_id = places.folder.name
     scratch = places.folder / "products" if places.scratch is None else places.scratch
     return RunPlan(
@@ -141,7 +149,7 @@ def make_plan(
         conversions=tuple(routes.conversions.values()),
         not_planned=tuple(not_planned),
         tolerances=tolerances_of(playbook),
-        running=Running(tuple(playbook.test_matrix.prompts), start.device),
+        running=_running(playbook, start),
         selection=selection.arguments,
         limits=limits,
         evidence=str(places.evidence.absolute()),
@@ -150,6 +158,20 @@ def make_plan(
         ignores_kept=places.ignores_kept,
         aprtui_version=aprtui.__version__,
         rules_version=RULES_VERSION,
+        scenarios=tuple(scenarios.entered.values()),
+        engines_left_out=scenarios.left_out(),
+    )
+
+
+def _running(playbook: Playbook, start: Start) -> Running:
+    matrix, profile = playbook.test_matrix, playbook.profile
+    return Running(
+        prompts=tuple(matrix.prompts),
+        device=start.device,
+        oracles=playbook.oracles,
+        prompt_seconds=SECONDS_OF_A_PROMPT if matrix.timeout_ms is None else matrix.timeout_ms / 1000,
+        apr=start.apr,
+        speed=NO_LIMITS if profile is None else profile.assertions.limits,
     )
 
 
@@ -227,14 +249,21 @@ def _routes(
 
 
 def _candidates(
-    playbook: Playbook, stored: Mapping[FormatLetter, _Stored], root: FormatLetter, levels: Collection[Level]
+    playbook: Playbook,
+    stored: Mapping[FormatLetter, _Stored],
+    root: FormatLetter,
+    levels: Collection[Level],
+    scenarios: Scenarios,
 ) -> tuple[list[Gate], list[NotPlanned]]:
     """Gates that a run of this playbook can have, and why the others are none of them."""
     candidates, not_planned = [], []
     pairs = any(gate.formats <= set(playbook.model.formats) for gate in CONVERSION_PAIRS)
     blocks = any(one.has_blocks for one in stored.values()) or _asks_for_blocks(playbook, root)
     for gate in GATES.values():
-        reason = _why_not(gate, playbook, root, pairs=pairs, blocks=blocks)
+        if gate.family is GateFamily.SCENARIO:
+            reason = scenarios.why_not(gate)
+        else:
+            reason = _why_not(gate, playbook, root, pairs=pairs, blocks=blocks)
         if not reason and gate.levels and not set(gate.levels) & set(levels):
             reason = _WITHOUT_LEVELS if levels != _STATIC_LEVELS else _RUNS_MODELS
         if not reason and gate.gate_id == "F-CONV-COM-001":
@@ -243,7 +272,7 @@ def _candidates(
             not_planned.append(NotPlanned(gate.gate_id, reason))
         else:
             candidates.append(gate)
-    return candidates, not_planned
+    return candidates, [*not_planned, *scenarios.never_planned()]
 
 
 def _levels(playbook: Playbook, selection: Selection) -> tuple[Level, ...]:

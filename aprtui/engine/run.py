@@ -19,6 +19,7 @@ from aprtui.core.events import (
     RunInterrupted,
     RunResumed,
     RunStarted,
+    ScenarioFinished,
     WorkerDied,
 )
 from aprtui.core.outcomes import ExitCode, Outcome
@@ -178,12 +179,14 @@ class _Attempt:
         self._changed = self._changed or self._steps.stamps.changed()
         if isinstance(message, Failed):
             self._steps.broke(step, Outcome.CRASHED, message.reason, seconds)
-        elif self._changed and isinstance(message.result, ComparisonFinished):
+        elif self._changed and isinstance(message.result, ComparisonFinished | ScenarioFinished):
             self._steps.broke(step, Outcome.CRASHED, self._changed, seconds)
         elif isinstance(message.result, ModelRead):
             self._model_read(message.result)
         elif isinstance(message.result, Product | NoProduct):
             self._steps.converted(step, message.result)
+        elif isinstance(message.result, ScenarioFinished):
+            self._steps.answered(message.result)
         else:
             assert isinstance(message.result, ComparisonFinished)
             self._steps.compared(message.result, self._folder.reader().new_lines())
@@ -204,7 +207,7 @@ class _Attempt:
             standing = Standing(reason="the model changed")
         self._journal.write(opened)
         if before is not None:
-            self._journal.write(RunResumed(standing.gates, standing.reason, standing.comparisons))
+            self._journal.write(RunResumed(standing.gates, standing.reason, standing.comparisons, standing.scenarios))
         workspace = check_workspace(self._plan)
         self._journal.write(workspace)
         self._steps.model_read(standing)

@@ -1,11 +1,11 @@
-"""The order of a run: the model, then each conversion before the comparisons that need it, each made once."""
+"""The order of a run: the model, then each conversion before the steps that need it, each made once; time last."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
 
 from aprtui.core.events import ConversionFinished
-from aprtui.store.plan import PlannedComparison, PlannedConversion, RunPlan
+from aprtui.store.plan import PlannedConversion, PlannedScenario, PlannedStep, RunPlan
 
 MODEL = "model"
 """The first step: reading the run's model."""
@@ -15,7 +15,7 @@ class Schedule:
     """Which steps can begin, and which products nobody needs any more.
 
     Attributes:
-        comparisons: Those without a result, by id.
+        left: Comparisons and scenarios without a result, by id.
         conversions: All, by id.
         made: Products that are there, by the conversion's id.
 
@@ -24,17 +24,17 @@ class Schedule:
     """
 
     def __init__(self, plan: RunPlan) -> None:
-        self.comparisons: dict[str, PlannedComparison] = {one.comparison_id: one for one in plan.comparisons}
+        self.left: dict[str, PlannedStep] = {one.step: one for one in plan.steps}
         self.conversions: dict[str, PlannedConversion] = {one.conversion_id: one for one in plan.conversions}
         self.made: dict[str, ConversionFinished] = {}
         self._model_is_read = False
         self._begun: set[str] = set()
 
     def model_read(self, finished_before: Collection[str]) -> None:
-        """Comparisons can begin; some need not."""
+        """Comparisons and scenarios can begin; some need not."""
         self._model_is_read = True
-        for comparison in finished_before:
-            del self.comparisons[comparison]
+        for step in finished_before:
+            del self.left[step]
 
     def ready(self) -> str | None:
         """The next step that can begin; it counts as begun."""
@@ -47,17 +47,25 @@ class Schedule:
         if not self._model_is_read:
             yield from {MODEL} - self._begun
             return
-        for comparison in self.comparisons.values():
-            needed = self.missing(comparison)
-            for step in needed or (comparison.comparison_id,):
+        for planned in self.left.values():
+            needed = self.missing(planned)
+            if not needed and isinstance(planned, PlannedScenario) and planned.is_timed and not self._is_quiet():
+                return
+            for step in needed or (planned.step,):
                 source = self.conversions[step].source if step in self.conversions else None
                 has_source = source is None or source not in self.conversions or source in self.made
                 if has_source and step not in self._begun:
                     yield step
 
-    def missing(self, comparison: PlannedComparison) -> tuple[str, ...]:
-        """Conversions that have to be made before a comparison, first things first."""
-        return tuple(dict.fromkeys(one for file in comparison.files for one in self._unmade(file)))
+    def _is_quiet(self) -> bool:
+        """Whether nothing else is going on, so that time can be measured: steps that do stand at the end."""
+        left = self.left.values()
+        timed = all(isinstance(one, PlannedScenario) and one.is_timed for one in left)
+        return timed and self._begun.isdisjoint({*self.left, *(step for one in left for step in self.missing(one))})
+
+    def missing(self, planned: PlannedStep) -> tuple[str, ...]:
+        """Conversions that have to be made before a comparison or a scenario, first things first."""
+        return tuple(dict.fromkeys(one for file in planned.files for one in self._unmade(file)))
 
     def _unmade(self, file: str) -> list[str]:
         """A conversion and those that it starts from, as far as they are not made, first things first."""
@@ -67,17 +75,17 @@ class Schedule:
             file = self.conversions[file].source
         return chain[::-1]
 
-    def without(self, conversion: str) -> list[PlannedComparison]:
-        """Comparisons that cannot run without the product of a conversion."""
-        return [one for one in self.comparisons.values() if conversion in self.missing(one)]
+    def without(self, conversion: str) -> list[PlannedStep]:
+        """Comparisons and scenarios that cannot run without the product of a conversion."""
+        return [one for one in self.left.values() if conversion in self.missing(one)]
 
-    def done(self, comparison: str) -> None:
-        """A comparison has its result."""
-        del self.comparisons[comparison]
+    def done(self, step: str) -> None:
+        """A comparison or a scenario has its result."""
+        del self.left[step]
 
     def unneeded(self) -> list[ConversionFinished]:
-        """Products that no comparison that is left needs; each is named once."""
-        needed = {file for one in self.comparisons.values() for file in self._needed(one.files)}
+        """Products that nothing that is left needs; each is named once."""
+        needed = {file for one in self.left.values() for file in self._needed(one.files)}
         unneeded = [conversion for conversion in self.made if conversion not in needed]
         return [self.made.pop(conversion) for conversion in unneeded]
 

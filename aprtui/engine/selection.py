@@ -10,7 +10,8 @@ from aprtui.core.errors import UsageError
 from aprtui.core.gate_table import CONVERSION_PAIRS, GATES
 from aprtui.core.gates import Gate
 from aprtui.core.outcomes import Level, Outcome
-from aprtui.store.plan import RunPlan
+from aprtui.core.scenarios import Backend, EngineName
+from aprtui.store.plan import NotPlanned, RunPlan
 from aprtui.store.summary import ComparisonRecord, RunRecord
 
 _FAILED = (Outcome.FALSIFIED, Outcome.CRASHED, Outcome.TIMEOUT)
@@ -25,12 +26,16 @@ class Selection:
         tensors: Patterns of canonical tensor names.
         allow_skip: Ids of gates that may be Skipped, beside those that the playbook names.
         levels: Levels to check in place of the playbook's.
+        engines: Engines that run scenarios; empty for the reference and those that this machine has.
+        backends: Backends of the playbook that scenarios are narrowed to; empty for all.
     """
 
     gates: tuple[str, ...] = ()
     tensors: tuple[str, ...] = ()
     allow_skip: tuple[str, ...] = ()
     levels: tuple[Level, ...] = ()
+    engines: tuple[EngineName, ...] = ()
+    backends: tuple[Backend, ...] = ()
 
     @property
     def arguments(self) -> tuple[str, ...]:
@@ -40,6 +45,8 @@ class Selection:
             ("--tensor", self.tensors),
             ("--allow-skip", self.allow_skip),
             ("--level", self.levels),
+            ("--engine", self.engines),
+            ("--backend", self.backends),
         )
         return tuple(part for option, values in named for value in values for part in (option, str(value)))
 
@@ -48,19 +55,34 @@ class Selection:
         """What `arguments` stands for."""
         pairs = list(zip(arguments[::2], arguments[1::2], strict=True))
         by_option = {option: tuple(value for name, value in pairs if name == option) for option, _ in pairs}
-        gates, tensors, allow_skip, levels = (
-            by_option.get(option, ()) for option in ("--gate", "--tensor", "--allow-skip", "--level")
+        gates, tensors, allow_skip, levels, engines, backends = (
+            by_option.get(option, ())
+            for option in ("--gate", "--tensor", "--allow-skip", "--level", "--engine", "--backend")
         )
-        return cls(gates, tensors, allow_skip, tuple(map(Level, levels)))
+        return cls(
+            gates,
+            tensors,
+            allow_skip,
+            tuple(map(Level, levels)),
+            tuple(map(EngineName, engines)),
+            tuple(map(Backend, backends)),
+        )
 
-    def of(self, gates: Sequence[Gate]) -> tuple[Gate, ...]:
+    def of(self, gates: Sequence[Gate], not_planned: Sequence[NotPlanned] = ()) -> tuple[Gate, ...]:
         """The gates that are meant, in their order.
+
+        Args:
+            gates: Those that a run can have.
+            not_planned: Those that it cannot, and why.
 
         Raises:
             UsageError: A pattern fits none of them.
         """
         for pattern in self.gates:
             if not any(fnmatchcase(gate.gate_id, pattern) for gate in gates):
+                reason = next((one.reason for one in not_planned if one.gate_id == pattern), "")
+                if reason:
+                    raise UsageError(f"this run does not have the gate {pattern}: {reason}")
                 known = ", ".join(gate.gate_id for gate in gates)
                 why = "this run does not have" if pattern in GATES else "there is not"
                 raise UsageError(f"{why} a gate {pattern!r}", todo=f"name one of {known}")
@@ -81,6 +103,9 @@ def select(
     tensors: Sequence[str] = (),
     allow_skip: Sequence[str] = (),
     levels: Sequence[str] = (),
+    *,
+    engines: Sequence[str] = (),
+    backends: Sequence[str] = (),
 ) -> Selection:
     """The selection that options name.
 
@@ -90,6 +115,8 @@ def select(
         tensors: Patterns of canonical names.
         allow_skip: Ids of gates that may be Skipped.
         levels: Names of levels, or "all".
+        engines: Names of engines.
+        backends: Names of backends.
 
     Raises:
         UsageError: There is no such pair, or no such gate.
@@ -102,7 +129,14 @@ def select(
         if gate not in GATES:
             raise UsageError(f"there is no gate {gate!r} whose skip could be allowed", todo="`--dry-run` lists them")
     chosen = tuple(Level) if "all" in levels else tuple(map(Level, levels))
-    return Selection((*gates, *(known[pair.upper()] for pair in pairs)), tuple(tensors), tuple(allow_skip), chosen)
+    return Selection(
+        (*gates, *(known[pair.upper()] for pair in pairs)),
+        tuple(tensors),
+        tuple(allow_skip),
+        chosen,
+        tuple(map(EngineName, engines)),
+        tuple(map(Backend, backends)),
+    )
 
 
 def failed_of(plan: RunPlan, record: RunRecord) -> tuple[str, ...]:
@@ -118,11 +152,13 @@ def failed_of(plan: RunPlan, record: RunRecord) -> tuple[str, ...]:
     if not failed:
         raise UsageError(f"no gate of run {plan.run_id} failed", todo="name gates with --gate")
     planned = {one.comparison_id: one for one in plan.comparisons}
+    steps = {one.step: one for one in plan.steps}
     suspects = {one for gate in failed for one in gate.comparisons if not _holds(record.comparisons.get(one))}
     products = {planned[one].target for one in suspects if ">" in planned[one].target}
+    products |= {file for gate in failed for one in gate.scenarios for file in steps[one].files if ">" in file}
     ids = {gate.gate_id for gate in failed}
     for gate in plan.gates:
-        if any(products.intersection(planned[one].files) for one in gate.comparisons):
+        if any(products.intersection(steps[one].files) for one in gate.steps):
             ids.add(gate.gate_id)
     return tuple(gate.gate_id for gate in plan.gates if gate.gate_id in ids)
 

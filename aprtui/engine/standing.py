@@ -4,8 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 
+from aprtui.convert.identity import program_digest
+from aprtui.core.errors import AprtuiError
+from aprtui.core.events import ScenarioFinished
 from aprtui.core.outcomes import Outcome
+from aprtui.core.scenarios import Ending, EngineFacts
 from aprtui.store.plan import PlannedConversion, RunPlan
 from aprtui.store.summary import ComparisonRecord, RunRecord
 
@@ -19,12 +24,14 @@ class Standing:
         comparisons: Ids of comparisons whose results stand.
         conversions: Ids of conversions whose products may be used if their files are unchanged.
         reason: Why nothing stands; empty where something may.
+        scenarios: Ids of scenarios whose results stand.
     """
 
     gates: tuple[str, ...] = ()
     comparisons: tuple[str, ...] = ()
     conversions: tuple[str, ...] = ()
     reason: str = ""
+    scenarios: tuple[str, ...] = ()
 
 
 def what_stands(before: RunPlan, now: RunPlan, record: RunRecord) -> Standing:
@@ -52,12 +59,38 @@ def what_stands(before: RunPlan, now: RunPlan, record: RunRecord) -> Standing:
         and (expected or one.source != one.target)
         and _has_result(record.comparisons.get(one.comparison_id))
     }
+    scenarios = {
+        one.scenario_id
+        for one in now.scenarios
+        if before.running == now.running
+        and one in before.scenarios
+        and conversions.issuperset(file for file in one.files if ">" in file)
+        and _has_answers(record.scenarios.get(one.scenario_id))
+    }
+    results = comparisons | scenarios
     gates = tuple(
         gate.gate_id
         for gate in now.gates
-        if gate in before.gates and gate.gate_id in record.gates and comparisons.issuperset(gate.comparisons)
+        if gate in before.gates and gate.gate_id in record.gates and results.issuperset(gate.steps)
     )
-    return Standing(gates, tuple(sorted(comparisons)), tuple(sorted(conversions & record.products.keys())))
+    made = conversions & record.products.keys()
+    return Standing(gates, tuple(sorted(comparisons)), tuple(sorted(made)), scenarios=tuple(sorted(scenarios)))
+
+
+def _has_answers(found: ScenarioFinished | None) -> bool:
+    """Whether an engine ran the file, and nothing but the file decided what became of it."""
+    if found is None or found.absent is not None or found.engine is None or not _is_there(found.engine):
+        return False
+    return found.speed is not None or all(
+        one.ending not in (Ending.TIMEOUT, Ending.KILLED, Ending.NOT_RUN) for one in found.answers
+    )
+
+
+def _is_there(engine: EngineFacts) -> bool:
+    try:
+        return program_digest(Path(engine.path)) == engine.digest
+    except AprtuiError:
+        return False
 
 
 def _has_result(record: ComparisonRecord | None) -> bool:

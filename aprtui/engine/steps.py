@@ -17,13 +17,15 @@ from aprtui.core.events import (
     Event,
     GateFinished,
     JournalLine,
+    ScenarioFinished,
+    ScenarioStarted,
     TolerancesChanged,
 )
 from aprtui.core.gates import FormatLetter
 from aprtui.core.outcomes import Outcome
 from aprtui.core.tolerance import ToleranceSettings
 from aprtui.engine.entry import evidence_entry, gate_duration, gate_output
-from aprtui.engine.jobs import FORMATS, Compare, Convert, Job, Measure, NoProduct, Product, ReadModel
+from aprtui.engine.jobs import FORMATS, Compare, Convert, Job, Measure, NoProduct, Product, ReadModel, RunScenario
 from aprtui.engine.journal_writer import JournalWriter
 from aprtui.engine.product_store import ProductStore
 from aprtui.engine.rejudge import judge_again
@@ -34,7 +36,7 @@ from aprtui.engine.workers import share
 from aprtui.formats.output_types import parse_output_type
 from aprtui.gates import judge_gate
 from aprtui.report.evidence import EvidenceEntry
-from aprtui.store.plan import PlannedConversion, PlannedGate, RunPlan
+from aprtui.store.plan import PlannedConversion, PlannedGate, PlannedScenario, PlannedStep, RunPlan
 
 
 class Listener(Protocol):
@@ -96,7 +98,9 @@ class Steps:
             return step, ReadModel(self._model, sources)
         if step in self._schedule.conversions:
             return step, self._conversion_job(self._schedule.conversions[step])
-        planned = self._schedule.comparisons[step]
+        planned = self._schedule.left[step]
+        if isinstance(planned, PlannedScenario):
+            return step, RunScenario(planned, self._path(planned.file), self.plan.running)
         self._begun_under[step] = self.tolerances
         files = {file: self._path(file) for file in planned.files}
         return step, Compare(
@@ -115,7 +119,8 @@ class Steps:
         if step in self._schedule.conversions:
             self.journal.write(ConversionStarted(step, worker))
         elif step != MODEL:
-            self.journal.write(ComparisonStarted(step, worker))
+            scenario = isinstance(self._schedule.left[step], PlannedScenario)
+            self.journal.write(ScenarioStarted(step, worker) if scenario else ComparisonStarted(step, worker))
             self.listener.started(step)
 
     def model_read(self, standing: Standing) -> None:
@@ -128,14 +133,14 @@ class Steps:
             start = {self.plan.model.letter: opened.files, **opened.sources}
             self.products.model_read(start)
             self.stamps.take(file for files in start.values() for file in files)
-        self._schedule.model_read(standing.comparisons)
+        self._schedule.model_read((*standing.comparisons, *standing.scenarios))
         self._decide()
 
     def without_conversions(self, outcome: Outcome, reason: str) -> None:
-        """Nothing can be converted: every comparison that needs a product has this result."""
-        for planned in tuple(self._schedule.comparisons.values()):
+        """Nothing can be converted: every comparison and scenario that needs a product has this result."""
+        for planned in tuple(self._schedule.left.values()):
             if self._schedule.missing(planned):
-                self._end_comparison(ComparisonFinished(planned.comparison_id, outcome, reason))
+                self._end(_without_result(planned, outcome, reason))
         self._decide()
 
     def converted(self, step: str, result: Product | NoProduct) -> None:
@@ -168,9 +173,14 @@ class Steps:
             result: How it ended.
             lines: The journal; read where tolerances changed while it was measured.
         """
-        self._end_comparison(result)
+        self._end(result)
         if self._begun_under.pop(result.comparison, self.tolerances) != self.tolerances:
             self._judge_again(judge_again(self.plan, lines, self.tolerances, result.comparison))
+        self._decide()
+
+    def answered(self, result: ScenarioFinished) -> None:
+        """An engine ran a file."""
+        self._end(result)
         self._decide()
 
     def broke(self, step: str, outcome: Outcome, reason: str, seconds: float, stderr: str | None = None) -> None:
@@ -179,6 +189,8 @@ class Steps:
             self.finish_all(outcome, reason, stderr)
         elif step in self._schedule.conversions:
             self._no_product(ConversionFailed(step, outcome, reason, self._commands[step], seconds, stderr))
+        elif isinstance(self._schedule.left[step], PlannedScenario):
+            self.answered(ScenarioFinished(step, outcome, reason, seconds=seconds, stderr=stderr))
         else:
             # What was measured until then is no result.
             self.journal.write(ComparisonStarted(step, -1))
@@ -229,23 +241,21 @@ class Steps:
         self.products.release(failed.conversion, None)
         for planned in self._schedule.without(failed.conversion):
             reason = f"there is no product of {failed.conversion}"
-            self._end_comparison(
-                ComparisonFinished(planned.comparison_id, Outcome.SKIPPED, reason, lacks=failed.conversion)
-            )
+            self._end(_without_result(planned, Outcome.SKIPPED, reason, failed.conversion))
         self._decide()
 
-    def _end_comparison(self, result: ComparisonFinished) -> None:
+    def _end(self, result: ComparisonFinished | ScenarioFinished) -> None:
         self.journal.write(result, to_disk=True)
-        self._schedule.done(result.comparison)
+        self._schedule.done(result.comparison if isinstance(result, ComparisonFinished) else result.scenario)
         for made in self._schedule.unneeded():
             self.stamps.forget(made.files)
             self.products.release(made.conversion, _product(made))
 
     def _decide(self) -> None:
-        """Judge every gate whose comparisons all have their results."""
-        finished = {one for one, found in self.journal.record.comparisons.items() if found.finished is not None}
+        """Judge every gate whose comparisons and scenarios all have their results."""
+        finished = self.journal.record.finished
         for gate in tuple(self._undecided.values()):
-            if finished.issuperset(gate.comparisons):
+            if finished.issuperset(gate.steps):
                 self._judge(gate)
 
     def _judge(self, gate: PlannedGate) -> None:
@@ -277,6 +287,14 @@ class Steps:
 
     def _show(self, gate: PlannedGate) -> None:
         self.listener.finished(evidence_entry(self.plan, gate, self.journal.record))
+
+
+def _without_result(
+    planned: PlannedStep, outcome: Outcome, reason: str, lacks: str = ""
+) -> ComparisonFinished | ScenarioFinished:
+    if isinstance(planned, PlannedScenario):
+        return ScenarioFinished(planned.scenario_id, outcome, reason, lacks=lacks)
+    return ComparisonFinished(planned.comparison_id, outcome, reason, lacks=lacks)
 
 
 def _product(made: ConversionFinished) -> Product:

@@ -9,6 +9,7 @@ from aprtui.gates.content import judge_content
 from aprtui.gates.gateways import judge_gateway
 from aprtui.gates.pairs import judge_pair
 from aprtui.gates.round_trips import judge_round_trip
+from aprtui.gates.scenarios import judge_scenarios
 from aprtui.gates.two_routes import judge_two_routes
 from aprtui.gates.verdict import Measurements, Verdict
 from aprtui.store.plan import PlannedGate, RunPlan
@@ -21,6 +22,7 @@ _JUDGES: Mapping[GateFamily, Callable[[Measurements], Verdict]] = {
     GateFamily.CONTENT: judge_content,
     GateFamily.CONTRACT: judge_content,
     GateFamily.GATEWAY: judge_gateway,
+    GateFamily.SCENARIO: judge_scenarios,
 }
 
 

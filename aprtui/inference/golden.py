@@ -21,6 +21,7 @@ from aprtui.core.behaviour import Behaviour, LogitStatistics
 from aprtui.core.dtypes import DType
 from aprtui.core.errors import FormatError
 from aprtui.core.json_values import from_json, to_json
+from aprtui.core.scenarios import PROMPTS
 from aprtui.formats.container import Format, StoredTensor
 from aprtui.formats.digest import file_digest
 from aprtui.formats.model import Model
@@ -36,7 +37,7 @@ from aprtui.inference.reference.checkpoint import checkpoint_of
 from aprtui.inference.reference.model import ReferenceModel, Runtime
 from aprtui.inference.reference.twin import Twin, twin_as
 from aprtui.inference.samples import LONGEST, samples_of
-from aprtui.inference.text import PROMPTS, Answers, generated, require_whole
+from aprtui.inference.text import Answers, generated, require_whole
 from aprtui.inference.tokenizers import NoEncoderError, encode_texts
 from aprtui.inference.tokenizers.decode import text_of
 

@@ -10,17 +10,16 @@ import ast
 import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from enum import StrEnum
 from math import isclose, log2
 
 from aprtui.core.outcomes import Outcome
+from aprtui.core.scenarios import OracleKind, OracleSettings, OracleVerdict
 
 _LONGEST_CODE = 1 << 14
 _LONG_ENOUGH = 40
 _WORDS_ENOUGH = 6
 _EXPRESSION = re.compile(r"(-?\d+(?:\.\d+)?)\s*(plus|minus|times|divided by|[-+*/×÷−])\s*(-?\d+(?:\.\d+)?)")
-_NUMBER = re.compile(r"-?\d+(?:[.,]\d+)*")
+_NUMBER = re.compile(r"-?\d+(?:,\d{3})*(?:\.\d+)?")
 _REPEATED = re.compile(r"(.{2,20}?)\1{2,}", re.DOTALL)
 _NOT_A_NUMBER = re.compile(r"\b(?:nan|[+-]?inf)\b", re.IGNORECASE)
 _OPERATIONS: Mapping[str, Callable[[float, float], float]] = {
@@ -31,48 +30,6 @@ _OPERATIONS: Mapping[str, Callable[[float, float], float]] = {
 }
 _CODE_STARTS = ("def ", "fn ", "function ", "class ", "async ", "import ", "from ")
 _BRACKETS = {")": "(", "]": "[", "}": "{"}
-
-
-class OracleKind(StrEnum):
-    """The oracles of apr-qa's playbooks."""
-
-    ARITHMETIC = "arithmetic"
-    GARBAGE = "garbage"
-    CODE_SYNTAX = "code_syntax"
-    RESPONSE = "response"
-    COMPOSITE = "composite"
-
-
-@dataclass(frozen=True, slots=True)
-class OracleSettings:
-    """What a playbook may set under `oracles[].config`.
-
-    Attributes:
-        tolerance: Relative tolerance of arithmetic.
-        max_repetition_ratio: Largest share of one word among the words of a text.
-        min_unique_chars: Fewest different characters of a text that is long enough to have them.
-        parts: Oracles of a composite.
-    """
-
-    tolerance: float = 0.01
-    max_repetition_ratio: float = 0.3
-    min_unique_chars: int = 10
-    parts: tuple[OracleKind, ...] = (OracleKind.GARBAGE,)
-
-
-@dataclass(frozen=True, slots=True)
-class OracleVerdict:
-    """What an oracle says.
-
-    Attributes:
-        oracle: Which one.
-        outcome: Corroborated, Falsified, or Skipped where it has nothing to say about the prompt.
-        reason: One sentence.
-    """
-
-    oracle: OracleKind
-    outcome: Outcome
-    reason: str
 
 
 def oracles_for(prompt: str) -> tuple[OracleKind, ...]:
@@ -110,10 +67,17 @@ def _arithmetic(prompt: str, text: str, settings: OracleSettings) -> _Answer:
         expected = _OPERATIONS[operator](float(left), float(right))
     except (ZeroDivisionError, OverflowError):
         return Outcome.SKIPPED, f"{left} {operator} {right} has no value"
-    numbers = [float(match.replace(",", "")) for match in _NUMBER.findall(text) if match.count(".") <= 1]
+    said = [float(match.replace(",", "")) for match in _NUMBER.findall(_without_echo(text, found[-1]))]
+    # 999 is within 1 % of 999 + 1, and is no answer.
+    numbers = [number for number in said if number == expected or number not in (float(left), float(right))]
     if any(isclose(number, expected, rel_tol=settings.tolerance, abs_tol=1e-9) for number in numbers):
         return Outcome.CORROBORATED, f"{left} {operator} {right} is {expected:g}, which the text says"
     return Outcome.FALSIFIED, f"{left} {operator} {right} is {expected:g}, and the text does not say so"
+
+
+def _without_echo(text: str, expression: tuple[str, str, str]) -> str:
+    """A text without repetitions of the question, whose numbers are no answer."""
+    return _EXPRESSION.sub(lambda match: " " if match.groups() == expression else match[0], text.lower())
 
 
 def _garbage(_prompt: str, text: str, settings: OracleSettings) -> _Answer:

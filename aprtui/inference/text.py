@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from aprtui.core.behaviour import TextComparison, TextMode, TextVerdict, judge_text
+from aprtui.core.scenarios import PROMPTS
 from aprtui.formats.tokenizer import TokenizerFacts
 from aprtui.inference.machine import require
 from aprtui.inference.reference.model import ReferenceModel
@@ -21,9 +22,6 @@ from aprtui.inference.tokenizers.decode import text_of
 
 if TYPE_CHECKING:
     from aprtui.inference.measure import Pair, Request
-
-PROMPTS = ("What is 2+2?", "def add(a, b):\n", "The capital of France is")
-"""What is continued where nobody names prompts."""
 
 Steps = list[tuple[int, float]]
 

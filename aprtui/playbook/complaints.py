@@ -55,12 +55,22 @@ def _section(file: YamlFile, section: type[Section], value: Mapping[str, Value],
         elif Use.LATER in field.metadata:
             message = _NOT_OUTPUT_TYPES if path == ("model", "quantizations") else ""
             yield Complaint(line, name, message, ComplaintKind.LATER)
-        elif (deeper := section_in(field.annotation)) is not None and isinstance(inner, dict):
-            yield from _section(file, deeper, inner, path)
+        elif (deeper := section_in(field.annotation)) is not None:
+            for item, place in _mappings(inner, path):
+                yield from _section(file, deeper, item, place)
+
+
+def _mappings(inner: Value, at: KeyPath) -> Iterator[tuple[Mapping[str, Value], KeyPath]]:
+    """A mapping, or those of a list of mappings, with their places."""
+    if isinstance(inner, dict):
+        yield inner, at
+    elif isinstance(inner, list):
+        for number, item in enumerate(inner):
+            yield from _mappings(item, (*at, str(number)))
 
 
 def section_in(annotation: object) -> type[Section] | None:
-    """The section that a field holds, if it holds one."""
-    if get_origin(annotation) in (Union, UnionType):
+    """The section that a field holds, if it holds one, or a list of them."""
+    if get_origin(annotation) in (Union, UnionType, tuple):
         return next(filter(None, map(section_in, get_args(annotation))), None)
     return annotation if isinstance(annotation, type) and issubclass(annotation, Section) else None

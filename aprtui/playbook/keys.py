@@ -13,8 +13,9 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSche
 
 from aprtui.core.gate_table import CONVERSION_PAIRS
 from aprtui.core.gates import FormatLetter
+from aprtui.core.scenarios import Backend, OracleKind, Oracles, OracleSettings, SpeedLimits
 from aprtui.playbook.scalars import (
-    Backend,
+    COUNT_SCHEMA,
     Count,
     FailurePolicy,
     Flag,
@@ -106,18 +107,104 @@ class TestMatrix(Section):
 
     __test__: ClassVar[bool] = False  # not a test class for pytest
 
-    modalities: Annotated[tuple[Modality, ...], _LIST, Use.LATER] = tuple(Modality)
-    """How the model is talked to."""
-    backends: Annotated[tuple[Backend, ...], _LIST, Use.LATER] = tuple(Backend)
+    # Decoding is greedy: a prompt that is repeated is answered alike.
+    not_for_aprtui = frozenset({"scenario_count"})
+
+    modalities: Annotated[tuple[Modality, ...], _LIST] = tuple(Modality)
+    """How the model is talked to; of these `run` has gates."""
+    backends: Annotated[tuple[Backend, ...], _LIST] = tuple(Backend)
     """What it runs on."""
-    scenario_count: Annotated[Count, Use.LATER] = 100
-    """Scenarios per combination."""
     seed: Count = 0
     """Seed of the scenarios; evidence repeats it."""
-    timeout_ms: Annotated[Count | None, Use.LATER] = None
-    """Longest time of one scenario, in milliseconds."""
+    timeout_ms: Annotated[int, Field(ge=1, le=1 << 31), WithJsonSchema(COUNT_SCHEMA)] | None = None
+    """Longest time of one prompt in an engine, in milliseconds."""
     prompts: Annotated[tuple[Text, ...], _LIST] = ()
-    """Prompts of the scenarios; tokenizers are tried on all of them, and models where behaviour is a level."""
+    """Prompts of the scenarios, each of which is run once in every engine; tokenizers are tried on them, too, and
+    models where behaviour is a level."""
+
+
+class Gateways(Section):
+    """apr-qa's gateways of scenarios; each is planned unless it says no."""
+
+    g1_model_loads: Flag = True
+    """`G1-LOAD`."""
+    g2_basic_inference: Flag = True
+    """`G2-BASIC`."""
+    g3_no_crashes: Flag = True
+    """`G3-STABLE`."""
+    g4_output_quality: Flag = True
+    """`G4-VALID`."""
+
+    @property
+    def left_out(self) -> dict[str, str]:
+        """Gates that it says no to, with the key."""
+        keys = {"G1-LOAD": "g1_model_loads", "G2-BASIC": "g2_basic_inference"}
+        keys |= {"G3-STABLE": "g3_no_crashes", "G4-VALID": "g4_output_quality"}
+        return {gate: f"gates.{key}" for gate, key in keys.items() if not getattr(self, key)}
+
+
+class OracleConfig(Section):
+    """Settings of an oracle."""
+
+    not_for_aprtui = frozenset({"languages", "min_relevance"})
+
+    tolerance: Number = 0.01
+    """Largest relative error of a result that a text states."""
+    max_repetition_ratio: Number = 0.3
+    """Largest share of one word among the words of a text."""
+    min_unique_chars: Count = 10
+    """Fewest different characters of a text of 40 characters or more."""
+
+
+class OracleKeys(Section):
+    """An oracle on generated text."""
+
+    type: OracleKind
+    """Which one."""
+    config: OracleConfig = OracleConfig()
+    """Its settings."""
+
+
+class SpeedKeys(Section):
+    """Thresholds of throughput and of the time of one token."""
+
+    min_throughput: Number | None = None
+    """Fewest tokens per second on any backend."""
+    min_throughput_cpu: Number | None = None
+    """Fewest tokens per second on the CPU."""
+    min_throughput_gpu: Number | None = None
+    """Fewest tokens per second on a GPU."""
+    max_p50_ms: Number | None = None
+    """Longest median time of one token, in milliseconds."""
+    max_p99_ms: Number | None = None
+    """Longest time of 99 % of the tokens, in milliseconds."""
+
+    @property
+    def limits(self) -> SpeedLimits:
+        """As gates take them."""
+        named = {Backend.CPU: self.min_throughput_cpu, Backend.GPU: self.min_throughput_gpu}
+        least = {backend.value: self.min_throughput if own is None else own for backend, own in named.items()}
+        known = {backend: limit for backend, limit in least.items() if limit is not None}
+        return SpeedLimits(known, self.max_p50_ms, self.max_p99_ms)
+
+
+class Profile(Section):
+    """How fast engines generate, and how fast they have to."""
+
+    not_for_aprtui = frozenset({"gates"})
+
+    enabled: Flag = True
+    """Whether it is measured."""
+    warmup: Annotated[int, Field(ge=0, le=1000), WithJsonSchema(COUNT_SCHEMA)] = 3
+    """Runs that do not count."""
+    measure: Annotated[int, Field(ge=1, le=1000), WithJsonSchema(COUNT_SCHEMA)] = 10
+    """Runs that count."""
+    formats: Annotated[tuple[FormatName, ...], _LIST] = tuple(FormatLetter)
+    """Formats whose files are run."""
+    backends: Annotated[tuple[Backend, ...], _LIST] = tuple(Backend)
+    """What they run on."""
+    assertions: SpeedKeys = SpeedKeys()
+    """Thresholds."""
 
 
 class ContractTests(Section):
@@ -216,7 +303,7 @@ class PlaybookKeys(Section):
 
     not_for_aprtui = frozenset(
         {
-            *("description", "gates", "oracles", "property_tests", "falsification_gates", "profile_ci"),
+            *("description", "property_tests", "falsification_gates"),
             *("trace_payload", "ollama_parity", "kernel_profile", "metadata", "state_machine"),
             *("mvp_matrix", "verification_tests"),
         }
@@ -229,7 +316,13 @@ class PlaybookKeys(Section):
     model: PlaybookModel
     """The model."""
     test_matrix: TestMatrix = TestMatrix()
-    """Scenarios."""
+    """Scenarios; they run models, where behaviour is a level."""
+    gates: Gateways = Gateways()
+    """Gateways of the scenarios."""
+    oracles: Annotated[tuple[OracleKeys, ...], _LIST] = ()
+    """Oracles that judge what a scenario says; all that suit a prompt by default, and garbage in any case."""
+    profile_ci: Profile | None = None
+    """How fast engines generate; measured where behaviour is a level."""
     differential_tests: DifferentialTests = DifferentialTests()
     """Comparisons between formats."""
     contract_tests: ContractTests = ContractTests()
@@ -239,3 +332,14 @@ class PlaybookKeys(Section):
     with a notice."""
     aprtui: AprtuiKeys = AprtuiKeys()
     """Keys of aprtui's own."""
+
+    @property
+    def asked_oracles(self) -> Oracles:
+        """The oracles as scenarios take them."""
+        settings = {
+            one.type.value: OracleSettings(
+                one.config.tolerance, one.config.max_repetition_ratio, one.config.min_unique_chars
+            )
+            for one in self.oracles
+        }
+        return Oracles(tuple(dict.fromkeys(one.type for one in self.oracles)), settings)

@@ -9,7 +9,18 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
-from aprtui.playbook.keys import DEFAULT, AprtuiKeys, ContractTests, DifferentialTests, PlaybookModel, TestMatrix
+from aprtui.core.json_values import to_json
+from aprtui.core.scenarios import Oracles
+from aprtui.playbook.keys import (
+    DEFAULT,
+    AprtuiKeys,
+    ContractTests,
+    DifferentialTests,
+    Gateways,
+    PlaybookModel,
+    Profile,
+    TestMatrix,
+)
 
 LOSSLESS = "lossless"
 """Output type of a conversion that asks for none."""
@@ -56,6 +67,9 @@ class Playbook:
         test_matrix: Scenarios.
         contract_tests: Format contracts.
         differential_tests: Comparisons between formats.
+        gateways: Gateways of the scenarios.
+        oracles: What judges the answers of scenarios.
+        profile: How fast engines generate; None where the playbook does not ask.
         settings: Keys of aprtui's own.
         complaints: What has no effect, or not the effect that its author expects; by file and line.
         places: File and line of every key path.
@@ -68,6 +82,9 @@ class Playbook:
     test_matrix: TestMatrix
     contract_tests: ContractTests
     differential_tests: DifferentialTests
+    gateways: Gateways
+    oracles: Oracles
+    profile: Profile | None
     settings: AprtuiKeys
     complaints: tuple[Complaint, ...]
     places: Mapping[tuple[str, ...], tuple[Path, int]] = field(repr=False)
@@ -85,8 +102,15 @@ class Playbook:
         for the other.
         """
         settings = self.settings.model_dump(mode="json", exclude={"tolerance"})
-        asked = [self.name, self.model.model_dump(mode="json"), self.contract_tests.model_dump(mode="json"), settings]
+        sections = (self.model, self.contract_tests, self.test_matrix, self.gateways, self.profile)
+        asked = [self.name, settings, to_json(self.oracles)]
+        asked += [None if section is None else section.model_dump(mode="json") for section in sections]
         return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
+
+    @property
+    def has_scenarios(self) -> bool:
+        """Whether it asks for any."""
+        return ("test_matrix",) in self.places
 
     def outtype(self, gate_id: str) -> tuple[str, bool]:
         """The output type of a pair's conversions, and whether the playbook names it for this very pair."""

@@ -20,11 +20,9 @@ _NAME = r"[A-Za-z0-9][A-Za-z0-9._+-]{0,127}"
 _REPOSITORY = r"[A-Za-z0-9][A-Za-z0-9._-]{0,95}(/[A-Za-z0-9][A-Za-z0-9._-]{0,95})?"
 _GATE = r"[A-Z][A-Z0-9]*(-[A-Z0-9]+)+"
 _LETTERS = {name: letter for letter, name in FORMAT_NAMES.items()}
-_INTEGER = {"anyOf": [{"type": "integer"}, {"type": "string", "pattern": r"^\d+$"}]}
+COUNT_SCHEMA = {"anyOf": [{"type": "integer"}, {"type": "string", "pattern": r"^\d+$"}]}
 _NUMBER = {"anyOf": [{"type": "number"}, {"type": "string", "pattern": r"^\d*\.?\d+([eE][+-]?\d+)?$"}]}
 _FLAG = {"anyOf": [{"type": "boolean"}, {"enum": ["true", "false", "yes", "no", "on", "off"]}]}
-
-"""The levels that a playbook may ask for."""
 
 
 class Modality(StrEnum):
@@ -33,13 +31,6 @@ class Modality(StrEnum):
     RUN = "run"
     CHAT = "chat"
     SERVE = "serve"
-
-
-class Backend(StrEnum):
-    """What a model runs on."""
-
-    CPU = "cpu"
-    GPU = "gpu"
 
 
 class SizeCategory(StrEnum):
@@ -132,7 +123,7 @@ GateId = Annotated[
 ]
 LocalPath = Annotated[Path, BeforeValidator(_local_path), WithJsonSchema({"type": "string"})]
 Version = Annotated[str, WithJsonSchema({"type": ["string", "number"]})]
-Count = Annotated[int, Field(ge=0, le=1 << 53), WithJsonSchema(_INTEGER)]
+Count = Annotated[int, Field(ge=0, le=1 << 53), WithJsonSchema(COUNT_SCHEMA)]
 Number = Annotated[float, Field(ge=0, allow_inf_nan=False), WithJsonSchema(_NUMBER)]
 Flag = Annotated[bool, WithJsonSchema(_FLAG)]
 FormatName = Annotated[FormatLetter, BeforeValidator(_format), WithJsonSchema({"enum": list(_LETTERS)})]

@@ -22,6 +22,8 @@ from aprtui.core.events import (
     RunInterrupted,
     RunResumed,
     RunStarted,
+    ScenarioFinished,
+    ScenarioStarted,
     TensorFinished,
     TolerancesChanged,
     WorkerDied,
@@ -59,6 +61,8 @@ def _text(event: Event, outcome_word: OutcomeWord) -> str:
     if isinstance(event, Diagnosed):
         causes = ", ".join(named.code for named in event.diagnosis.causes)
         return f"{safe_text(event.comparison)}  {event.diagnosis.sentence}{f' ({causes})' if causes else ''}"
+    if isinstance(event, ScenarioStarted | ScenarioFinished):
+        return _scenario_text(event, outcome_word)
     if isinstance(event, ConversionStarted | ConversionFinished | ConversionFailed):
         return _conversion_text(event, outcome_word)
     if isinstance(event, GateFinished):
@@ -88,6 +92,21 @@ def _run_text(
     if isinstance(event, RunFinished):
         return f"finished with exit code {event.exit_code}"
     return f"interrupted: {safe_text(event.reason)}"
+
+
+def _scenario_text(event: ScenarioStarted | ScenarioFinished, outcome_word: OutcomeWord) -> str:
+    name = safe_text(event.scenario)
+    if isinstance(event, ScenarioStarted):
+        return f"scenario {name} started"
+    if event.absent is not None:
+        return f"{outcome_word(event.absent)}  {name}  {safe_text(event.reason, 300)}"
+    if event.speed is not None:
+        return f"scenario {name}: {event.speed.tokens_per_second:.1f} tokens/s"
+    silent = event.reason or next((one.reason for one in event.answers if one.text is None), "")
+    if silent:
+        return f"scenario {name}: {safe_text(silent, 300)}"
+    good = sum(one.holds for one in event.answers)
+    return f"scenario {name}: {good} of {len(event.answers)} answers hold after {event.seconds:.1f} s"
 
 
 def _conversion_text(

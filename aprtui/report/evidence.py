@@ -30,21 +30,23 @@ class Scenario:
         format: safetensors, gguf or apr: the format under test.
         prompt: A sentence that says what was done; apr-qa shows it.
         seed: Seed of the playbook.
+        backend: cpu or gpu.
     """
 
     repo: str
     format: str
     prompt: str
     seed: int = 0
+    backend: str = "cpu"
 
     def to_json(self) -> dict[str, Any]:
         """apr-qa's object."""
         org, _, name = self.repo.rpartition("/")
         return {
-            "id": f"{name}_run_cpu_{self.format}_{self.seed:016x}",
+            "id": f"{name}_run_{self.backend}_{self.format}_{self.seed:016x}",
             "model": {"org": org, "name": name, "variant": None},
             "modality": "run",
-            "backend": "cpu",
+            "backend": self.backend,
             "format": self.format,
             "prompt": self.prompt,
             "temperature": 0.0,

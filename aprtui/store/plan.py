@@ -9,6 +9,7 @@ from aprtui.core.events import ConverterFacts
 from aprtui.core.gate_table import GATES
 from aprtui.core.gates import Gate
 from aprtui.core.outcomes import Level
+from aprtui.core.scenarios import ALL_ORACLES, NO_LIMITS, SECONDS_OF_A_PROMPT, Backend, EngineName, Oracles, SpeedLimits
 from aprtui.core.tolerance import ToleranceSettings
 
 
@@ -62,9 +63,54 @@ class PlannedComparison:
     estimated_bytes: int = 0
 
     @property
+    def step(self) -> str:
+        """Its id."""
+        return self.comparison_id
+
+    @property
     def files(self) -> tuple[str, ...]:
         """Everything that has to be there: sources and conversions."""
         return tuple(dict.fromkeys((self.source, *self.via, self.target)))
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedScenario:
+    """One file in one engine, on all prompts.
+
+    Attributes:
+        scenario_id: Id of the file, "@", the engine, ":" and the backend; ":speed" behind it where time is measured.
+        file: What is run: the letter of the run's model or of a given source, or a conversion.
+        engine: What runs it.
+        backend: What that runs on.
+        warmup: Runs before those that are measured; None where no time is measured.
+        measure: Runs that are measured.
+    """
+
+    scenario_id: str
+    file: str
+    engine: EngineName
+    backend: Backend
+    warmup: int | None = None
+    measure: int = 0
+
+    @property
+    def step(self) -> str:
+        """Its id."""
+        return self.scenario_id
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """What has to be there."""
+        return (self.file,)
+
+    @property
+    def is_timed(self) -> bool:
+        """Whether it needs the machine for itself."""
+        return self.warmup is not None
+
+
+PlannedStep = PlannedComparison | PlannedScenario
+"""What a gate can be judged from."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,12 +123,19 @@ class PlannedGate:
             its source, of a round trip its hops in their order and then both ends.
         levels: Levels that it asks for.
         asked_for: Output type of the tested conversion; None where it tests none or several.
+        scenarios: Ids of the scenarios that it is judged from.
     """
 
     gate_id: str
     comparisons: tuple[str, ...]
     levels: tuple[Level, ...] = ()
     asked_for: str | None = None
+    scenarios: tuple[str, ...] = ()
+
+    @property
+    def steps(self) -> tuple[str, ...]:
+        """Ids of everything that it is judged from."""
+        return (*self.comparisons, *self.scenarios)
 
     @property
     def gate(self) -> Gate:
@@ -95,7 +148,7 @@ class NotPlanned:
     """A gate that this run does not have, and why.
 
     Attributes:
-        gate_id: Row of the table of gates.
+        gate_id: Row of the table of gates, or a gate of apr-qa that is never planned.
         reason: One sentence.
     """
 
@@ -188,10 +241,18 @@ class Running:
     Attributes:
         prompts: Texts beside those that are built in.
         device: "cpu", "cuda" or "cuda:N".
+        oracles: What judges the answers of scenarios.
+        prompt_seconds: Longest time of one prompt in an engine.
+        apr: The command that the engine apr runs.
+        speed: How fast engines have to generate.
     """
 
     prompts: tuple[str, ...] = ()
     device: str = "cpu"
+    oracles: Oracles = ALL_ORACLES
+    prompt_seconds: float = SECONDS_OF_A_PROMPT
+    apr: str = "apr"
+    speed: SpeedLimits = NO_LIMITS
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,6 +279,8 @@ class RunPlan:
         aprtui_version: Version that made the plan.
         rules_version: Version of tolerances and layout rules.
         running: How models and tokenizers are tried.
+        scenarios: Files that engines run.
+        engines_left_out: Engines that this machine does not have and nobody named, with what is missing.
     """
 
     run_id: str
@@ -239,6 +302,22 @@ class RunPlan:
     aprtui_version: str
     rules_version: str
     running: Running = Running()
+    scenarios: tuple[PlannedScenario, ...] = ()
+    engines_left_out: tuple[str, ...] = ()
+
+    @property
+    def steps(self) -> tuple[PlannedStep, ...]:
+        """Comparisons and scenarios in the order of the work.
+
+        A file runs before its product is deleted, behind the first comparison of it; time is measured at the end.
+        """
+        untimed = [one for one in self.scenarios if not one.is_timed]
+        found: dict[str, PlannedStep] = {one.step: one for one in untimed if ">" not in one.file}
+        for comparison in self.comparisons:
+            found[comparison.step] = comparison
+            found.update((one.step, one) for one in untimed if one.file == comparison.target)
+        found.update((one.step, one) for one in (*untimed, *self.scenarios))
+        return tuple(found.values())
 
     @property
     def peak_bytes(self) -> int:
@@ -252,7 +331,7 @@ def peak_bytes(plan: RunPlan) -> int:
     if plan.keeps_products:
         return sum(sizes.values())
     sources = {one.conversion_id: one.source for one in plan.conversions}
-    left = [set(_with_sources(one.files, sources)) for one in plan.comparisons]
+    left = [set(_with_sources(one.files, sources)) for one in plan.steps]
     there: set[str] = set()
     peak = 0
     for number, needed in enumerate(left):

@@ -29,6 +29,8 @@ from aprtui.core.events import (
     RunInterrupted,
     RunResumed,
     RunStarted,
+    ScenarioFinished,
+    ScenarioStarted,
     TolerancesChanged,
 )
 from aprtui.core.findings import FindingKind, LevelResult
@@ -132,6 +134,10 @@ class RunView:
             if gate.gate_id == gate_id:
                 return tuple(index for one in gate.comparisons if (index := self.index(one)) is not None)
         return ()
+
+    def scenarios_of(self, gate_id: str) -> tuple[str, ...]:
+        """Ids of the scenarios that a gate is judged from."""
+        return next((gate.scenarios for gate in self.plan.gates if gate.gate_id == gate_id), ())
 
     def state(self) -> RunState:
         """What became of the run; one whose engine nobody knows has died."""
@@ -248,6 +254,10 @@ class RunView:
             self._add_gate(event, offset)
         elif isinstance(event, ConversionStarted):
             self.running.add(event.conversion)
+        elif isinstance(event, ScenarioStarted):
+            self.running.add(event.scenario)
+        elif isinstance(event, ScenarioFinished):
+            self.running.discard(event.scenario)
         elif isinstance(event, ConversionFinished):
             self.products[event.conversion] = event
             self.running.discard(event.conversion)

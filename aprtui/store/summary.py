@@ -25,6 +25,8 @@ from aprtui.core.events import (
     RunInterrupted,
     RunResumed,
     RunStarted,
+    ScenarioFinished,
+    ScenarioStarted,
     TensorFinished,
     TolerancesChanged,
     WorkspaceChecked,
@@ -123,6 +125,7 @@ class RunRecord:
         gates: Verdicts with their times, by id.
         products: Conversions that were made, by id.
         failures: Conversions that left no product, by id.
+        scenarios: Results of engines, by id; None while one is running.
         opened: Digests of the run's model and of given sources; None before they were read.
         workspace: Whether there is room for products; None before that was looked at.
         tolerances: Those that the playbook set since the run was planned; None where it set none.
@@ -135,6 +138,7 @@ class RunRecord:
     gates: dict[str, tuple[GateFinished, datetime]] = field(default_factory=dict)
     products: dict[str, ConversionFinished] = field(default_factory=dict)
     failures: dict[str, ConversionFailed] = field(default_factory=dict)
+    scenarios: dict[str, ScenarioFinished | None] = field(default_factory=dict)
     opened: ModelOpened | None = None
     workspace: WorkspaceChecked | None = None
     tolerances: ToleranceSettings | None = None
@@ -163,6 +167,8 @@ class RunRecord:
             self.products[event.conversion] = event
         elif isinstance(event, ConversionFailed):
             self.failures[event.conversion] = event
+        elif isinstance(event, ScenarioStarted | ScenarioFinished):
+            self.scenarios[event.scenario] = event if isinstance(event, ScenarioFinished) else None
         else:
             self._add_of_run(event, line)
 
@@ -177,11 +183,18 @@ class RunRecord:
         elif isinstance(event, RunResumed):
             self.gates = {gate: found for gate, found in self.gates.items() if gate in event.gates}
             self.comparisons = {one: found for one, found in self.comparisons.items() if one in event.comparisons}
+            self.scenarios = {one: found for one, found in self.scenarios.items() if one in event.scenarios}
             self.failures.clear()
         elif isinstance(event, TolerancesChanged):
             self.tolerances = event.tolerances
         elif isinstance(event, RunFinished | RunInterrupted):
             self.end = event
+
+    @property
+    def finished(self) -> set[str]:
+        """Ids of comparisons and scenarios that have their result."""
+        compared = {one for one, found in self.comparisons.items() if found.finished is not None}
+        return compared | {one for one, found in self.scenarios.items() if found is not None}
 
     def verdicts(self) -> dict[str, GateFinished]:
         """The verdicts so far, by gate."""

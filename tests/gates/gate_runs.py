@@ -3,22 +3,38 @@
 import json
 import shutil
 import struct
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from engine_runs import run_in
 from faulty_converter import Faulty
 from fixture_files import FIXTURES
 
+import aprtui
 from aprtui.core.outcomes import Level
+from aprtui.core.scenarios import EngineName
 from aprtui.engine.selection import Selection
 from aprtui.faults import FAULTS, inject
 from aprtui.playbook import load_playbook
 
 MODEL = FIXTURES / "qwen2-tiny/hf"
 Q8_0 = FIXTURES / "qwen2-tiny/gguf/Q8_0.gguf"
+DEMO = Path(aprtui.__file__).parent / "demo/model/qwen2-demo"
+_APR = """
+import json, os, sys
+if "--version" in sys.argv:
+    sys.exit(print("apr 1"))
+prompt, backend = sys.argv[sys.argv.index("--prompt") + 1], "gpu" if "--gpu" in sys.argv else "cpu"
+def say(text, tokens=7):
+    ids = list(range(len(text)))[:8]
+    print(json.dumps({"text": text, "tokens": ids, "prompt_tokens": tokens, "backend": {"ran": backend}}))
+"""
+"""What every stand-in for `apr` begins with."""
 ALL = ("safetensors", "gguf", "apr")
 ONLY_GGUF, ONLY_APR = ("safetensors", "gguf"), ("safetensors", "apr")
+ONLY_SAFETENSORS = ("safetensors",)
 EMPTY = "no tensors"
 """Instead of the code of a fault: a checkpoint with a header and nothing in it."""
 ZEROS = "zeros"
@@ -42,6 +58,9 @@ class Setup:
         tensors: Patterns of tensors to compare.
         levels: Levels to check; empty for those that run no model.
         is_blocked: Whether a file lies where products should go.
+        scenarios: Keys of the playbook that ask for scenarios; the model is the demo's, which knows some answers.
+        engines: Engines that run them.
+        apr: What the command `apr` does, as Python; empty where there is none.
     """
 
     faults: Mapping[str, str] | None = field(default_factory=dict)
@@ -56,6 +75,9 @@ class Setup:
     tensors: tuple[str, ...] = ()
     levels: tuple[Level, ...] = ()
     is_blocked: bool = False
+    scenarios: Mapping[str, object] = field(default_factory=dict)
+    engines: tuple[EngineName, ...] = ()
+    apr: str = ""
 
     def run(self, place):
         """Exit code, and entries by gate."""
@@ -63,7 +85,15 @@ class Setup:
         model = {"hf_repo": "org/qwen2-tiny", "formats": list(self.formats), **self.expected}
         # YAML holds JSON.
         path.write_text(
-            json.dumps({"name": "test", "version": "1.0.0", "model": model, "aprtui": {"outtype": {**self.outtype}}})
+            json.dumps(
+                {
+                    "name": "test",
+                    "version": "1.0.0",
+                    "model": model,
+                    "aprtui": {"outtype": {**self.outtype}},
+                    **self.scenarios,
+                }
+            )
         )
         scratch = place / "scratch" if self.is_blocked else None
         if scratch is not None:
@@ -73,13 +103,23 @@ class Setup:
             load_playbook(path),
             self._model(place),
             None if self.faults is None else Faulty(self.faults),
-            selection=Selection(self.gates, self.tensors, levels=self.levels),
+            selection=Selection(self.gates, self.tensors, levels=self.levels, engines=self.engines),
+            apr=self._apr(place),
             sources=(Q8_0,) if self.has_source else (),
             scratch=scratch,
         )
         return code, told.entries
 
+    def _apr(self, place):
+        program = place / "apr"
+        if self.apr:
+            program.write_text(f"#!{sys.executable}\n{_APR}{self.apr}\n", encoding="utf-8")
+            program.chmod(0o755)
+        return str(program)
+
     def _model(self, place):
+        if self.scenarios:
+            return DEMO
         if not (self.model_fault or self.config or self.without):
             return MODEL
         model = place / "model"

@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 
 import pytest
-from gate_runs import EMPTY, ONLY_APR, ONLY_GGUF, ZEROS, Setup
+from gate_runs import EMPTY, ONLY_APR, ONLY_GGUF, ONLY_SAFETENSORS, ZEROS, Setup
 
 from aprtui.core.gate_table import GATES
+from aprtui.core.gates import GateFamily
 from aprtui.core.outcomes import ExitCode, Level, Outcome, exit_code
+from aprtui.core.scenarios import EngineName
 
 _PAIRS = ("F-CONV-?-?", "G0-FORMAT-*")
 _CHAINS = ("F-CONV-RT-*", "F-CONV-IDEM-001", "F-CONV-COM-001", "F-CONV-S-G", "F-CONV-G-A")
@@ -22,6 +24,23 @@ _EXPECTED = {"expected_hidden_dim": 64, "expected_num_layers": 2}
 
 BEHAVIOUR = tuple(gate for gate in GATES if GATES[gate].levels == (Level.BEHAVIOUR,))
 """Gates that run models."""
+
+SCENARIOS = tuple(gate for gate in GATES if GATES[gate].family is GateFamily.SCENARIO)
+"""Those of them that engines decide."""
+
+_ASKED = ("G0-PULL-001", "F-A?-001", "G[1-4]-*", "F-PROFILE-*")
+
+
+def asked(formats, faults=None, *, engine=EngineName.APR, apr="", backends=("cpu",), fast=0.001, time=1e6):
+    """A run of scenarios on the demo model, which knows what 2+2 is."""
+    limits = {"min_throughput": fast, "max_p50_ms": time, "max_p99_ms": time}
+    keys = {
+        "test_matrix": {"modalities": ["run"], "backends": list(backends), "prompts": ["What is 2+2?"]},
+        "profile_ci": {"warmup": 1, "measure": 2, "backends": list(backends), "assertions": limits},
+    }
+    levels = (Level.BEHAVIOUR,)
+    return Setup(faults or {}, _ASKED, formats, levels=levels, scenarios=keys, engines=(engine,), apr=apr)
+
 
 RUNS = {
     "good": Setup(outtype={"F-CONV-S-G": "q8_0"}, expected=_EXPECTED),
@@ -69,6 +88,18 @@ RUNS = {
     "it runs": Setup({}, _RUNNING, ONLY_APR, levels=(Level.BEHAVIOUR,)),
     "it answers otherwise": Setup({"S-A": "weights.negated"}, _RUNNING, ONLY_APR, levels=(Level.BEHAVIOUR,)),
     "it does not run": Setup({"S-A": "integrity.not_a_number"}, _RUNNING, ONLY_APR, levels=(Level.BEHAVIOUR,)),
+    "good answers": asked(ONLY_GGUF, engine=EngineName.LLAMA_CPP),
+    "good answers on a GPU": asked(ONLY_SAFETENSORS, apr="say('2 + 2 equals 4.')", backends=("cpu", "gpu")),
+    "not loaded": asked(ONLY_GGUF, {"S-G": "integrity.header_cut"}, engine=EngineName.LLAMA_CPP),
+    "garbage": asked(ONLY_GGUF, {"S-G": "weights.layers_swapped"}, engine=EngineName.LLAMA_CPP),
+    "wrong answer": asked(ONLY_GGUF, {"S-G": "weights.zeroed"}, engine=EngineName.LLAMA_CPP),
+    "too slow": asked(ONLY_GGUF, engine=EngineName.LLAMA_CPP, fast=1e9, time=1e-9),
+    "refusal": asked(ONLY_SAFETENSORS, apr="sys.exit(print('error: no such op', file=sys.stderr) or 8)"),
+    "abort": asked(ONLY_SAFETENSORS, apr="os.abort()"),
+    "wrong answer on a GPU": asked(
+        ONLY_SAFETENSORS, apr="say('It is 5.' if backend == 'gpu' else 'It is 4.')", backends=("cpu", "gpu")
+    ),
+    "no engine": asked(ONLY_SAFETENSORS, backends=("cpu", "gpu")),
     "no converter": Setup(None, outtype={"F-CONV-S-G": "q8_0"}, levels=tuple(Level)),
     "few tensors": Setup(
         {},
@@ -147,6 +178,15 @@ PASSES = {
     "F-CONTRACT-I2-001": "the APR holds the checkpoint's tensors and no others, in 1 conversion",
     "F-CONTRACT-I3-001": "every type was asked for, and the file is whole, in 1 conversion",
     "F-CONTRACT-I4-001": "every element holds, in 1 conversion",
+    "G1-LOAD": "every file is loaded: 1 prompt, S>G in llama.cpp$",
+    "G2-BASIC": "every file generates text: 1 prompt, S>G in llama.cpp$",
+    "G3-STABLE": "no engine crashes: 1 prompt, S>G in llama.cpp$",
+    "G4-VALID": "no text is garbage: 1 prompt, S>G in llama.cpp$",
+    "F-A1-001": "every answer holds: 1 prompt, S>G in llama.cpp$",
+    "F-A2-001": "every answer holds: 1 prompt, S in apr$",
+    "F-PROFILE-CI-001": r"S>G in llama.cpp on cpu: [\d.]+ tokens/s, .*, at least 0.001 asked for",
+    "F-PROFILE-CI-002": r"S>G in llama.cpp on cpu: p99 [\d.]+ ms, at most 1e\+06 ms asked for",
+    "F-PROFILE-CI-003": r"S>G in llama.cpp on cpu: p50 [\d.]+ ms, at most 1e\+06 ms asked for",
 }
 """What each gate says of good files."""
 
@@ -203,6 +243,15 @@ DAMAGED = {
     "F-CONTRACT-I2-001": Damage("missing tensor", "the target lacks this tensor", "F-CONTRACT-I3-001"),
     "F-CONTRACT-I3-001": Damage("types", "AprQ4 was not asked for", "F-CONTRACT-I2-001"),
     "F-CONTRACT-I4-001": Damage("matrix", "outside its tolerance", "F-CONTRACT-I2-001"),
+    "G1-LOAD": Damage("not loaded", "S>G in llama.cpp on cpu: it is not loaded: llama.cpp does not load", "G3-STABLE"),
+    "G2-BASIC": Damage("refusal", "S in apr on cpu: it ended with exit code 8: error: no such op", "G3-STABLE"),
+    "G3-STABLE": Damage("abort", "S in apr on cpu: it was ended by SIGABRT", "G0-PULL-001"),
+    "G4-VALID": Damage("garbage", "S>G in llama.cpp on cpu: .*: garbage: the text repeats", "G1-LOAD"),
+    "F-A1-001": Damage("wrong answer", "S>G in llama.cpp on cpu: .*: arithmetic: 2 . 2 is 4, and the", "G4-VALID"),
+    "F-A2-001": Damage("wrong answer on a GPU", "S in apr on gpu: .*: arithmetic: 2 . 2 is 4, and the", "F-A1-001"),
+    "F-PROFILE-CI-001": Damage("too slow", r"at least 1e\+09 asked for; the machine's load was", "G1-LOAD"),
+    "F-PROFILE-CI-002": Damage("too slow", "p99 .* at most 1e-09 ms asked for; the machine's load was", "G1-LOAD"),
+    "F-PROFILE-CI-003": Damage("too slow", "p50 .* at most 1e-09 ms asked for; the machine's load was", "G1-LOAD"),
 }
 """A damage that each gate is about."""
 
@@ -235,7 +284,8 @@ SKIPPED = {
     "F-CONV-TOK-001": ("no tokenizer", "could not check tokenizer of SafeTensors to APR"),
     "F-CONTRACT-I5-001": ("no tokenizer", "could not check tokenizer of SafeTensors to APR"),
     "F-GOLDEN-RULE-002": ("no converter", f"could not check S>A: {_NO_CONVERTER}"),
-    **dict.fromkeys(BEHAVIOUR, ("no converter", f"could not check Saf.*: {_NO_CONVERTER}")),
+    **dict.fromkeys(SCENARIOS, ("no engine", r"could not check S in apr on .*: the command '.*/apr' is not installed")),
+    **dict.fromkeys(set(BEHAVIOUR).difference(SCENARIOS), ("no converter", f"could not check Saf.*: {_NO_CONVERTER}")),
     **{f"F-CONTRACT-I{number}-001": ("few tensors", _FEW) for number in (2, 3, 4)},
     **{f"F-CONV-{name}-001": ("few tensors", _FEW) for name in ("CARD", "NAME", "SHAPE", "EMBED", "WEIGHT", "DEQUANT")},
 }
@@ -266,8 +316,15 @@ def test_the_good_run_passes(results):
     assert entries.keys() == GATES.keys() - {*BEHAVIOUR} and code is ExitCode.PASSED
 
 
+def _good_run(gate):
+    if gate in SCENARIOS:
+        return "good answers on a GPU" if gate == "F-A2-001" else "good answers"
+    return "it runs" if gate in BEHAVIOUR else "good"
+
+
+_MISSING = [name for name in ("torch", "xllamacpp") if find_spec(name) is None]
 _GATES = [
-    pytest.param(gate, marks=pytest.mark.skipif(find_spec("torch") is None, reason="needs torch"))
+    pytest.param(gate, marks=pytest.mark.skipif(bool(_MISSING), reason=f"needs {_MISSING}"))
     if gate in BEHAVIOUR
     else gate
     for gate in GATES
@@ -276,7 +333,7 @@ _GATES = [
 
 @pytest.mark.parametrize("gate", _GATES)
 def test_it_passes_on_good_files(results, gate):
-    entry = results("it runs" if gate in BEHAVIOUR else "good")[1][gate]
+    entry = results(_good_run(gate))[1][gate]
     assert entry.outcome is Outcome.CORROBORATED
     assert re.search(PASSES[gate], entry.reason)
 

@@ -3,7 +3,8 @@
 import pytest
 
 from aprtui.core.outcomes import Outcome
-from aprtui.inference.oracles import OracleKind, OracleSettings, ask, oracles_for
+from aprtui.core.scenarios import OracleKind, OracleSettings
+from aprtui.inference.oracles import ask, oracles_for
 
 PASSED, FAILED, SKIPPED = Outcome.CORROBORATED, Outcome.FALSIFIED, Outcome.SKIPPED
 
@@ -20,6 +21,12 @@ PASSED, FAILED, SKIPPED = Outcome.CORROBORATED, Outcome.FALSIFIED, Outcome.SKIPP
         ("10/4=", "2", FAILED),
         ("Compute 3 - 5", "-2", PASSED),
         ("1200*10=", "12,000", PASSED),
+        ("Calculate 999 + 1.", "999 + 1 is a sum", FAILED),
+        ("Calculate 999 + 1.", "999 and 1", FAILED),
+        ("Calculate 999 + 1.", "999 + 1 = 1000", PASSED),
+        ("What is 2-1?", "2-1 = 5", FAILED),
+        ("What is 2-1?", "2-1 = 1", PASSED),
+        ("What is 3+1?", "1,2,3,4", PASSED),
         ("4/0=", "infinity", SKIPPED),
         ("Tell me a story", "4", SKIPPED),
     ],

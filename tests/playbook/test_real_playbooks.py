@@ -25,7 +25,16 @@ def check_against_yaml(path):
     assert [FORMAT_NAMES[letter] for letter in playbook.model.formats] == raw["model"]["formats"]
     assert playbook.seed == matrix.get("seed", 0)
     assert playbook.test_matrix.timeout_ms == matrix.get("timeout_ms")
-    assert playbook.test_matrix.scenario_count == matrix["scenario_count"]
+    assert list(playbook.test_matrix.modalities) == matrix["modalities"]
+    assert [kind.value for kind in playbook.oracles.kinds] == [one["type"] for one in raw.get("oracles", [])]
+    assert (playbook.profile is None) == ("profile_ci" not in raw)
+    if playbook.profile is not None:
+        stated = raw["profile_ci"]["assertions"]
+        assert playbook.profile.measure == raw["profile_ci"]["measure"]
+        assert playbook.profile.assertions.limits.p99_ms == stated.get("max_p99_ms")
+        least = stated.get("min_throughput_cpu", stated.get("min_throughput"))
+        assert playbook.profile.assertions.limits.throughput.get("cpu") == least
+    assert not playbook.gateways.left_out
     assert list(playbook.test_matrix.prompts) == matrix.get("prompts", [])
     assert list(playbook.test_matrix.backends) == matrix["backends"]
     assert list(playbook.model.quantizations) == raw["model"].get("quantizations", [])

@@ -22,12 +22,14 @@ from aprtui.core.behaviour import (
     TokenSwap,
 )
 from aprtui.core.causes import Question
-from aprtui.core.diagnosis import Answer, Diagnosis, NamedCause, QuestionAnswered, Unexplained
+from aprtui.core.diagnosis import Answer as YesOrNo
+from aprtui.core.diagnosis import Diagnosis, NamedCause, QuestionAnswered, Unexplained
 from aprtui.core.dtypes import DType
 from aprtui.core.events import Event, Heartbeat, JournalLine, RunFinished
 from aprtui.core.findings import Finding, LevelResult
 from aprtui.core.outcomes import Level, Outcome, Severity
 from aprtui.core.results import TensorResult
+from aprtui.core.scenarios import Answer, Ending, EngineFacts, OracleKind, OracleVerdict, Speed
 from aprtui.core.statistics import CertificateScalars, StatisticsRecord
 from aprtui.core.tolerance import ToleranceSettings, judge, tolerance_for
 from aprtui.store.journal import JournalReader
@@ -70,7 +72,7 @@ BEHAVIOUR = Behaviour(
     peak_bytes=9,
 )
 DIAGNOSIS = Diagnosis(
-    (QuestionAnswered(Question.TRANSPOSED, Answer.YES, 2, "two"),),
+    (QuestionAnswered(Question.TRANSPOSED, YesOrNo.YES, 2, "two"),),
     (NamedCause("weights.transposed", ("a", "b"), "all", "seen", 2, 0.5, None),),
     (Unexplained(Level.WEIGHTS, "c", "differs"),),
     *(3, 2, 3, 1, inf, 0.0, 1.5),
@@ -79,6 +81,24 @@ EXAMPLES: list[Event] = [
     events.RunStarted("host", 1, resumed=True),
     events.ModelOpened({"model.safetensors": "xxh3:1"}, {"G": {"m.gguf": "xxh3:3"}}),
     events.RunResumed(("F-CONV-S-G",), "because", ("S~S>G",)),
+    events.ScenarioStarted("S>G@apr:cpu", 1),
+    events.ScenarioFinished(
+        "S>G@apr:cpu",
+        Outcome.SKIPPED,
+        "why",
+        EngineFacts("apr", "1", "/p/apr", "xxh3:4"),
+        has_loaded=False,
+        answers=(
+            Answer(
+                *("p", Ending.CRASHED, "t\x1b", (1, 2), 3, "note"),
+                is_cut_off=True,
+                warnings=("w",),
+                verdicts=(OracleVerdict(OracleKind.GARBAGE, Outcome.FALSIFIED, "r"),),
+            ),
+        ),
+        speed=Speed(2, 3, 4.5, None, inf, 0.5, 2),
+        lacks="S>G",
+    ),
     events.ConversionStarted("S>G", 0),
     events.ConversionFinished("S>G", "/p/model.gguf", {"/p/model.gguf": "xxh3:2"}, ("a", "b"), FACTS, 1.5),
     events.ConversionFailed("S>G", Outcome.FALSIFIED, "no", ("a",), 0.5, "last\nlines"),

@@ -13,12 +13,11 @@ from pathlib import Path
 from aprtui.convert.identity import program_digest, stated_version
 from aprtui.convert.process import Place, run_command
 from aprtui.core.errors import AprtuiError
+from aprtui.core.scenarios import SECONDS_OF_A_PROMPT, Backend, Ending
 from aprtui.formats.container import Format
 from aprtui.inference.engines.apr_output import read_answer
-from aprtui.inference.engines.engine import EngineAnswer, EngineIdentity
-
-SECONDS = 300.0
-"""Time limit of one prompt."""
+from aprtui.inference.engines.ending import ending_of
+from aprtui.inference.engines.engine import EngineAnswer, EngineIdentity, no_answer
 
 
 @dataclass(frozen=True)
@@ -27,11 +26,13 @@ class AprEngine:
 
     Attributes:
         program: Path or name of the command.
+        is_on_gpu: Whether it is asked to use a GPU; otherwise it is told not to.
         seconds: Time limit of one prompt.
     """
 
     program: str = "apr"
-    seconds: float = SECONDS
+    is_on_gpu: bool = False
+    seconds: float = SECONDS_OF_A_PROMPT
 
     @cached_property
     def identity(self) -> EngineIdentity:
@@ -47,24 +48,36 @@ class AprEngine:
         """All three."""
         return frozenset(Format)
 
+    @property
+    def backend(self) -> Backend:
+        """What it is asked for."""
+        return Backend.GPU if self.is_on_gpu else Backend.CPU
+
     def generate(self, model: Path, prompts: Sequence[str], most: int) -> tuple[EngineAnswer, ...]:
-        """Continue each prompt on the CPU; the model is opened anew for each."""
+        """Continue each prompt; the model is opened anew for each."""
         return tuple(self._one(model, prompt, most) for prompt in prompts)
 
     def _one(self, model: Path, prompt: str, most: int) -> EngineAnswer:
         arguments = [str(self.identity.path), "run", str(model.resolve())]
-        arguments += ["--prompt", prompt, "--max-tokens", str(most), "--no-gpu", "--json"]
+        arguments += [
+            "--prompt",
+            prompt,
+            "--max-tokens",
+            str(most),
+            "--gpu" if self.is_on_gpu else "--no-gpu",
+            "--json",
+        ]
         with tempfile.TemporaryDirectory(prefix="aprtui-apr-") as name:
             folder = Path(name)
             try:
                 result = run_command(arguments, Place(folder, folder, folder), time_limit=self.seconds)
             except AprtuiError as error:
-                return EngineAnswer(None, None, None, error.message)
+                return no_answer(Ending.NOT_RUN, error.problem)
             printed, said = (stream.path.read_text("utf-8", "replace") for stream in (result.stdout, result.stderr))
-        if result.timed_out:
-            answer = EngineAnswer(None, None, None, f"it did not end in {self.seconds:.0f} s")
-        elif result.exit_code:
-            answer = EngineAnswer(None, None, None, f"it {result.ending}")
+        ending, words = ending_of(result, said)
+        if ending is Ending.ANSWERED:
+            answer = read_answer(printed, said, self.backend)
+            answer = replace(answer, is_cut_off=answer.ids is None or len(answer.ids) >= most)
         else:
-            answer = read_answer(printed, said)
+            answer = no_answer(ending, f"it {words}")
         return replace(answer, seconds=result.seconds, command=shlex.join(arguments))

@@ -8,9 +8,11 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import replace
+from typing import Any
 
 from aprtui.core.safe_text import safe_text
-from aprtui.inference.engines.engine import EngineAnswer
+from aprtui.core.scenarios import Backend, Ending
+from aprtui.inference.engines.engine import EngineAnswer, no_answer
 
 _BEGINS = "\nOutput:\n"
 _ENDS = re.compile(r"\n\nCompleted in \d+(?:\.\d+)?s \([^\n]*\)\s*\Z")
@@ -19,19 +21,25 @@ _WARNING = re.compile(r"^\s*(?:warning|\[WARN)", re.IGNORECASE)
 _LONGEST_LINE = 300
 
 
-def read_answer(stdout: str, stderr: str) -> EngineAnswer:
-    """The answer in an output; without text where the output has none of the known shapes."""
+def read_answer(stdout: str, stderr: str, backend: Backend = Backend.CPU) -> EngineAnswer:
+    """The answer in an output; without text where the output has none of the known shapes.
+
+    Args:
+        stdout: Standard output.
+        stderr: Standard error.
+        backend: What it was asked to run on; an answer that another one gave is none.
+    """
     warnings = tuple(safe_text(line.strip(), _LONGEST_LINE) for line in stderr.splitlines() if _WARNING.match(line))
     begin = stdout.lstrip()
-    answer = _from_json(begin) if begin.startswith("{") else _from_text(stdout)
+    answer = _from_json(begin, backend) if begin.startswith("{") else _from_text(stdout)
     return replace(answer, warnings=warnings)
 
 
 def _without_text(reason: str) -> EngineAnswer:
-    return EngineAnswer(None, None, None, reason)
+    return no_answer(Ending.UNREADABLE, reason)
 
 
-def _from_json(stdout: str) -> EngineAnswer:
+def _from_json(stdout: str, backend: Backend) -> EngineAnswer:
     try:
         whole = json.loads(stdout)
     except (ValueError, RecursionError) as error:
@@ -39,12 +47,32 @@ def _from_json(stdout: str) -> EngineAnswer:
     text, tokens, counted = (whole.get(name) for name in ("text", "tokens", "prompt_tokens"))
     failed = whole.get("error") or whole.get("refusal")
     if failed or whole.get("status", "ok") != "ok":
-        return _without_text(f"the engine says {safe_text(str(failed or whole.get('status')), _LONGEST_LINE)}")
+        words = safe_text(str(failed or whole.get("status")), _LONGEST_LINE)
+        return no_answer(Ending.FAILED, f"the engine says {words}")
+    ran = _ran_on(whole)
+    if ran is not None and ran is not backend:
+        return no_answer(Ending.NOT_RUN, f"it was asked to run on the {backend} and says that it ran on the {ran}")
     if not isinstance(text, str):
         return _without_text("its JSON holds no text")
     fits = isinstance(tokens, list) and all(isinstance(number, int) for number in tokens)
     ids = tuple(tokens) if fits else None
-    return EngineAnswer(text, ids, counted if isinstance(counted, int) else None)
+    speed = whole.get("tok_per_sec")
+    return EngineAnswer(
+        text,
+        ids,
+        counted if isinstance(counted, int) else None,
+        has_loaded=True,
+        tokens_per_second=float(speed) if isinstance(speed, int | float) and speed > 0 else None,
+    )
+
+
+def _ran_on(whole: dict[str, Any]) -> Backend | None:
+    """What it ran on, as far as it says: 0.72.3 has `backend.ran` and `used_gpu`."""
+    stated = whole.get("backend")
+    ran = stated.get("ran") if isinstance(stated, dict) else None
+    if ran == "cpu" or whole.get("used_gpu") is False:
+        return Backend.CPU
+    return Backend.GPU if isinstance(ran, str) or whole.get("used_gpu") is True else None
 
 
 def _from_text(stdout: str) -> EngineAnswer:
@@ -54,4 +82,4 @@ def _from_text(stdout: str) -> EngineAnswer:
     text = stdout[begin + len(_BEGINS) : end.start()]
     if _NO_TOKENIZER.fullmatch(text.strip()):
         return _without_text("it found no tokenizer, so it printed no text")
-    return EngineAnswer(text, None, None)
+    return EngineAnswer(text, None, None, has_loaded=True)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from aprtui.core.scenarios import Backend, Ending
 from aprtui.formats.container import Format
 
 
@@ -39,6 +40,11 @@ class EngineAnswer:
         warnings: What the engine said about itself that matters.
         seconds: Wall time.
         command: The command line, where there is one.
+        ending: How it ended.
+        is_cut_off: Whether the text ends because the limit was reached, or may do so: not every engine tells.
+        has_loaded: Whether the engine had loaded the file; None where it does not tell.
+        token_seconds: Seconds of each generated token behind the first; empty where the engine does not tell them.
+        tokens_per_second: As the engine states it, where it does.
     """
 
     text: str | None
@@ -48,6 +54,22 @@ class EngineAnswer:
     warnings: tuple[str, ...] = ()
     seconds: float = 0.0
     command: str = ""
+    ending: Ending = Ending.ANSWERED
+    is_cut_off: bool = False
+    has_loaded: bool | None = None
+    token_seconds: tuple[float, ...] = ()
+    tokens_per_second: float | None = None
+
+
+def no_answer(ending: Ending, reason: str, *, has_loaded: bool | None = None) -> EngineAnswer:
+    """An answer without text.
+
+    Args:
+        ending: How the engine ended.
+        reason: Why there is no text.
+        has_loaded: Whether it had loaded the file.
+    """
+    return EngineAnswer(None, None, None, reason, ending=ending, has_loaded=has_loaded)
 
 
 class Engine(Protocol):
@@ -65,6 +87,11 @@ class Engine(Protocol):
     @property
     def formats(self) -> frozenset[Format]:
         """Formats that it opens."""
+        ...
+
+    @property
+    def backend(self) -> Backend:
+        """What it runs on."""
         ...
 
     def generate(self, model: Path, prompts: Sequence[str], most: int) -> tuple[EngineAnswer, ...]:

@@ -1,5 +1,21 @@
 """llama.cpp, as the xllamacpp wheel carries it, in a process of its own."""
 
-from aprtui.inference.llama.process import LlamaRefusedError, installed_version, llama_generate, llama_ids, llama_logits
+from aprtui.inference.llama.process import (
+    LlamaCrashedError,
+    LlamaRefusedError,
+    LlamaTimeoutError,
+    installed_version,
+    llama_generate,
+    llama_ids,
+    llama_logits,
+)
 
-__all__ = ["LlamaRefusedError", "installed_version", "llama_generate", "llama_ids", "llama_logits"]
+__all__ = [
+    "LlamaCrashedError",
+    "LlamaRefusedError",
+    "LlamaTimeoutError",
+    "installed_version",
+    "llama_generate",
+    "llama_ids",
+    "llama_logits",
+]

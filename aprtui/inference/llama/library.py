@@ -11,6 +11,7 @@ import ctypes
 import struct
 from collections.abc import Callable
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 import numpy as np
@@ -127,10 +128,13 @@ class LlamaModel:
             _free_context(context)
         return np.stack(rows) if rows else np.empty((0, self.tokens), np.float32)
 
-    def generate(self, ids: list[int], most: int, *, exact: bool) -> list[tuple[int, float]]:
-        """Greedy continuation: each id with the margin of its logit over the second best; it ends with its end."""
+    def generate(self, ids: list[int], most: int, *, exact: bool) -> list[tuple[int, float, float]]:
+        """Greedy continuation, which ends with its end: each id, the margin of its logit over the second best, when.
+
+        Times are seconds of a clock that only runs forward.
+        """
         context = self._context(len(ids) + most, exact=exact)
-        found: list[tuple[int, float]] = []
+        found: list[tuple[int, float, float]] = []
         step, position = list(ids), 0
         try:
             while len(found) < most:
@@ -143,7 +147,7 @@ class LlamaModel:
                 logits = np.ctypeslib.as_array(_logits_at(context, -1), (self.tokens,))
                 second, best = np.partition(logits, -2)[-2:]
                 chosen = int(np.argmax(logits))
-                found.append((chosen, float(best - second)))
+                found.append((chosen, float(best - second), monotonic()))
                 if _is_end(self._vocabulary, chosen):
                     break
                 step = [chosen]

@@ -30,6 +30,19 @@ class LlamaRefusedError(AprtuiError):
     """llama.cpp does not load or run a file, or ends while it does."""
 
 
+class LlamaCrashedError(LlamaRefusedError):
+    """llama.cpp's process ended without an answer.
+
+    Args:
+        result: The process.
+        file: The GGUF.
+    """
+
+    def __init__(self, result: CommandResult, file: Path) -> None:
+        super().__init__(f"llama.cpp {_words(result) or result.ending}", file=file)
+        self.result = result
+
+
 class LlamaTimeoutError(AprtuiError):
     """llama.cpp did not answer in time and was ended."""
 
@@ -75,28 +88,33 @@ def llama_logits(path: Path, sequences: Sequence[Sequence[int]], *, exact: bool)
 
 
 def llama_generate(
-    path: Path, sequences: Sequence[Sequence[int]], *, most: int, exact: bool
-) -> list[list[tuple[int, float]]]:
+    path: Path, sequences: Sequence[Sequence[int]], *, most: int, exact: bool, time_limit: float = SECONDS
+) -> list[list[tuple[int, float, float]]]:
     """Greedy continuations: for each sequence its new ids, each with the margin of its logit over the second best.
+
+    With each comes the moment when it was there, in seconds of a clock that only runs forward.
 
     Raises:
         LlamaRefusedError: llama.cpp refuses the file, with its own words.
         LlamaTimeoutError: It took too long.
     """
-    answer, _ = _ask(path, "generate", sequences=[list(ids) for ids in sequences], most=most, exact=exact)
-    return [[(int(number), float(margin)) for number, margin in steps] for steps in answer["steps"]]
+    lists = [list(ids) for ids in sequences]
+    answer, _ = _ask(path, "generate", time_limit=time_limit, sequences=lists, most=most, exact=exact)
+    return [[(int(number), float(margin), float(at)) for number, margin, at in steps] for steps in answer["steps"]]
 
 
-def _ask(path: Path, what: str, **asked: object) -> tuple[dict[str, Any], list[NDArray[np.float32]]]:
+def _ask(
+    path: Path, what: str, *, time_limit: float = SECONDS, **asked: object
+) -> tuple[dict[str, Any], list[NDArray[np.float32]]]:
     with tempfile.TemporaryDirectory(prefix="aprtui-llama-") as name:
         folder = Path(name)
         request = {"what": what, "path": str(path.absolute()), **asked}
-        result = run_module(_MODULE, folder, request, time_limit=SECONDS)
+        result = run_module(_MODULE, folder, request, time_limit=time_limit)
         if result.timed_out:
-            raise LlamaTimeoutError(f"llama.cpp did not answer in {SECONDS:.0f} s", file=path)
+            raise LlamaTimeoutError(f"llama.cpp did not answer in {time_limit:.0f} s", file=path)
         answer_path = folder / "answer.json"
         if not answer_path.is_file():
-            raise LlamaRefusedError(f"llama.cpp {_words(result) or result.ending}", file=path)
+            raise LlamaCrashedError(result, path)
         answer = json.loads(answer_path.read_bytes())
         if "refused" in answer:
             said = _words(result)

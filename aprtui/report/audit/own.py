@@ -42,6 +42,9 @@ def _judge(entry: StoredEntry, model_digests: Mapping[str, str]) -> tuple[Standi
 
 
 def _passed(entry: StoredEntry, comparisons: Sequence[Mapping[str, Any]]) -> tuple[Standing, str, str]:
+    scenarios = [item for item in _list(entry.metadata.get("scenarios")) if isinstance(item, dict)]
+    if scenarios:
+        return _ran(scenarios)
     if not comparisons:
         if _list(entry.metadata.get("levels")):
             return Standing.WITHOUT_SUBSTANCE, "a pass without the comparison that it asks for", ""
@@ -55,6 +58,15 @@ def _passed(entry: StoredEntry, comparisons: Sequence[Mapping[str, Any]]) -> tup
     if not all(comparison.get("target_files") for comparison in comparisons):
         return Standing.CANNOT_BE_KNOWN, "no digest says which product passed", "the product's digests"
     return Standing.HOLDS, "its comparisons, levels and digests are there", ""
+
+
+def _ran(scenarios: Sequence[Mapping[str, Any]]) -> tuple[Standing, str, str]:
+    """A pass that engines gave."""
+    if not all(one.get("answers") or one.get("speed") for one in scenarios):
+        return Standing.WITHOUT_SUBSTANCE, "a pass, though a scenario has neither an answer nor a speed", ""
+    if not all(one.get("files") for one in scenarios):
+        return Standing.CANNOT_BE_KNOWN, "no digest says which file was run", "the files' digests"
+    return Standing.HOLDS, "its answers, engines and digests are there", ""
 
 
 def _contradiction(comparison: Mapping[str, Any]) -> str | None:

@@ -20,6 +20,7 @@ _TITLES = {
     GateFamily.TWO_ROUTES: "Two routes",
     GateFamily.CONTENT: "Content",
     GateFamily.CONTRACT: "Contracts",
+    GateFamily.SCENARIO: "Scenarios",
 }
 _BAD = (Outcome.FALSIFIED, Outcome.CRASHED, Outcome.TIMEOUT)
 
@@ -115,6 +116,7 @@ class GateSource:
         if found is not None:
             return outcome_span(found.outcome)
         started = any(self.view.comparisons[index].started for index in self.view.comparisons_of(gate))
+        started = started or not self.view.running.isdisjoint(self.view.scenarios_of(gate))
         return ("▶ run", "run") if started else ("· wait", "wait")
 
     def _comparison_state(self, index: int) -> Span:

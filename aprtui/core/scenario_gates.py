@@ -1,0 +1,105 @@
+"""Rows of the table of gates for what runs model files in engines: scenarios, their gateways, and speed.
+
+Gates of apr-qa that test a program around a model file and not the file stand here with the reason, and are never
+planned.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from aprtui.core.gates import Gate, GateFamily, GateSeverity
+from aprtui.core.outcomes import Level
+from aprtui.core.scenarios import Backend
+
+_FILES = "each file that the playbook's formats name, in every engine that runs it"
+
+
+def _scenario(
+    gate_id: str,
+    title: str,
+    pass_rule: str,
+    unlike: str,
+    *,
+    inputs: str = f"{_FILES}, on all prompts",
+    severity: GateSeverity = GateSeverity.P0,
+) -> Gate:
+    return Gate(gate_id, title, GateFamily.SCENARIO, (), (Level.BEHAVIOUR,), severity, inputs, pass_rule, unlike)
+
+
+def _speed(number: int, title: str, pass_rule: str, severity: GateSeverity) -> Gate:
+    return _scenario(
+        f"F-PROFILE-CI-{number:03}",
+        title,
+        f"{pass_rule}, in every engine but the reference, which is measured and not judged",
+        "upstream runs `apr profile` and takes what it cannot read for a pass",
+        inputs=f"{_FILES}, on the first prompt, again and again, alone on the machine",
+        severity=severity,
+    )
+
+
+_ANSWERS = (
+    "every prompt is answered, and every oracle that the playbook names and the prompt calls for accepts the answer"
+)
+_UNLIKE_RUN = "upstream takes any answer to a prompt that its arithmetic cannot parse, and loses the text it generates"
+
+GATEWAYS: tuple[Gate, ...] = (
+    _scenario(
+        "G1-LOAD",
+        "Files load",
+        "every engine loads every file that it is for",
+        "described upstream and evaluated nowhere",
+    ),
+    _scenario(
+        "G2-BASIC",
+        "Files generate",
+        "every engine ends every prompt without an error, and generates text for one of them at least",
+        "upstream writes this only as a failure, for exit codes above 0",
+    ),
+    _scenario(
+        "G3-STABLE",
+        "Engines do not crash",
+        "no engine is ended by a signal or a panic; one that was killed (SIGKILL) says nothing of the file: Crashed",
+        "upstream writes this only as a failure, and a program that is missing counts as a crash",
+    ),
+    _scenario(
+        "G4-VALID",
+        "Text is no garbage",
+        "no text is empty, repeats itself, or holds control characters, bytes that are no UTF-8 or too few characters",
+        "described upstream and evaluated nowhere; its garbage test looks at banners and times as well",
+    ),
+)
+"""apr-qa's gateways of scenarios."""
+
+RUN_GATES: Mapping[Backend, Gate] = {
+    Backend.CPU: _scenario("F-A1-001", "Run on the CPU", _ANSWERS, _UNLIKE_RUN),
+    Backend.GPU: _scenario("F-A2-001", "Run on a GPU", _ANSWERS, _UNLIKE_RUN),
+}
+"""The scenarios themselves, by backend."""
+
+THROUGHPUT = _speed(1, "Throughput", "as many tokens per second as the playbook asks for", GateSeverity.P1)
+LATENCY_P99 = _speed(2, "Time of the slowest tokens", "99 % of the tokens within the playbook's time", GateSeverity.P1)
+LATENCY_P50 = _speed(3, "Time of a token", "half of the tokens within the playbook's time", GateSeverity.P2)
+
+SPEED_GATES: tuple[Gate, ...] = (THROUGHPUT, LATENCY_P99, LATENCY_P50)
+"""Gates that measure time."""
+
+SCENARIO_GATES: tuple[Gate, ...] = (*GATEWAYS, *RUN_GATES.values(), *SPEED_GATES)
+"""All of them, in the order in which a run judges them."""
+
+_CHAT = (
+    "apr's chat is a terminal program around a prompt in the chat template: templates are compared as rendered "
+    "(F-CONV-TOK-001), the same file runs in F-A1-001 and F-A2-001, and what is left is no property of the file"
+)
+_SERVE = (
+    "apr's server answers over HTTP from the same file: the file runs in F-A1-001 and F-A2-001, and what is left, "
+    "ports and requests, is no property of the file"
+)
+
+NEVER_PLANNED: Mapping[str, str] = {
+    "F-A3-001": f"chat on the CPU: {_CHAT}",
+    "F-A4-001": f"chat on a GPU: {_CHAT}",
+    "F-A5-001": f"serve on the CPU: {_SERVE}",
+    "F-A6-001": f"serve on a GPU: {_SERVE}",
+}
+"""Gates of apr-qa that cannot block a certification here, and why."""

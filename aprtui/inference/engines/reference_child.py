@@ -1,0 +1,80 @@
+"""The process that the reference engine runs in: one line for the loaded model, one for each answer."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+from aprtui.core.errors import AprtuiError
+from aprtui.core.scenarios import Ending
+from aprtui.formats.model import Model, open_model
+from aprtui.inference.errors import CannotRunError
+from aprtui.inference.machine import check_device, require
+from aprtui.inference.reference.checkpoint import checkpoint_of
+from aprtui.inference.reference.model import ReferenceModel, Runtime
+from aprtui.inference.tokenizers import NoEncoderError, encode_texts
+from aprtui.inference.tokenizers.decode import text_of
+from aprtui.inference.tokenizers.ends import ends_of
+
+
+def answers(request: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """What was loaded, each answer, and where it fails why."""
+    loaded = False
+    try:
+        model, running = _loaded(Path(request["path"]), request["device"])
+        loaded = True
+        yield {"loaded": True}
+        ids = encode_texts(model, request["prompts"]).ids
+        with running.kept():
+            for prompt in ids:
+                yield _continued(model, running, prompt, request["most"])
+    except NoEncoderError as error:
+        yield _failed(error, Ending.NOT_PROMPTED, loaded=loaded)
+    except CannotRunError as error:
+        yield _failed(error, Ending.NOT_RUN, loaded=None)
+    except AprtuiError as error:
+        yield _failed(error, Ending.FAILED, loaded=loaded)
+    except (RuntimeError, ValueError, IndexError, TypeError) as error:
+        # A file that contradicts itself may show it only here.
+        yield {"failed": f"{type(error).__name__}: {error}"[:300], "ending": Ending.FAILED, "loaded": loaded}
+
+
+def _loaded(path: Path, device: str) -> tuple[Model, ReferenceModel]:
+    model = open_model(path)
+    running = ReferenceModel(checkpoint_of(model), Runtime(check_device(device)))
+    require(running.nbytes + running.nbytes // 8, running.runtime.device, "a whole model in float32")
+    return model, running
+
+
+def _continued(model: Model, running: ReferenceModel, ids: tuple[int, ...], most: int) -> dict[str, Any]:
+    ends = ends_of(model)
+    times: list[float] = []
+    begun = monotonic()
+    steps = running.generate(ids, most, ends, lambda: times.append(monotonic())) if ids else []
+    numbers = [number for number, _ in steps]
+    has_ended = bool(numbers) and numbers[-1] in ends
+    return {
+        "ids": numbers,
+        "text": text_of(model.tokenizer, numbers[:-1] if has_ended else numbers),
+        "prompt_tokens": len(ids),
+        "is_cut_off": not has_ended and len(numbers) == most,
+        "seconds": monotonic() - begun,
+        "token_seconds": [later - earlier for earlier, later in pairwise(times)],
+    }
+
+
+def _failed(error: AprtuiError, ending: Ending, *, loaded: bool | None) -> dict[str, Any]:
+    return {"failed": error.problem, "ending": ending, "loaded": loaded}
+
+
+def main(folder: Path) -> None:
+    """Read `request.json`, write `answers.jsonl` line by line."""
+    request = json.loads((folder / "request.json").read_bytes())
+    with (folder / "answers.jsonl").open("w", encoding="ascii") as file:
+        for one in answers(request):
+            file.write(json.dumps(one) + "\n")
+            file.flush()

@@ -1,0 +1,223 @@
+"""Judging what engines said: whose fault a bad answer is, what says nothing of a file, what is named only."""
+
+import re
+from dataclasses import replace
+
+import pytest
+from run_plans import empty_plan
+
+from aprtui.core.events import ConversionFailed, ScenarioFinished
+from aprtui.core.outcomes import Outcome
+from aprtui.core.scenarios import (
+    ALL_ORACLES,
+    NO_LIMITS,
+    Answer,
+    Backend,
+    Ending,
+    EngineName,
+    OracleKind,
+    Oracles,
+    OracleVerdict,
+    Speed,
+    SpeedLimits,
+)
+from aprtui.gates import judge_gate
+from aprtui.inference.engines import AprEngine
+from aprtui.inference.engines.engine import EngineAnswer
+from aprtui.inference.scenarios import answers_of
+from aprtui.store.plan import PlannedGate, PlannedScenario, Running
+from aprtui.store.summary import RunRecord
+
+PASSED, FAILED, SKIPPED = Outcome.CORROBORATED, Outcome.FALSIFIED, Outcome.SKIPPED
+REFERENCE, LLAMA, APR = EngineName
+ASKED = "What is 2+2?"
+
+
+def said(text="It is 4.", outcome=PASSED, ending=Ending.ANSWERED, *, garbage=PASSED, tokens=7, ids=(1, 2), **other):
+    verdicts = (
+        OracleVerdict(OracleKind.GARBAGE, garbage, "looked at"),
+        OracleVerdict(OracleKind.ARITHMETIC, outcome, "2 + 2 is 4"),
+    )
+    return Answer(ASKED, ending, text, ids, tokens, verdicts=verdicts, **other)
+
+
+def unsaid(ending, reason="why"):
+    return Answer(ASKED, ending, reason=reason)
+
+
+GOOD, BAD = said(), said("It is 5.", FAILED, ids=(3, 4))
+
+
+def verdict(gate, answers, *, failures=(), speed=NO_LIMITS):
+    """The verdict on answers, or results, by file and engine."""
+    planned, results = [], {}
+    for (file, engine), found in answers.items():
+        name = f"{file}@{engine}:cpu"
+        planned.append(PlannedScenario(name, file, engine, Backend.CPU))
+        given = found if isinstance(found, ScenarioFinished) else ScenarioFinished(name, answers=(found,))
+        results[name] = replace(given, scenario=name)
+    planned_gate = PlannedGate(gate, (), scenarios=tuple(results))
+    plan = empty_plan("r", scenarios=tuple(planned), gates=(planned_gate,), running=Running(speed=speed))
+    record = RunRecord(scenarios=results, failures={one.conversion: one for one in failures})
+    return judge_gate(plan, planned_gate, record)
+
+
+@pytest.mark.parametrize(
+    ("answers", "who", "words"),
+    [
+        ({("S>G", REFERENCE): GOOD, ("S>G", LLAMA): BAD}, "the engine", "reference answers well from the same file"),
+        ({("S>G", REFERENCE): BAD, ("S>G", LLAMA): BAD}, "the file", "llama.cpp does no better with the same file"),
+        ({("S", REFERENCE): GOOD, ("S>G", REFERENCE): BAD}, "the file", "reference answers well from the model itself"),
+        (
+            {("S", REFERENCE): BAD, ("S>G", REFERENCE): BAD, ("S>G", LLAMA): GOOD},
+            "the engine",
+            "llama.cpp answers well",
+        ),
+        ({("S>A", APR): BAD}, "not told apart", "no other engine ran the same file"),
+        ({("S>A", APR): unsaid(Ending.FAILED), ("S>A", REFERENCE): GOOD}, "the engine", "reference answers well"),
+        ({("S>A", APR): unsaid(Ending.CRASHED), ("S", APR): unsaid(Ending.CRASHED)}, "the model", "does no better"),
+    ],
+)
+def test_whose_fault(answers, who, words):
+    found = verdict("F-A1-001", answers)
+    assert found.outcome is FAILED
+    assert who in found.details["faults"]
+    assert any(words in text for text in found.details["troubles"])
+
+
+def test_the_fault_of_a_model_is_named_at_its_products_as_well():
+    found = verdict("F-A1-001", {("S", REFERENCE): BAD, ("S>G", REFERENCE): BAD})
+    assert found.outcome is FAILED
+    assert found.details["faults"] == ["not told apart", "the model"]
+    assert found.details["troubles"][1].endswith("reference does no better with the model itself")
+
+
+@pytest.mark.parametrize(
+    ("answer", "outcome", "reason"),
+    [
+        (unsaid(Ending.TIMEOUT, "it did not end in 9 s"), Outcome.TIMEOUT, "it did not end in 9 s"),
+        (unsaid(Ending.KILLED, "it was killed"), Outcome.CRASHED, "it was killed"),
+        (unsaid(Ending.NOT_RUN, "needs 9 GiB"), SKIPPED, "could not check S in apr on cpu: needs 9 GiB"),
+        (unsaid(Ending.UNREADABLE, "no text between"), SKIPPED, "could not check S in apr on cpu: no text between"),
+        (unsaid(Ending.NOT_PROMPTED, "it has no tokenizer"), SKIPPED, "could not check S in apr on cpu: it has no tok"),
+    ],
+)
+def test_what_says_nothing_of_a_file_never_passes(answer, outcome, reason):
+    for gate in ("F-A1-001", "G1-LOAD", "G2-BASIC", "G4-VALID"):
+        found = verdict(gate, {("S", APR): answer})
+        assert found.outcome is outcome
+        assert reason in found.reason
+
+
+def test_a_product_without_a_tokenizer_fails_where_the_model_has_one():
+    found = verdict("G2-BASIC", {("S", REFERENCE): GOOD, ("S>A", REFERENCE): unsaid(Ending.NOT_PROMPTED)})
+    assert (found.outcome, "it cannot be prompted" in found.reason) == (FAILED, True)
+
+
+def test_a_result_that_is_cut_off_fails_only_where_the_model_has_it_in_time():
+    late = said("Let me see", SKIPPED, is_cut_off=True)
+    assert verdict("F-A1-001", {("S", REFERENCE): late, ("S>G", REFERENCE): late}).outcome is SKIPPED
+    assert verdict("F-A1-001", {("S", REFERENCE): GOOD, ("S>G", REFERENCE): late}).outcome is FAILED
+    # One of the two was wrapped in a chat template: they are not held against each other.
+    wrapped = replace(GOOD, prompt_tokens=32, note="it wrapped the prompt in other text")
+    assert verdict("F-A1-001", {("S", APR): wrapped, ("S>A", APR): late}).outcome is SKIPPED
+
+
+def test_other_tokens_are_named_and_never_compared():
+    """apr 0.72.3 saw 10 tokens of an APR's prompt, 11 of the GGUF's and 32 of the checkpoint's."""
+    lost = replace(BAD, prompt_tokens=10, note="it saw 10 tokens where 11 belong: the token in front is missing")
+    wrapped = replace(GOOD, prompt_tokens=32, note="it saw 32 tokens where 11 belong: it wrapped the prompt")
+    found = verdict("F-A1-001", {("S", APR): wrapped, ("S>G", APR): replace(GOOD, prompt_tokens=11)})
+    assert found.outcome is PASSED
+    assert found.details["prompt_tokens"] == [f"S in apr on cpu: '{ASKED}': {wrapped.note}"]
+    assert found.reason.endswith("; 1 prompts were seen as other tokens")
+    found = verdict("F-A1-001", {("S>A", APR): lost, ("S>A", REFERENCE): GOOD, ("S", APR): wrapped})
+    assert found.outcome is FAILED
+    assert found.reason.endswith(f"it was asked other tokens: {lost.note}")
+    assert "engines_on_the_same_file" not in found.details
+
+
+def test_two_engines_on_one_file_are_counted():
+    found = verdict("F-A1-001", {("S>G", REFERENCE): GOOD, ("S>G", LLAMA): GOOD})
+    assert found.details["engines_on_the_same_file"] == [
+        "S>G: reference and llama.cpp continue 1 of 1 prompts with the same tokens"
+    ]
+
+
+def test_scenarios_that_did_not_run():
+    lost = ConversionFailed("S>G", FAILED, "it broke")
+    found = verdict("G1-LOAD", {("S>G", LLAMA): ScenarioFinished("", SKIPPED, "x", lacks="S>G")}, failures=[lost])
+    assert (found.outcome, found.reason) == (
+        SKIPPED,
+        "could not check S>G in llama.cpp on cpu: no gguf file: its conversion failed: it broke",
+    )
+    died = ScenarioFinished("", Outcome.CRASHED, "the worker died", stderr="last")
+    assert verdict("G3-STABLE", {("S", REFERENCE): died}).outcome is Outcome.CRASHED
+
+
+def test_empty_texts_are_no_inference():
+    empty = said("", FAILED, garbage=FAILED)
+    assert verdict("G2-BASIC", {("S", REFERENCE): empty}).reason.startswith("S in reference on cpu: no prompt is con")
+    assert verdict("G4-VALID", {("S", REFERENCE): empty}).outcome is FAILED
+    assert verdict("G3-STABLE", {("S", REFERENCE): empty}).outcome is PASSED
+
+
+SLOW = Speed(2, 62, 3.0, 300.0, 900.0, 0.5, 2)
+STATED = Speed(2, 16, 30.0, None, None, 0.5, 2)
+LIMITS = SpeedLimits({"cpu": 5.0}, 400.0, 1000.0)
+
+
+@pytest.mark.parametrize(
+    ("gate", "speeds", "limits", "outcome", "reason"),
+    [
+        (
+            "001",
+            {("S>G", LLAMA): SLOW},
+            LIMITS,
+            FAILED,
+            "3.0 tokens/s.* at least 5 asked for; the machine's load was 0.5",
+        ),
+        ("001", {("S", REFERENCE): SLOW, ("S>G", LLAMA): STATED}, LIMITS, SKIPPED, "S on cpu: no other engine runs it"),
+        ("001", {("S>G", REFERENCE): SLOW, ("S>G", LLAMA): STATED}, LIMITS, PASSED, "30.0 tokens/s"),
+        ("001", {("S>G", LLAMA): SLOW}, SpeedLimits(), SKIPPED, "names no threshold; 3.0 tokens/s"),
+        ("002", {("S>G", LLAMA): SLOW}, LIMITS, PASSED, "p99 900.0 ms, at most 1000 ms"),
+        ("003", {("S>G", LLAMA): SLOW}, LIMITS, PASSED, "p50 300.0 ms, at most 400 ms"),
+        ("002", {("S>A", APR): STATED}, LIMITS, SKIPPED, "does not tell the time of single tokens"),
+        ("002", {("S>A", APR): None}, LIMITS, SKIPPED, "S>A in apr on cpu: it ended"),
+    ],
+)
+def test_speed(gate, speeds, limits, outcome, reason):
+    results = {
+        place: ScenarioFinished("", reason="" if one else "it ended", speed=one) for place, one in speeds.items()
+    }
+    found = verdict(f"F-PROFILE-CI-{gate}", results, speed=limits)
+    assert found.outcome is outcome
+    assert re.search(reason, found.reason), found.reason
+
+
+class Scripted(AprEngine):
+    """An engine that gives one answer to everything."""
+
+    def __init__(self, answer):
+        super().__init__("none")
+        object.__setattr__(self, "answer", answer)
+
+    def generate(self, model, prompts, most):
+        return (self.answer,) * len(prompts)
+
+
+def judged(text, prompt, tmp_path, *, cut=False, oracles=ALL_ORACLES):
+    engine = Scripted(EngineAnswer(text, (1,), 3, is_cut_off=cut))
+    (answer,), _ = answers_of(engine, tmp_path / "none.gguf", [prompt], oracles)
+    return {one.oracle: one.outcome for one in answer.verdicts}
+
+
+def test_a_playbook_names_oracles_and_a_prompt_calls_for_them(tmp_path):
+    both = {OracleKind.GARBAGE: PASSED, OracleKind.ARITHMETIC: PASSED}
+    assert judged("It is 4.", ASKED, tmp_path) == both
+    only = Oracles((OracleKind.CODE_SYNTAX,))
+    assert judged("It is 4.", ASKED, tmp_path, oracles=only) == {OracleKind.GARBAGE: PASSED}
+    assert judged("It is 5.", ASKED, tmp_path)[OracleKind.ARITHMETIC] is FAILED
+    assert judged("It is 5.", ASKED, tmp_path, cut=True)[OracleKind.ARITHMETIC] is SKIPPED
+    composed = Oracles((OracleKind.COMPOSITE,))
+    assert judged("\ufffd", "Hi", tmp_path, oracles=composed)[OracleKind.COMPOSITE] is FAILED
