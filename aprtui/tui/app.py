@@ -11,13 +11,12 @@ from collections.abc import Iterable
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual.app import App, SystemCommand
 from textual.screen import Screen
 
 from aprtui.core.errors import AprtuiError
-from aprtui.playbook.listing import Listed
 from aprtui.settings import ClipboardWay
 from aprtui.store.run_folder import RunFolder
 from aprtui.store.run_list import RunSummary
@@ -43,6 +42,9 @@ from aprtui.tui.services.lists import Lists
 from aprtui.tui.services.starter import Starter
 from aprtui.tui.services.watch import Watch
 from aprtui.tui.themes import FROM_TEXTUAL, chosen_theme, load_themes
+
+if TYPE_CHECKING:
+    from aprtui.playbook.listing import Listed
 
 _MODES = ("playbooks", "models", "runs", "diff", "log")
 _AFTER_FIRST_PAINT_S = 0.15
