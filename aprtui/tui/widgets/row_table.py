@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Protocol
+from typing import Protocol
 
 from textual import events
 from textual.geometry import Region, Size
@@ -16,7 +16,7 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from aprtui.tui.keys import bindings
-from aprtui.tui.paint import PAINTS, Painter, Span, fit, shown
+from aprtui.tui.paint import Painter, Span, fit, shown
 from aprtui.tui.widgets.lines import plain_scroll_bar
 
 _SCROLL_OFF = 2
@@ -80,7 +80,6 @@ class RowTable(ScrollView, can_focus=True):
         empty: Lines to show where there are none.
     """
 
-    COMPONENT_CLASSES: ClassVar[set[str]] = set(PAINTS)
     BINDINGS = bindings("list")
 
     class Opened(Message):
