@@ -178,14 +178,11 @@ class ConsoleApp(App[None]):
         self.switch_mode("diff" if self.opening.run is not None else "playbooks")
         if self.opening.run is not None:
             self.open_run(RunFolder(self.opening.run), gate=self.opening.gate)
-        if self.opening.run is None:
-            self.lists.start(ask_about_runs=True)
-        else:
-            # What was asked for comes first.
-            self.set_timer(_AFTER_FIRST_PAINT_S, self._start_lists)
+        # What was asked for comes first.
+        self.set_timer(_AFTER_FIRST_PAINT_S, self._start_lists)
 
     def _start_lists(self) -> None:
-        self.lists.start(ask_about_runs=False)
+        self.lists.start(ask_about_runs=self.opening.run is None)
 
     def _terminated(self) -> None:
         self.exit(return_code=128 + signal.SIGTERM)

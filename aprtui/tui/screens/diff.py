@@ -46,17 +46,6 @@ class DiffScreen(RunActions):
     NAME = "diff"
     NUMBER = 4
     BINDINGS: ClassVar = bindings("diff")
-    CSS = """
-    DiffScreen #gates { width: 39; display: none; }
-    DiffScreen #rows { width: 1fr; }
-    DiffScreen #detail { width: 58; display: none; }
-    DiffScreen.-medium #gates, DiffScreen.-wide #gates { display: block; }
-    DiffScreen.-wide #detail { display: block; }
-    DiffScreen.-narrow .pane { border: none; }
-    DiffScreen.-tree #gates { display: block; width: 1fr; }
-    DiffScreen.-narrow.-tree #rows { display: none; }
-    DiffScreen.-zoom #gates, DiffScreen.-zoom #detail { display: none; }
-    """
 
     def __init__(self) -> None:
         super().__init__()

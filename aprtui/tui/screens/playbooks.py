@@ -114,7 +114,6 @@ class PlaybooksScreen(ListScreen["Listed"], RunActions):
     NAME = "playbooks"
     NUMBER = 1
     BINDINGS: ClassVar = bindings("playbooks")
-    CSS = "PlaybooksScreen #about { height: 4; border-top: solid $apr-line; }"
 
     def __init__(self) -> None:
         super().__init__()
