@@ -106,7 +106,7 @@ class Columns:
     texts: dict[int, str] = field(default_factory=dict)
     offsets: array[int] = field(default_factory=lambda: array("q"))
     changed: set[int] = field(default_factory=set)
-    _by_name: dict[tuple[int, str], int] = field(default_factory=dict)
+    _by_name: dict[int, dict[str, int]] = field(default_factory=dict)
     _of_comparison: dict[int, list[int]] = field(default_factory=dict)
 
     def __len__(self) -> int:
@@ -147,19 +147,20 @@ class Columns:
 
     def tensor(self, comparison: int, name: str) -> int | None:
         """The row of a tensor in a comparison."""
-        return self._by_name.get((comparison, name))
+        return self._by_name.get(comparison, {}).get(name)
 
     def allocate(self, comparison: int, names: Iterable[str]) -> None:
         """A waiting row for each of these tensors that has none yet; many at once cost little more than one."""
-        new = [name for name in dict.fromkeys(names) if (comparison, name) not in self._by_name]
+        known = self._by_name.setdefault(comparison, {})
+        new = [name for name in dict.fromkeys(map(intern, names)) if name not in known]
         first, count = len(self.names), len(new)
         self.kinds += bytes([RowKind.TENSOR]) * count
         self.statuses += bytes([RowStatus.WAITING]) * count
         self.comparisons.extend([comparison] * count)
-        self.names += map(intern, new)
+        self.names += new
         self._append_nothing(count)
         numbers = range(first, first + count)
-        self._by_name.update(zip(((comparison, name) for name in new), numbers, strict=True))
+        known.update(zip(new, numbers, strict=True))
         self._of_comparison.setdefault(comparison, []).extend(numbers)
         self.changed.update(numbers)
 
@@ -194,9 +195,10 @@ class Columns:
         for key in ("scale_ulp", "rmse_ratio"):
             if tolerance[key] is not None:
                 limit = float(tolerance[key])
-        number = self._by_name.get((comparison, name))
+        known = self._by_name.setdefault(comparison, {})
+        number = known.get(name)
         if number is None:
-            number = self._by_name[comparison, name] = self._append(RowKind.TENSOR, status, comparison, name)
+            number = known[name] = self._append(RowKind.TENSOR, status, comparison, name)
         self.statuses[number] = status
         self.source_types[number] = intern(str(tensor["source_dtype"]))
         self.target_types[number] = intern(str(tensor["target_dtype"]))
