@@ -20,6 +20,14 @@ from aprtui.store.row_status import RowStatus, status_of_outcome
 NO_COMPARISON = -1
 """Comparison of a row that belongs to a gate which looks at no comparison."""
 
+_MEASURED = (
+    *("statuses", "source_types", "target_types", "shapes", "nbytes", "max_abs", "max_ulps", "nmses", "margins"),
+    *("units", "rules", "limits", "origins", "set_by", "offsets"),
+)
+"""Columns that a result fills."""
+
+_OPEN = (RowStatus.WAITING, RowStatus.RUNNING)
+
 
 class RowKind(IntEnum):
     """What a row stands for."""
@@ -178,15 +186,53 @@ class Columns:
         Raises:
             ValueError: It is no such JSON.
         """
+        return self._set_tensor(comparison, tensor, offset, self._by_name.setdefault(comparison, {}))
+
+    def add_tensor(self, comparison: int, tensor: Mapping[str, Any], offset: int) -> int:
+        """As `set_tensor`, but in a row of its own, whether or not the tensor has one."""
+        return self._set_tensor(comparison, tensor, offset, {})
+
+    def take(self, comparison: int, other: Columns, rows: range) -> tuple[int, int]:
+        """Enter results that stand in other columns; many at once cost little more than one.
+
+        Args:
+            comparison: Index of the comparison.
+            other: Where they stand.
+            rows: Which rows of it, each of another tensor.
+
+        Returns:
+            How many of them had no result before, and their bytes.
+        """
+        part = slice(rows.start, rows.stop)
+        names = other.names[part]
+        known = self._by_name.setdefault(comparison, {})
+        self.allocate(comparison, names)
+        numbers = [known[name] for name in names]
+        fresh = [at for at, number in zip(rows, numbers, strict=True) if self.statuses[number] in _OPEN]
+        first, end = numbers[0], numbers[0] + len(numbers)
+        in_a_row = numbers == list(range(first, end))
+        for column in _MEASURED:
+            mine, theirs = getattr(self, column), getattr(other, column)[part]
+            if in_a_row:
+                mine[first:end] = theirs
+            else:
+                for number, value in zip(numbers, theirs, strict=True):
+                    mine[number] = value
+        self.changed.update(numbers)
+        return len(fresh), sum(other.nbytes[at] for at in fresh)
+
+    def _set_tensor(self, comparison: int, tensor: Mapping[str, Any], offset: int, known: dict[str, int]) -> int:
         try:
-            return self._set_tensor(comparison, tensor, offset)
+            return self._enter(comparison, tensor, offset, known)
         except (AttributeError, KeyError, TypeError, OverflowError) as error:
             raise ValueError(f"no result of a tensor: {error}") from None
 
-    def _set_tensor(self, comparison: int, tensor: Mapping[str, Any], offset: int) -> int:
+    def _enter(self, comparison: int, tensor: Mapping[str, Any], offset: int, known: dict[str, int]) -> int:
         name, record, tolerance = str(tensor["name"]), tensor["record"], tensor["tolerance"]
         judgement, nbytes = tensor["judgement"], int(tensor["nbytes"])
         shape = tuple(int(size) for size in tensor["shape"])
+        if nbytes.bit_length() > 63:
+            raise ValueError("no number of bytes")
         numbers = [float(record["max_abs"]), float(record["max_ulp"]), nmse_of(record), float(judgement["margin"])]
         # NaN would leave the order of the rows to chance.
         numbers = [inf if isnan(number) else number for number in numbers]
@@ -195,7 +241,6 @@ class Columns:
         for key in ("scale_ulp", "rmse_ratio"):
             if tolerance[key] is not None:
                 limit = float(tolerance[key])
-        known = self._by_name.setdefault(comparison, {})
         number = known.get(name)
         if number is None:
             number = known[name] = self._append(RowKind.TENSOR, status, comparison, name)

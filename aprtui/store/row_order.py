@@ -151,7 +151,11 @@ def _sort(rows: list[int], columns: Columns, key: SortKey) -> None:
         rows.sort(key=columns.source_types.__getitem__)
         rows.sort(key=columns.target_types.__getitem__)
     elif key is not SortKey.NAME:
-        values = {SortKey.MAX_ABS: columns.max_abs, SortKey.MARGIN: columns.margins, SortKey.SIZE: columns.nbytes}
+        values: dict[SortKey, Sequence[float]] = {
+            SortKey.MAX_ABS: columns.max_abs,
+            SortKey.MARGIN: columns.margins,
+            SortKey.SIZE: columns.nbytes,
+        }
         rows.sort(key=values[key].__getitem__, reverse=True)
 
 

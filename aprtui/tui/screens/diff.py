@@ -53,7 +53,7 @@ class DiffScreen(RunActions):
         self.view: RunView | None = None
         self.paused = False
         self._kept: Changes | None = None
-        self._last_sort = 0.0
+        self._next_sort = 0.0
         self._counts: dict[RowStatus, int] = {}
         self._scope_title, self._title = "all gates", ""
         self._filter = Filter("")
@@ -122,7 +122,8 @@ class DiffScreen(RunActions):
         table = self.table
         if changes.rows:
             follows = not table.held and self.order.key is not SortKey.FILE_ORDER
-            if follows and (not self.console.current_is_live or monotonic() - self._last_sort > _SECONDS_BETWEEN_SORTS):
+            goes_on = changes.more or self.console.current_is_live
+            if follows and (monotonic() > self._next_sort or not goes_on):
                 self._sort_in_place(changes.rows)
             else:
                 table.update_rows(self.order.update(changes.rows))
@@ -140,8 +141,11 @@ class DiffScreen(RunActions):
         table = self.table
         seen = range(table.scroll_offset.y, table.scroll_offset.y + table.page)
         before = [self.order.numbers[at] for at in seen if at < len(self.order.numbers)]
+        began = monotonic()
         self.order.sort()
-        self._last_sort = monotonic()
+        # Of many rows, most of the time has to be left for reading them.
+        pause = _SECONDS_BETWEEN_SORTS if self.console.current_is_live else 10 * (monotonic() - began)
+        self._next_sort = monotonic() + pause
         after = self.order.numbers
         others = [
             at
