@@ -7,7 +7,7 @@ What a screen shows of one row in full stays in the journal; a row knows where.
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
 from math import inf, isfinite, isnan
@@ -15,7 +15,7 @@ from sys import intern
 from typing import Any
 
 from aprtui.core.outcomes import Outcome
-from aprtui.store.row_status import RowStatus, status_of_outcome
+from aprtui.store.row_status import OPEN, RowStatus, status_of_outcome
 
 NO_COMPARISON = -1
 """Comparison of a row that belongs to a gate which looks at no comparison."""
@@ -25,8 +25,6 @@ _MEASURED = (
     *("units", "rules", "limits", "origins", "set_by", "offsets"),
 )
 """Columns that a result fills."""
-
-_OPEN = (RowStatus.WAITING, RowStatus.RUNNING)
 
 
 class RowKind(IntEnum):
@@ -205,12 +203,16 @@ class Columns:
         """
         part = slice(rows.start, rows.stop)
         names = other.names[part]
+        fresh: Sequence[int]
         known = self._by_name.setdefault(comparison, {})
         self.allocate(comparison, names)
         numbers = [known[name] for name in names]
-        fresh = [at for at, number in zip(rows, numbers, strict=True) if self.statuses[number] in _OPEN]
         first, end = numbers[0], numbers[0] + len(numbers)
         in_a_row = numbers == list(range(first, end))
+        if in_a_row and self.statuses.count(RowStatus.WAITING, first, end) == len(numbers):
+            fresh = rows
+        else:
+            fresh = [at for at, number in zip(rows, numbers, strict=True) if self.statuses[number] in OPEN]
         for column in _MEASURED:
             mine, theirs = getattr(self, column), getattr(other, column)[part]
             if in_a_row:
@@ -219,7 +221,7 @@ class Columns:
                 for number, value in zip(numbers, theirs, strict=True):
                     mine[number] = value
         self.changed.update(numbers)
-        return len(fresh), sum(other.nbytes[at] for at in fresh)
+        return len(fresh), sum(map(other.nbytes.__getitem__, fresh))
 
     def _set_tensor(self, comparison: int, tensor: Mapping[str, Any], offset: int, known: dict[str, int]) -> int:
         try:

@@ -132,8 +132,8 @@ def _checked(head: dict[str, Any], body: bytes, journal: Path, comparisons: int)
     columns.kinds = bytearray(count)
     columns.comparisons = array("i", parts.indices())
     for name in _TEXTS:
-        setattr(columns, name, [texts[index] for index in parts.indices()])
-    columns.shapes = [shapes[index] for index in parts.indices()]
+        setattr(columns, name, list(map(texts.__getitem__, parts.indices())))
+    columns.shapes = list(map(shapes.__getitem__, parts.indices()))
     for name in _NUMBERS:
         setattr(columns, name, parts.numbers(getattr(columns, name).typecode))
     ends = parts.numbers("q")
@@ -181,7 +181,7 @@ class _Parts:
 def _texts(found: object) -> Sequence[str]:
     if not isinstance(found, list) or not all(isinstance(text, str) for text in found):
         raise ValueError("no texts")
-    return [sys.intern(text) for text in found]
+    return found
 
 
 def _shapes(found: Iterable[Iterable[object]]) -> Sequence[tuple[int, ...]]:

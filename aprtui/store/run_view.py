@@ -37,7 +37,7 @@ from aprtui.core.tolerance import ToleranceSettings, judge, with_settings
 from aprtui.store.columns import NO_COMPARISON, Columns, RowKind
 from aprtui.store.plan import PlannedComparison, RunPlan
 from aprtui.store.row_cache import read_rows, tensor_line
-from aprtui.store.row_status import RowStatus, status_of_finding, status_of_outcome
+from aprtui.store.row_status import OPEN, RowStatus, status_of_finding, status_of_outcome
 from aprtui.store.run_folder import RunFolder, RunState
 from aprtui.store.summary import run_state
 
@@ -333,18 +333,19 @@ class RunView:
         # Where nothing was measured one row with the reason says it all.
         whole = measured or not self.comparisons[index].tensors_done
         left = RowStatus.HIDDEN if whole else status_of_outcome(event.outcome)
+        statuses, kinds = self.columns.statuses, self.columns.kinds
         compared = []
         for number in self.columns.rows_of(index):
-            if self.columns.status(number).is_open:
+            if statuses[number] in OPEN:
                 self.columns.set_status(number, left)
-            elif self.columns.kinds[number] == RowKind.TENSOR:
-                compared.append(self.columns.names[number])
+            elif kinds[number] == RowKind.TENSOR:
+                compared.append(number)
         if not measured:
             text = event.reason if not event.stderr else f"{event.reason}: {event.stderr.strip().splitlines()[-1]}"
             status = status_of_outcome(event.outcome)
             self.columns.add_text_row(RowKind.NOTICE, status, index, event.comparison, text=text, offset=offset)
         elif compared and not self.inventory and self.comparisons[index].has_tensors:
-            self.take_inventory(compared)
+            self.take_inventory([self.columns.names[number] for number in compared])
 
     def _add_gate(self, event: GateFinished, offset: int) -> None:
         self.gates[event.gate] = event

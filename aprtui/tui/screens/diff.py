@@ -54,6 +54,7 @@ class DiffScreen(RunActions):
         self.paused = False
         self._kept: Changes | None = None
         self._next_sort = 0.0
+        self._unsorted: set[int] = set()
         self._counts: dict[RowStatus, int] = {}
         self._scope_title, self._title = "all gates", ""
         self._filter = Filter("")
@@ -92,7 +93,7 @@ class DiffScreen(RunActions):
 
     def show_run(self, view: RunView, gate: str = "") -> None:
         """Open a run, on its worst row."""
-        self.view, self.paused, self._kept = view, False, None
+        self.view, self.paused, self._kept, self._unsorted = view, False, None, set()
         self.order = RowOrder(view.columns)
         self.order.filter = self._filter
         self.table.source = TensorSource(view, self.order)
@@ -120,13 +121,16 @@ class DiffScreen(RunActions):
             self._kept = kept
             return
         table = self.table
-        if changes.rows:
+        if changes.rows or self._unsorted:
+            rows, self._unsorted = self._unsorted | changes.rows, set()
             follows = not table.held and self.order.key is not SortKey.FILE_ORDER
             goes_on = changes.more or self.console.current_is_live
             if follows and (monotonic() > self._next_sort or not goes_on):
-                self._sort_in_place(changes.rows)
+                self._sort_in_place(rows)
+            elif follows and not self.console.follower.caught_up:
+                self._unsorted = rows
             else:
-                table.update_rows(self.order.update(changes.rows))
+                table.update_rows(self.order.update(rows))
             self._count()
         if changes.gates:
             assert isinstance(self.gate_tree.source, GateSource)
@@ -340,6 +344,7 @@ class DiffScreen(RunActions):
         if callable(change):
             change(order)
         order.sort()
+        self._unsorted = set()
         position = order.position(held) if held is not None and self.table.held else None
         self.table.rebuild(0 if position is None else position)
         self._count()

@@ -71,7 +71,7 @@ class Follower:
         ended = state is not self._state and self._state is RunState.RUNNING
         if state is not self._state:
             self._state, changes.gates = state, True
-        if changes.rows or changes.gates or changes.log:
+        if changes.rows or changes.gates or changes.log or not (changes.more or self.caught_up):
             self._app.run_changed(changes)
         self.caught_up = self.caught_up or not changes.more
         if changes.more:

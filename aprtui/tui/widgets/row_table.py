@@ -157,11 +157,11 @@ class RowTable(ScrollView, can_focus=True):
         count = len(self.source)
         if count + self._header != self.virtual_size.height:
             self.virtual_size = Size(self.size.width, count + self._header)
-        top = self.scroll_offset.y
+        top, size = self.scroll_offset.y, self.size
+        end = top + size.height - self._header
         for position in positions:
-            y = position - top + self._header
-            if self._header <= y < self.size.height and self._looks_other(position, y):
-                self.refresh(Region(0, y, self.size.width, 1))
+            if top <= position < end and self._looks_other(position, y := position - top + self._header):
+                self.refresh(Region(0, y, size.width, 1))
 
     def _looks_other(self, position: int, y: int) -> bool:
         """Whether a row in sight would be drawn another way than it was."""
