@@ -150,25 +150,17 @@ def read_settings(path: Path, *, may_name_programs: bool = True) -> dict[str, An
         AprtuiError: It cannot be read.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        text, values = read_toml(path, "these settings")
     except FileNotFoundError:
         return {}
-    except UnicodeDecodeError as error:
-        raise UsageError("these settings are not UTF-8", file=path, place=f"offset {error.start}") from None
-    except OSError as error:
-        raise AprtuiError(f"the settings cannot be read: {error.strerror}", file=path) from None
-    try:
-        values = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise _not_toml(path, text, error) from None
     for key in values:
         if key not in _KEYS:
-            place, todo = _place(text, key), f"known settings: {', '.join(_KEYS)}"
+            place, todo = place_of_key(text, key), f"known settings: {', '.join(_KEYS)}"
             raise UsageError("there is no such setting", file=path, place=place, todo=todo)
     if _CONVERTERS in values and not may_name_programs:
         todo = f"set converters in {user_settings_file()}"
         raise UsageError(
-            "a project may not name programs to run", file=path, place=_place(text, _CONVERTERS), todo=todo
+            "a project may not name programs to run", file=path, place=place_of_key(text, _CONVERTERS), todo=todo
         )
     found: dict[str, Any] = {_CONVERTERS: _converters(path, text, values)}
     for key in (_MODEL_FOLDERS, _PLAYBOOK_FOLDERS):
@@ -177,9 +169,38 @@ def read_settings(path: Path, *, may_name_programs: bool = True) -> dict[str, An
     if _OUTPUT_DIR in values:
         value = values[_OUTPUT_DIR]
         if not isinstance(value, str) or not value:
-            raise UsageError("a folder expected", file=path, place=_place(text, _OUTPUT_DIR))
+            raise UsageError("a folder expected", file=path, place=place_of_key(text, _OUTPUT_DIR))
         found[_OUTPUT_DIR] = path.parent / Path(value).expanduser()
     return found | _console(path, text, values.get(_CONSOLE, {}))
+
+
+def read_toml(path: Path, what: str) -> tuple[str, dict[str, Any]]:
+    """Text and values of a TOML file.
+
+    Args:
+        path: The file.
+        what: What it holds, in the plural, for messages.
+
+    Raises:
+        UsageError: It is no TOML; names file and line.
+        FileNotFoundError: There is no such file.
+        AprtuiError: It cannot be read.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{what} are not UTF-8", file=path, place=f"offset {error.start}") from None
+    except OSError as error:
+        raise AprtuiError(f"{what} cannot be read: {error.strerror}", file=path) from None
+    try:
+        return text, tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        match = _LINE_OF_SYNTAX_ERROR.search(str(error))
+        line = text.count("\n") + 1 if match is None or match["line"] is None else int(match["line"])
+        reason = _LINE_OF_SYNTAX_ERROR.sub("", str(error)).strip()
+        raise UsageError(f"{what} are not TOML: {reason}", file=path, place=f"line {line}") from None
 
 
 def _keys_of(value: object) -> Mapping[str, str]:
@@ -213,14 +234,14 @@ _IN_CONSOLE: Mapping[str, tuple[str, Callable[[Any], Any]]] = {
 
 def _console(path: Path, text: str, table: object) -> dict[str, Any]:
     if not isinstance(table, dict):
-        raise UsageError("a table expected", file=path, place=_place(text, _CONSOLE), todo=f"write [{_CONSOLE}]")
+        raise UsageError("a table expected", file=path, place=place_of_key(text, _CONSOLE), todo=f"write [{_CONSOLE}]")
     found = {}
     for name, value in table.items():
         key = f"{_CONSOLE}.{name}"
         if key not in _IN_CONSOLE:
             known = ", ".join(one.removeprefix(f"{_CONSOLE}.") for one in _IN_CONSOLE)
-            raise UsageError(f"there is no {key}", file=path, place=_place(text, name), todo=f"known: {known}")
-        found[key] = _console_value(key, value, path, _place(text, name))
+            raise UsageError(f"there is no {key}", file=path, place=place_of_key(text, name), todo=f"known: {known}")
+        found[key] = _console_value(key, value, path, place_of_key(text, name))
     return found
 
 
@@ -237,7 +258,7 @@ def _converters(path: Path, text: str, values: Mapping[str, object]) -> Mapping[
     tables = values.get(_CONVERTERS, {})
     if not isinstance(tables, dict) or not all(isinstance(table, dict) for table in tables.values()):
         todo = f'write [{_CONVERTERS}.NAME] and command = ["PROGRAM", …] below it'
-        raise UsageError("tables of converters expected", file=path, place=_place(text, _CONVERTERS), todo=todo)
+        raise UsageError("tables of converters expected", file=path, place=place_of_key(text, _CONVERTERS), todo=todo)
     return tables
 
 
@@ -258,17 +279,10 @@ def _folders(path: Path, text: str, values: Mapping[str, object], key: str) -> t
 
 def _not_folders(path: Path, text: str, key: str, found: str) -> UsageError:
     todo = f'write {key} = ["FOLDER", …]'
-    return UsageError(f"a list of folders expected, {found}", file=path, place=_place(text, key), todo=todo)
+    return UsageError(f"a list of folders expected, {found}", file=path, place=place_of_key(text, key), todo=todo)
 
 
-def _not_toml(path: Path, text: str, error: tomllib.TOMLDecodeError) -> UsageError:
-    match = _LINE_OF_SYNTAX_ERROR.search(str(error))
-    line = text.count("\n") + 1 if match is None or match["line"] is None else int(match["line"])
-    reason = _LINE_OF_SYNTAX_ERROR.sub("", str(error)).strip()
-    return UsageError(f"these settings are not TOML: {reason}", file=path, place=f"line {line}")
-
-
-def _place(text: str, key: str) -> str:
+def place_of_key(text: str, key: str) -> str:
     """The line that sets a top-level key; the parser does not tell it."""
     setting = re.compile(rf"\s*\[*\s*[\"']?{re.escape(key)}[\"']?\s*[\].=]")
     lines = (number for number, line in enumerate(text.splitlines(), start=1) if setting.match(line))

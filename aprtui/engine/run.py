@@ -41,6 +41,7 @@ from aprtui.report.evidence import write_evidence
 from aprtui.report.junit import write_junit
 from aprtui.store.plan import RunPlan
 from aprtui.store.process import this_process
+from aprtui.store.row_cache import write_rows
 from aprtui.store.run_folder import RunFolder
 from aprtui.store.summary import RunRecord, exit_code_of, run_exit_code
 
@@ -132,6 +133,7 @@ class _Attempt:
         self._steps.products.close()
         code = run_exit_code(self._plan, self._journal.record.verdicts().values())
         self._journal.write(RunFinished(int(code)), to_disk=True)
+        write_rows(self._folder)
         return code
 
     def _work(self) -> None:
@@ -286,6 +288,7 @@ def rejudge_run(folder: RunFolder, settings: ToleranceSettings, listener: Listen
             return exit_code_of(journal.record)
         code = run_exit_code(plan, journal.record.verdicts().values())
         journal.write(RunFinished(int(code)), to_disk=True)
+        write_rows(folder)
         return code
     finally:
         journal.close()

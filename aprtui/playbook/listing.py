@@ -37,6 +37,11 @@ class Listed:
     playbook: Playbook | None
     error: str = ""
 
+    @property
+    def is_other_kind(self) -> bool:
+        """Whether it is known to be something else than a playbook, such as a template."""
+        return self.document is not None and self.document.kind is not DocumentKind.PLAYBOOK
+
 
 def default_places() -> list[Path]:
     """The folder of our own playbooks, and `playbooks` in the working directory."""

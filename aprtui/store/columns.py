@@ -7,7 +7,7 @@ What a screen shows of one row in full stays in the journal; a row knows where.
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
 from math import inf, isfinite, isnan
@@ -15,10 +15,16 @@ from sys import intern
 from typing import Any
 
 from aprtui.core.outcomes import Outcome
-from aprtui.store.row_status import RowStatus, status_of_outcome
+from aprtui.store.row_status import OPEN, RowStatus, status_of_outcome
 
 NO_COMPARISON = -1
 """Comparison of a row that belongs to a gate which looks at no comparison."""
+
+_MEASURED = (
+    *("statuses", "source_types", "target_types", "shapes", "nbytes", "max_abs", "max_ulps", "nmses", "margins"),
+    *("units", "rules", "limits", "origins", "set_by", "offsets"),
+)
+"""Columns that a result fills."""
 
 
 class RowKind(IntEnum):
@@ -106,7 +112,7 @@ class Columns:
     texts: dict[int, str] = field(default_factory=dict)
     offsets: array[int] = field(default_factory=lambda: array("q"))
     changed: set[int] = field(default_factory=set)
-    _by_name: dict[tuple[int, str], int] = field(default_factory=dict)
+    _by_name: dict[int, dict[str, int]] = field(default_factory=dict)
     _of_comparison: dict[int, list[int]] = field(default_factory=dict)
 
     def __len__(self) -> int:
@@ -147,19 +153,20 @@ class Columns:
 
     def tensor(self, comparison: int, name: str) -> int | None:
         """The row of a tensor in a comparison."""
-        return self._by_name.get((comparison, name))
+        return self._by_name.get(comparison, {}).get(name)
 
     def allocate(self, comparison: int, names: Iterable[str]) -> None:
         """A waiting row for each of these tensors that has none yet; many at once cost little more than one."""
-        new = [name for name in dict.fromkeys(names) if (comparison, name) not in self._by_name]
+        known = self._by_name.setdefault(comparison, {})
+        new = [name for name in dict.fromkeys(map(intern, names)) if name not in known]
         first, count = len(self.names), len(new)
         self.kinds += bytes([RowKind.TENSOR]) * count
         self.statuses += bytes([RowStatus.WAITING]) * count
         self.comparisons.extend([comparison] * count)
-        self.names += map(intern, new)
+        self.names += new
         self._append_nothing(count)
         numbers = range(first, first + count)
-        self._by_name.update(zip(((comparison, name) for name in new), numbers, strict=True))
+        known.update(zip(new, numbers, strict=True))
         self._of_comparison.setdefault(comparison, []).extend(numbers)
         self.changed.update(numbers)
 
@@ -177,15 +184,57 @@ class Columns:
         Raises:
             ValueError: It is no such JSON.
         """
+        return self._set_tensor(comparison, tensor, offset, self._by_name.setdefault(comparison, {}))
+
+    def add_tensor(self, comparison: int, tensor: Mapping[str, Any], offset: int) -> int:
+        """As `set_tensor`, but in a row of its own, whether or not the tensor has one."""
+        return self._set_tensor(comparison, tensor, offset, {})
+
+    def take(self, comparison: int, other: Columns, rows: range) -> tuple[int, int]:
+        """Enter results that stand in other columns; many at once cost little more than one.
+
+        Args:
+            comparison: Index of the comparison.
+            other: Where they stand.
+            rows: Which rows of it, each of another tensor.
+
+        Returns:
+            How many of them had no result before, and their bytes.
+        """
+        part = slice(rows.start, rows.stop)
+        names = other.names[part]
+        fresh: Sequence[int]
+        known = self._by_name.setdefault(comparison, {})
+        self.allocate(comparison, names)
+        numbers = [known[name] for name in names]
+        first, end = numbers[0], numbers[0] + len(numbers)
+        in_a_row = numbers == list(range(first, end))
+        if in_a_row and self.statuses.count(RowStatus.WAITING, first, end) == len(numbers):
+            fresh = rows
+        else:
+            fresh = [at for at, number in zip(rows, numbers, strict=True) if self.statuses[number] in OPEN]
+        for column in _MEASURED:
+            mine, theirs = getattr(self, column), getattr(other, column)[part]
+            if in_a_row:
+                mine[first:end] = theirs
+            else:
+                for number, value in zip(numbers, theirs, strict=True):
+                    mine[number] = value
+        self.changed.update(numbers)
+        return len(fresh), sum(map(other.nbytes.__getitem__, fresh))
+
+    def _set_tensor(self, comparison: int, tensor: Mapping[str, Any], offset: int, known: dict[str, int]) -> int:
         try:
-            return self._set_tensor(comparison, tensor, offset)
+            return self._enter(comparison, tensor, offset, known)
         except (AttributeError, KeyError, TypeError, OverflowError) as error:
             raise ValueError(f"no result of a tensor: {error}") from None
 
-    def _set_tensor(self, comparison: int, tensor: Mapping[str, Any], offset: int) -> int:
+    def _enter(self, comparison: int, tensor: Mapping[str, Any], offset: int, known: dict[str, int]) -> int:
         name, record, tolerance = str(tensor["name"]), tensor["record"], tensor["tolerance"]
         judgement, nbytes = tensor["judgement"], int(tensor["nbytes"])
         shape = tuple(int(size) for size in tensor["shape"])
+        if nbytes.bit_length() > 63:
+            raise ValueError("no number of bytes")
         numbers = [float(record["max_abs"]), float(record["max_ulp"]), nmse_of(record), float(judgement["margin"])]
         # NaN would leave the order of the rows to chance.
         numbers = [inf if isnan(number) else number for number in numbers]
@@ -194,9 +243,9 @@ class Columns:
         for key in ("scale_ulp", "rmse_ratio"):
             if tolerance[key] is not None:
                 limit = float(tolerance[key])
-        number = self._by_name.get((comparison, name))
+        number = known.get(name)
         if number is None:
-            number = self._by_name[comparison, name] = self._append(RowKind.TENSOR, status, comparison, name)
+            number = known[name] = self._append(RowKind.TENSOR, status, comparison, name)
         self.statuses[number] = status
         self.source_types[number] = intern(str(tensor["source_dtype"]))
         self.target_types[number] = intern(str(tensor["target_dtype"]))

@@ -59,7 +59,7 @@ class Filter:
         found = list(numbers)
         for term in self._terms:
             holds = term.predicate(columns)
-            found = [number for number in found if holds(number)]
+            found = [number for number in found if holds(number) != term.negated]
         return found
 
     def names(self, names: Iterable[str]) -> list[int]:
@@ -93,11 +93,7 @@ class _Term:
         return not self.key and self._holds_text(name) != self.negated
 
     def predicate(self, columns: Columns) -> Predicate:
-        """The test of a row."""
-        holds = self._positive(columns)
-        return (lambda number: not holds(number)) if self.negated else holds
-
-    def _positive(self, columns: Columns) -> Predicate:
+        """The test of a row, without the negation."""
         if self.sign:
             compare, value = _SIGNS[self.sign], self.value
             columns_of: Mapping[str, Sequence[float]] = {
@@ -118,7 +114,8 @@ class _Term:
                 )
             )
         if self.key == "status":
-            return lambda number: RowStatus(columns.statuses[number]).word.lower() == self.word
+            statuses, fits = columns.statuses, [status.word.lower() == self.word for status in RowStatus]
+            return lambda number: fits[statuses[number]]
         if self.key == "rule":
             return lambda number: columns.rules[number].startswith(self.word)
         names = columns.names

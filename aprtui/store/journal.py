@@ -35,10 +35,18 @@ class JournalReader:
             if parsed is not None:
                 yield parsed
 
-    def new_raw_lines(self) -> Iterator[tuple[int, bytes]]:
-        """Offset and bytes of every whole line that was not read before, unparsed and without its end."""
+    def skip_to(self, position: int) -> None:
+        """Read on from here: what stands before is known."""
+        self._position = position
+
+    def new_raw_lines(self, end: int | None = None) -> Iterator[tuple[int, bytes]]:
+        """Offset and bytes of every whole line that was not read before, unparsed and without its end.
+
+        Args:
+            end: Where to stop; None for the end of the file.
+        """
         rest = b""
-        for piece in self._pieces():
+        for piece in self._pieces(end):
             *lines, rest = (rest + piece).split(b"\n")
             for line in lines:
                 offset = self._position
@@ -49,14 +57,18 @@ class JournalReader:
                 self.passed_over += 1
                 rest = b""
 
-    def _pieces(self) -> Iterator[bytes]:
+    def _pieces(self, end: int | None) -> Iterator[bytes]:
+        position = self._position
+        if position == end:
+            return
         try:
             file = self._path.open("rb")
         except FileNotFoundError:
             return
         with file:
-            file.seek(self._position)
-            while piece := file.read(_PIECE):
+            file.seek(position)
+            while piece := file.read(_PIECE if end is None else min(_PIECE, end - position)):
+                position += len(piece)
                 yield piece
 
     def parsed(self, line: bytes) -> JournalLine | None:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Sequence
 from enum import StrEnum
-from typing import Any
+from itertools import chain, compress
 
 from aprtui.store.columns import Columns
 from aprtui.store.filters import Filter
 from aprtui.store.row_status import RowStatus
 
 _LAST_FAILURE = RowStatus.TIMEOUT
+_SHOWN = bytes(status != RowStatus.HIDDEN for status in range(256))
+_FAILURES = bytes(status <= _LAST_FAILURE for status in range(256))
 
 
 class SortKey(StrEnum):
@@ -46,8 +48,10 @@ class RowOrder:
         self.out_of_order = 0
         self.scope_size = 0
         self._scope: tuple[int, ...] | None = None
-        self._positions: dict[int, int] = {}
-        self._seen: set[int] = set()
+        self._positions: array[int] = array("i")
+        """By row, -1 where it is not shown."""
+        self._seen = bytearray()
+        """By row, 1 where it counts into the size of the scope."""
 
     def show(self, comparisons: Iterable[int] | None) -> None:
         """Show the rows of these comparisons; None for all."""
@@ -56,28 +60,23 @@ class RowOrder:
 
     def sort(self) -> None:
         """Choose and order the rows anew."""
-        rows = self._candidates()
-        statuses = self._columns.statuses
-        rows = [number for number in rows if statuses[number] != RowStatus.HIDDEN]
+        rows, statuses = self._candidates()
+        shown = statuses.translate(_SHOWN)
+        rows, statuses = list(compress(rows, shown)), bytes(compress(statuses, shown))
         self.scope_size = len(rows)
-        self._seen = set(rows)
+        self._seen = bytearray(len(self._columns))
+        for number in rows:
+            self._seen[number] = 1
         if self.failures_only:
-            rows = [number for number in rows if statuses[number] <= _LAST_FAILURE]
+            rows = list(compress(rows, statuses.translate(_FAILURES)))
         rows = self.filter.rows(self._columns, rows)
-        key = _key(self._columns, self.key)
-        if key is not None and self.key is SortKey.WORST:
-            # What waits stays in the order of the file: there is nothing to sort it by, and there may be much of it.
-            waiting = [number for number in rows if statuses[number] == RowStatus.WAITING]
-            passed = [number for number in rows if statuses[number] == RowStatus.PASSED]
-            rows = sorted((number for number in rows if statuses[number] < RowStatus.WAITING), key=key)
-            rows += waiting
-            rows += sorted(passed, key=key)
-        elif key is not None:
-            rows.sort(key=key)
+        _sort(rows, self._columns, self.key)
         if self.reverse:
             rows.reverse()
         self.numbers = array("i", rows)
-        self._positions = {number: position for position, number in enumerate(rows)}
+        self._positions = array("i", [-1]) * len(self._columns)
+        for position, number in enumerate(rows):
+            self._positions[number] = position
         self.out_of_order = 0
 
     def update(self, changed: Iterable[int]) -> list[int]:
@@ -90,16 +89,19 @@ class RowOrder:
         statuses = self._columns.statuses
         scope = None if self._scope is None else set(self._scope)
         fresh = []
+        added = len(self._columns) - len(self._positions)
+        self._positions.extend([-1] * added)
+        self._seen += bytes(added)
         for number in changed:
-            position = self._positions.get(number)
-            if position is not None:
+            position = self._positions[number]
+            if position >= 0:
                 dirty.append(position)
                 self.out_of_order += self.key is not SortKey.FILE_ORDER
                 continue
             if scope is not None and self._columns.comparisons[number] not in scope:
                 continue
-            if number not in self._seen and statuses[number] != RowStatus.HIDDEN:
-                self._seen.add(number)
+            if not self._seen[number] and statuses[number] != RowStatus.HIDDEN:
+                self._seen[number] = 1
                 self.scope_size += 1
             if statuses[number] != RowStatus.HIDDEN and (not self.failures_only or statuses[number] <= _LAST_FAILURE):
                 fresh.append(number)
@@ -112,7 +114,8 @@ class RowOrder:
 
     def position(self, number: int) -> int | None:
         """Where a row stands; None where it is not shown."""
-        return self._positions.get(number)
+        position = self._positions[number] if number < len(self._positions) else -1
+        return position if position >= 0 else None
 
     def next_failure(self, position: int, step: int) -> int | None:
         """Position of the next failing row after (step 1) or before (step -1) a position; None where there is none."""
@@ -124,26 +127,46 @@ class RowOrder:
             position += step
         return None
 
-    def _candidates(self) -> list[int]:
+    def _candidates(self) -> tuple[Sequence[int], bytes]:
+        """Rows of the scope, and their states."""
+        statuses = self._columns.statuses
         if self._scope is None:
-            return list(range(len(self._columns)))
-        return [number for comparison in self._scope for number in self._columns.rows_of(comparison)]
+            return range(len(self._columns)), bytes(statuses)
+        rows = [number for comparison in self._scope for number in self._columns.rows_of(comparison)]
+        return rows, bytes(map(statuses.__getitem__, rows))
 
 
-def _key(columns: Columns, key: SortKey) -> Callable[[int], Any] | None:
-    """Sort key of a column; the written order across rules is that of `TensorResult.rank`, below the state."""
-    statuses, margins, nmses, largest = columns.statuses, columns.margins, columns.nmses, columns.max_abs
-    names = columns.names
-    if key is SortKey.NAME:
-        return lambda number: names[number]
-    if key is SortKey.TYPE:
-        return lambda number: (columns.target_types[number], columns.source_types[number], names[number])
-    if key is SortKey.MAX_ABS:
-        return lambda number: (-largest[number], names[number])
-    if key is SortKey.MARGIN:
-        return lambda number: (-margins[number], names[number])
-    if key is SortKey.SIZE:
-        return lambda number: (-columns.nbytes[number], names[number])
+def _sort(rows: list[int], columns: Columns, key: SortKey) -> None:
+    """Sort in place, by the last column first: sorts are stable, and a sort by one column needs no tuples.
+
+    Worst first is the written order across rules, that of `TensorResult.rank`, below the state.
+    """
+    if key is SortKey.WORST:
+        _sort_worst_first(rows, columns)
+        return
     if key is SortKey.FILE_ORDER:
-        return None
-    return lambda number: (statuses[number], -nmses[number], -margins[number], -largest[number])
+        return
+    rows.sort(key=columns.names.__getitem__)
+    if key is SortKey.TYPE:
+        rows.sort(key=columns.source_types.__getitem__)
+        rows.sort(key=columns.target_types.__getitem__)
+    elif key is not SortKey.NAME:
+        values: dict[SortKey, Sequence[float]] = {
+            SortKey.MAX_ABS: columns.max_abs,
+            SortKey.MARGIN: columns.margins,
+            SortKey.SIZE: columns.nbytes,
+        }
+        rows.sort(key=values[key].__getitem__, reverse=True)
+
+
+def _sort_worst_first(rows: list[int], columns: Columns) -> None:
+    by_status: list[list[int]] = [[] for _ in RowStatus]
+    statuses = columns.statuses
+    for number in rows:
+        by_status[statuses[number]].append(number)
+    for status, some in enumerate(by_status):
+        # What waits stays in the order of the file: there is nothing to sort it by.
+        if status != RowStatus.WAITING:
+            for values in (columns.max_abs, columns.margins, columns.nmses):
+                some.sort(key=values.__getitem__, reverse=True)
+    rows[:] = chain.from_iterable(by_status)

@@ -46,8 +46,11 @@ class RowStatus(IntEnum):
     @property
     def is_open(self) -> bool:
         """Whether there is no result yet."""
-        return self in (RowStatus.WAITING, RowStatus.RUNNING)
+        return self in OPEN
 
+
+OPEN = frozenset({RowStatus.WAITING, RowStatus.RUNNING})
+"""States of rows that have no result yet."""
 
 _WORDS = {
     RowStatus.CRASHED: "CRSH",

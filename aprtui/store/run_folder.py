@@ -3,6 +3,7 @@
 plan.json       what the run is going to do
 journal.jsonl   what happened, one event a line
 pid.json        the engine that works on it, or worked on it last
+rows.bin        tensors of a long journal as columns: a cache, which may be deleted
 stderr.log      what workers wrote to standard output and standard error
 evidence.json   the verdicts
 tolerances.json tolerances that the engine is asked to judge under, until it does
@@ -58,6 +59,11 @@ class RunFolder:
     def journal(self) -> Path:
         """The events."""
         return self.path / "journal.jsonl"
+
+    @property
+    def rows(self) -> Path:
+        """The tensors of a long journal as columns."""
+        return self.path / "rows.bin"
 
     @property
     def stderr(self) -> Path:

@@ -9,12 +9,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from fnmatch import fnmatchcase
 from time import monotonic
-from typing import Any
 
 from aprtui.core.diagnosis import Diagnosis, NamedCause
 from aprtui.core.errors import AprtuiError
 from aprtui.core.events import (
-    JOURNAL_VERSION,
     ComparisonFinished,
     ComparisonStarted,
     ConversionFailed,
@@ -40,12 +38,12 @@ from aprtui.core.results import TensorResult
 from aprtui.core.tolerance import ToleranceSettings, judge, with_settings
 from aprtui.store.columns import NO_COMPARISON, Columns, RowKind
 from aprtui.store.plan import PlannedComparison, RunPlan
-from aprtui.store.row_status import RowStatus, status_of_finding, status_of_outcome
+from aprtui.store.row_cache import read_rows, tensor_line
+from aprtui.store.row_status import OPEN, RowStatus, status_of_finding, status_of_outcome
 from aprtui.store.run_folder import RunFolder, RunState
 from aprtui.store.summary import run_state
 
 LOG_LINES = 5000
-_TENSOR_KIND = b'"kind":"TensorFinished"'
 
 
 @dataclass
@@ -121,7 +119,10 @@ class RunView:
         self.inventory: tuple[str, ...] = ()
         self._indices = {one.comparison_id: index for index, one in enumerate(self.plan.comparisons)}
         self._reader = folder.reader()
-        self._unread: Iterator[tuple[int, bytes]] = iter(())
+        self._cached = read_rows(folder, len(self.comparisons))
+        self._unread: Iterator[tuple[int, bytes] | range] = iter(())
+        if self._cached is not None:
+            self._unread = self._cached.items(self._reader)
         self._to_judge: list[int] = []
 
     def index(self, comparison: str) -> int | None:
@@ -163,14 +164,14 @@ class RunView:
         done = False
         while not done and not changes.more:
             done = True
-            for offset, line in self._unread:
+            for item in self._unread:
                 done = False
-                self._add_raw(line, offset, changes)
+                self._add_item(item, changes)
                 if monotonic() > deadline:
                     changes.more = True
                     break
             else:
-                self._unread = self._reader.new_raw_lines()
+                self._unread, self._cached = self._reader.new_raw_lines(), None
                 done = done and self._is_at_end(changes)
         changes.more = changes.more or bool(self._to_judge)
         changes.log = self.logged - before
@@ -183,7 +184,7 @@ class RunView:
         first = next(self._unread, None)
         if first is None:
             return True
-        self._add_raw(first[1], first[0], changes)
+        self._add_item(first, changes)
         return False
 
     def tensor(self, number: int) -> TensorResult | None:
@@ -206,8 +207,12 @@ class RunView:
         name = self.columns.names[number]
         return tuple(cause for cause in diagnosis.causes if name in cause.members) if diagnosis is not None else ()
 
-    def _add_raw(self, line: bytes, offset: int, changes: Changes) -> None:
-        if _TENSOR_KIND in line[:200] and self._add_tensor(line, offset):
+    def _add_item(self, item: tuple[int, bytes] | range, changes: Changes) -> None:
+        if isinstance(item, range):
+            self._add_cached(item)
+            return
+        offset, line = item
+        if self._add_tensor(line, offset):
             return
         parsed = self._reader.parsed(line)
         if parsed is not None:
@@ -215,20 +220,28 @@ class RunView:
 
     def _add_tensor(self, line: bytes, offset: int) -> bool:
         """The short way for the most frequent line: straight into the columns."""
+        found = tensor_line(line, self.folder.path.name, self._indices)
+        if found is None:
+            return False
+        index, tensor = found
         try:
-            value: dict[str, Any] = json.loads(line)
-            index = self._indices[value["comparison"]]
-            if value["run"] != self.folder.path.name or value["v"] != JOURNAL_VERSION:
-                return False
-            known = self.columns.tensor(index, str(value["tensor"]["name"]))
+            known = self.columns.tensor(index, str(tensor["name"]))
             was_open = known is None or self.columns.status(known).is_open
-            number = self.columns.set_tensor(index, value["tensor"], offset)
-        except (ValueError, KeyError, TypeError, RecursionError):
+            number = self.columns.set_tensor(index, tensor, offset)
+        except (ValueError, KeyError, TypeError):
             return False
         if was_open:
             self.comparisons[index].bytes_done += self.columns.nbytes[number]
             self.comparisons[index].tensors_done += 1
         return True
+
+    def _add_cached(self, rows: range) -> None:
+        assert self._cached is not None
+        columns = self._cached.columns
+        index = columns.comparisons[rows.start]
+        tensors, nbytes = self.columns.take(index, columns, rows)
+        self.comparisons[index].tensors_done += tensors
+        self.comparisons[index].bytes_done += nbytes
 
     def _add(self, line: JournalLine, offset: int, changes: Changes) -> None:
         event = line.event
@@ -330,18 +343,19 @@ class RunView:
         # Where nothing was measured one row with the reason says it all.
         whole = measured or not self.comparisons[index].tensors_done
         left = RowStatus.HIDDEN if whole else status_of_outcome(event.outcome)
+        statuses, kinds = self.columns.statuses, self.columns.kinds
         compared = []
         for number in self.columns.rows_of(index):
-            if self.columns.status(number).is_open:
+            if statuses[number] in OPEN:
                 self.columns.set_status(number, left)
-            elif self.columns.kinds[number] == RowKind.TENSOR:
-                compared.append(self.columns.names[number])
+            elif kinds[number] == RowKind.TENSOR:
+                compared.append(number)
         if not measured:
             text = event.reason if not event.stderr else f"{event.reason}: {event.stderr.strip().splitlines()[-1]}"
             status = status_of_outcome(event.outcome)
             self.columns.add_text_row(RowKind.NOTICE, status, index, event.comparison, text=text, offset=offset)
         elif compared and not self.inventory and self.comparisons[index].has_tensors:
-            self.take_inventory(compared)
+            self.take_inventory([self.columns.names[number] for number in compared])
 
     def _add_gate(self, event: GateFinished, offset: int) -> None:
         self.gates[event.gate] = event

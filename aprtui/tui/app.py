@@ -11,13 +11,12 @@ from collections.abc import Iterable
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual.app import App, SystemCommand
 from textual.screen import Screen
 
 from aprtui.core.errors import AprtuiError
-from aprtui.playbook.listing import Listed
 from aprtui.settings import ClipboardWay
 from aprtui.store.run_folder import RunFolder
 from aprtui.store.run_list import RunSummary
@@ -26,7 +25,7 @@ from aprtui.tui import crash
 from aprtui.tui.clipboard import clipboard_file, copy_by_tmux, fits_osc52, write_clipboard_file
 from aprtui.tui.keys import ANYWHERE, KEYS, bindings
 from aprtui.tui.options import ConsoleOptions, Opening
-from aprtui.tui.paint import shown
+from aprtui.tui.paint import PAINTS, Painter, shown
 from aprtui.tui.screens.attach import AttachDialog
 from aprtui.tui.screens.compare import ChooseRunDialog, CompareScreen
 from aprtui.tui.screens.dialog import AskDialog, TextDialog
@@ -43,6 +42,9 @@ from aprtui.tui.services.lists import Lists
 from aprtui.tui.services.starter import Starter
 from aprtui.tui.services.watch import Watch
 from aprtui.tui.themes import FROM_TEXTUAL, chosen_theme, load_themes
+
+if TYPE_CHECKING:
+    from aprtui.playbook.listing import Listed
 
 _MODES = ("playbooks", "models", "runs", "diff", "log")
 _AFTER_FIRST_PAINT_S = 0.15
@@ -67,6 +69,7 @@ class ConsoleApp(App[None]):
         "diff": DiffScreen,
         "log": LogScreen,
     }
+    COMPONENT_CLASSES: ClassVar = set(PAINTS)
     ENABLE_COMMAND_PALETTE = True
 
     def __init__(self, options: ConsoleOptions | None = None, opening: Opening | None = None) -> None:
@@ -87,6 +90,9 @@ class ConsoleApp(App[None]):
         for theme in self._own_themes.themes.values():
             self.register_theme(theme)
         self.theme = chosen_theme(self.options.settings.theme, self.available_themes)
+        # The rules are parsed once, for these colours.
+        self._css_variables = self.get_css_variables()
+        self.stylesheet.set_variables(self._css_variables)
         self.set_keymap(self.remapped_keys)
 
     def get_css_variables(self) -> dict[str, str]:
@@ -94,6 +100,20 @@ class ConsoleApp(App[None]):
         variables = super().get_css_variables()
         ours = {name: variables.get(source, variables["foreground"]) for name, source in FROM_TEXTUAL.items()}
         return ours | variables
+
+    def refresh_css(self, animate: bool = True) -> None:
+        """Textual asks for it whenever a new screen comes in front; rules are parsed again only for other colours."""
+        variables = self.get_css_variables()
+        if variables != self._css_variables:
+            self._css_variables = variables
+            super().refresh_css(animate)
+        for screen in self.screen_stack:
+            self.stylesheet.update(screen, animate=animate)
+            for widget in screen.walk_children():
+                painter = getattr(widget, "painter", None)
+                if isinstance(painter, Painter):
+                    painter.forget()
+                    widget.refresh()
 
     # What screens read.
 
@@ -158,14 +178,11 @@ class ConsoleApp(App[None]):
         self.switch_mode("diff" if self.opening.run is not None else "playbooks")
         if self.opening.run is not None:
             self.open_run(RunFolder(self.opening.run), gate=self.opening.gate)
-        if self.opening.run is None:
-            self.lists.start(ask_about_runs=True)
-        else:
-            # What was asked for comes first.
-            self.set_timer(_AFTER_FIRST_PAINT_S, self._start_lists)
+        # What was asked for comes first.
+        self.set_timer(_AFTER_FIRST_PAINT_S, self._start_lists)
 
     def _start_lists(self) -> None:
-        self.lists.start(ask_about_runs=False)
+        self.lists.start(ask_about_runs=self.opening.run is None)
 
     def _terminated(self) -> None:
         self.exit(return_code=128 + signal.SIGTERM)

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from rich.cells import cell_len, set_cell_size
 from rich.segment import Segment
 from rich.style import Style
+from textual.css.styles import RenderStyles
 from textual.markup import escape
 from textual.strip import Strip
 from textual.widget import Widget
@@ -29,7 +30,10 @@ PAINTS = frozenset(
         *("key", "over", "bar", "track", "tab", "tab-on", "cursor", "cursor-blurred", "header", "mark", "heat"),
     )
 )
-"""Component classes of everything that paints; their colours stand in console.tcss."""
+"""Component classes of the application; their colours stand in console.tcss.
+
+Not of each widget that paints: Textual works out every class of every widget anew whenever a style may have changed.
+"""
 
 _LONGEST = 600
 _ASCII = str.maketrans(
@@ -102,7 +106,7 @@ class Painter:
     """Paints lines in the colours of a widget.
 
     Args:
-        widget: Its component classes have to be `PAINTS`.
+        widget: What is painted.
     """
 
     def __init__(self, widget: Widget) -> None:
@@ -110,7 +114,7 @@ class Painter:
         self._styles: dict[tuple[str, str], Style] = {}
 
     def forget(self) -> None:
-        """The theme changed."""
+        """Colours changed."""
         self._styles.clear()
 
     @property
@@ -122,10 +126,12 @@ class Painter:
         """The style of a paint, upon the background of another one."""
         found = self._styles.get((name, under))
         if found is None:
-            base = self._widget.get_component_rich_style(f"paint--{under}") if under else self._widget.rich_style
-            found = base + self._widget.get_component_rich_style(f"paint--{name}", partial=True)
-            self._styles[name, under] = found
+            base = self._component(under).rich_style if under else self._widget.rich_style
+            found = self._styles[name, under] = base + self._component(name).partial_rich_style
         return found
+
+    def _component(self, name: str) -> RenderStyles:
+        return self._widget.app.get_component_styles(f"paint--{name}")
 
     def strip(self, line: Iterable[Span], width: int, under: str = "") -> Strip:
         """A line of exactly this many cells."""

@@ -1,4 +1,4 @@
-"""Themes: one YAML file each, ours in `themes/` and the user's own in a folder of theirs.
+"""Themes: one TOML file each, ours in `themes/` and the user's own in a folder of theirs.
 
 A theme names colours; which state has which colour is the same in all of them (docs/console.md). A file that cannot be
 used is told and left out, it stops nothing.
@@ -16,7 +16,7 @@ from textual.theme import BUILTIN_THEMES, Theme
 
 from aprtui.core.errors import AprtuiError, UsageError
 from aprtui.paths import themes_folder, user_themes_folder
-from aprtui.playbook.yaml_tree import read_yaml
+from aprtui.settings import place_of_key, read_toml
 
 DEFAULT = "aprtui-dark"
 ANSI = "aprtui-ansi"
@@ -75,7 +75,7 @@ def load_themes() -> Themes:
     themes: dict[str, Theme] = {}
     problems: list[str] = []
     for folder in (themes_folder(), user_themes_folder()):
-        for path in sorted(folder.glob("*.yaml")):
+        for path in sorted(folder.glob("*.toml")):
             try:
                 theme = read_theme(path)
             except AprtuiError as error:
@@ -89,27 +89,27 @@ def read_theme(path: Path) -> Theme:
     """A theme from its file; its name is the file's.
 
     Raises:
-        UsageError: Not YAML, a colour is missing, unknown or no colour.
+        UsageError: Not TOML, a colour is missing, unknown or no colour.
     """
-    file = read_yaml(path)
+    text, values = read_toml(path, "these colours")
     known = {*COLOURS, "dark", "ansi"}
-    for key in file.value:
+    for key in values:
         if key not in known:
             raise UsageError(
-                f"there is no colour {key!r}", file=path, place=file.place(key), todo="see docs/console.md"
+                f"there is no colour {key!r}", file=path, place=place_of_key(text, key), todo="see docs/console.md"
             )
     colours: dict[str, str] = {}
     for name in COLOURS:
-        value = file.value.get(name)
+        value = values.get(name)
         if not isinstance(value, str):
             raise UsageError(f"the colour {name!r} is missing", file=path, todo="see docs/console.md")
         try:
             Color.parse(value)
         except ColorParseError:
-            raise UsageError(f"{value!r} is no colour", file=path, place=file.place(name)) from None
+            raise UsageError(f"{value!r} is no colour", file=path, place=place_of_key(text, name)) from None
         colours[name] = value
-    ansi = file.value.get("ansi") == "true"
-    dark = file.value.get("dark") != "false"
+    ansi = values.get("ansi") is True
+    dark = values.get("dark") is not False
     # What Textual's own widgets take from the terminal's palette.
     base = BUILTIN_THEMES["ansi-dark" if dark else "ansi-light"].variables if ansi else {}
     return Theme(

@@ -5,7 +5,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from engine_runs import ONLY_PAIRS, PAIRS, events_of, run_in
+from engine_runs import ONLY_PAIRS, PAIRS, Collecting, events_of, run_in
 from fixture_files import FIXTURES
 from safetensors.torch import load_file, save_file
 
@@ -14,12 +14,16 @@ from aprtui.convert.builtin.product import write_product
 from aprtui.core.errors import AprtuiError, UsageError
 from aprtui.core.events import ConversionFinished
 from aprtui.core.outcomes import Outcome
-from aprtui.engine.selection import EVERYTHING
+from aprtui.core.tolerance import ToleranceSettings
+from aprtui.engine.run import rejudge_run
+from aprtui.engine.selection import EVERYTHING, select
 from aprtui.formats.container import Format
 from aprtui.formats.digest import file_digest
 from aprtui.formats.model import open_model
 from aprtui.formats.output_types import parse_output_type
 from aprtui.playbook import load_playbook
+from aprtui.store import row_cache
+from aprtui.store.run_folder import RunFolder
 
 MODEL = FIXTURES / "qwen2-tiny/hf"
 
@@ -119,6 +123,16 @@ def test_good_conversions_hold(playbook, tmp_path):
     files = sorted(path.name for path in (tmp_path / "run").iterdir())
     assert files == ["evidence.json", "journal.jsonl", "junit.xml", "pid.json", "plan.json", "stderr.log"]
     assert (tmp_path / "junit.xml").read_bytes() == (tmp_path / "run/junit.xml").read_bytes()
+
+
+def test_a_run_with_a_long_journal_leaves_its_rows_as_columns(playbook, tmp_path, monkeypatch):
+    monkeypatch.setattr(row_cache, "_WORTH_IT", 1)
+    results(playbook, BuiltinConverter(), tmp_path, selection=select(["F-CONV-S-G"]))
+    folder = RunFolder(tmp_path / "run")
+    rows = row_cache.read_rows(folder, len(folder.plan().comparisons))
+    assert len(rows.columns) == 26 and rows.journal_bytes == folder.journal.stat().st_size
+    before = rejudge_run(folder, ToleranceSettings(), Collecting())
+    assert before == 0 and row_cache.read_rows(folder, 9).journal_bytes > rows.journal_bytes
 
 
 @pytest.mark.parametrize("root", ["gguf/bf16.gguf", "hf"])

@@ -1,6 +1,9 @@
 """Rows of a run: from the journal into columns, in an order that only changes when somebody asks."""
 
-from run_folders import NAMES, RUN_ID, append, finding, journal_bytes, level, tensor, whole_run, write_run
+import random
+from itertools import product
+
+from run_folders import NAMES, RUN_ID, alive, append, finding, journal_bytes, level, tensor, whole_run, write_run
 
 from aprtui.core.events import (
     ComparisonFinished,
@@ -140,6 +143,40 @@ def test_filters_stack(tmp_path):
     order.key = SortKey.NAME
     names("")
     assert [view.columns.names[number] for number in order.numbers] == sorted(names(""))
+
+
+def test_rows_of_equal_values_are_sorted_as_by_all_columns_at_once(tmp_path):
+    choice = random.Random(5).choice
+    results = [
+        TensorFinished(
+            "S~S>G",
+            tensor(
+                f"t{choice(range(90)):02}.{number}",
+                violations=choice((0, 4)),
+                error=choice((0.1, 0.2)),
+                nbytes=choice((7, 8)),
+            ),
+        )
+        for number in range(200)
+    ]
+    columns = read(write_run(tmp_path, [*whole_run()[:3], *results], engine=alive())).columns
+    names, worst = columns.names, (columns.nmses, columns.margins, columns.max_abs)
+    keys = {
+        SortKey.WORST: lambda n: (columns.statuses[n], *(-values[n] for values in worst)),
+        SortKey.NAME: lambda n: names[n],
+        SortKey.TYPE: lambda n: (columns.target_types[n], columns.source_types[n], names[n]),
+        SortKey.MAX_ABS: lambda n: (-columns.max_abs[n], names[n]),
+        SortKey.MARGIN: lambda n: (-columns.margins[n], names[n]),
+        SortKey.SIZE: lambda n: (-columns.nbytes[n], names[n]),
+        SortKey.FILE_ORDER: lambda n: n,
+    }
+    order = RowOrder(columns)
+    for order.key in SortKey:
+        for scope, order.reverse in product((None, (0,)), (False, True)):
+            order.show(scope)
+            expected = sorted(range(len(columns)), key=keys[order.key])
+            assert list(order.numbers) == (expected[::-1] if order.reverse else expected), order.key
+            assert [order.position(number) for number in order.numbers] == list(range(len(columns)))
 
 
 def test_new_tolerances_judge_rows_from_the_journal_alone(tmp_path):

@@ -18,20 +18,24 @@ def test_every_colour_of_a_theme_is_documented():
 
 def test_our_themes_load():
     assert set(load_themes().themes) == {"aprtui-dark", "aprtui-light", "aprtui-cvd", "aprtui-ansi"}
-    assert read_theme(themes_folder() / "aprtui-cvd.yaml").variables["apr-pass"] == "#56b4e9"
+    assert read_theme(themes_folder() / "aprtui-cvd.toml").variables["apr-pass"] == "#56b4e9"
 
 
 def test_a_theme_of_the_users_is_used_and_a_broken_one_is_told(tmp_path, monkeypatch):
     folder = tmp_path / "aprtui" / "themes"
     folder.mkdir(parents=True)
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
-    good = (themes_folder() / "aprtui-dark.yaml").read_text()
-    (folder / "mine.yaml").write_text(good)
-    (folder / "broken.yaml").write_text(good.replace('pass: "#7fb98a"', "pass: greenish"))
-    (folder / "short.yaml").write_text("pass: red\n")
+    good = (themes_folder() / "aprtui-dark.toml").read_text()
+    (folder / "mine.toml").write_text(good)
+    (folder / "broken.toml").write_text(good.replace('pass = "#7fb98a"', 'pass = "greenish"'))
+    (folder / "short.toml").write_text('pass = "red"\n')
+    (folder / "torn.toml").write_text("pass =\n")
+    (folder / "wrong.toml").write_text(good + "colour = 1\n")
     themes = load_themes()
     assert "mine" in themes.themes
     assert [problem.partition("themes/")[2].partition(":")[0] for problem in themes.problems] == [
-        "broken.yaml, line 11, pass",
-        "short.yaml",
+        "broken.toml, line 11, pass",
+        "short.toml",
+        "torn.toml, line 1",
+        "wrong.toml, line 20, colour",
     ]

@@ -8,8 +8,9 @@ from console import assert_shows, drive, shows, text_of, until
 from run_folders import NAMES, alive, append, journal_bytes, tensor, whole_run, write_run
 
 from aprtui.core.events import ComparisonStarted, RunStarted, TensorFinished
-from aprtui.store.row_order import SortKey
+from aprtui.store.row_order import RowOrder, SortKey
 from aprtui.store.run_view import RunView
+from aprtui.tui.services import follow
 from aprtui.tui.words import margin_text
 
 
@@ -48,6 +49,33 @@ def test_rows_stay_under_the_cursor_while_results_come(tmp_path):
         ]
 
     drive(body, run=folder.path)
+
+
+@pytest.mark.parametrize("moves", [False, True])
+def test_a_long_journal_that_is_read_in_slices_is_shown_whole(tmp_path, monkeypatch, moves):
+    monkeypatch.setattr(follow, "_FIRST_SLICE_S", 0.0)
+    names = [f"blk.{number}.weight" for number in range(150)]
+    folder = write_run(tmp_path, whole_run(names))
+
+    async def body(app, pilot):
+        app.open_run(folder)
+        await until(pilot, lambda: len(app.current.columns) > 50)
+        assert not app.follower.caught_up
+        if moves:
+            app.screen.table.move(3)
+            held = name_under_cursor(app)
+        await until(pilot, lambda: app.follower.caught_up)
+        order = app.screen.order
+        assert sorted(order.numbers) == list(range(len(names) + 2))
+        if moves:
+            assert name_under_cursor(app) == held
+            await pilot.press("full_stop")
+        whole = RowOrder(app.current.columns)
+        whole.show(None)
+        assert order.numbers == whole.numbers
+        assert "152 of 152" in text_of(app)[1]
+
+    drive(body)
 
 
 def test_until_somebody_moves_the_worst_row_is_first(tmp_path):

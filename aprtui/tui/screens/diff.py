@@ -46,17 +46,6 @@ class DiffScreen(RunActions):
     NAME = "diff"
     NUMBER = 4
     BINDINGS: ClassVar = bindings("diff")
-    CSS = """
-    DiffScreen #gates { width: 39; display: none; }
-    DiffScreen #rows { width: 1fr; }
-    DiffScreen #detail { width: 58; display: none; }
-    DiffScreen.-medium #gates, DiffScreen.-wide #gates { display: block; }
-    DiffScreen.-wide #detail { display: block; }
-    DiffScreen.-narrow .pane { border: none; }
-    DiffScreen.-tree #gates { display: block; width: 1fr; }
-    DiffScreen.-narrow.-tree #rows { display: none; }
-    DiffScreen.-zoom #gates, DiffScreen.-zoom #detail { display: none; }
-    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -64,7 +53,8 @@ class DiffScreen(RunActions):
         self.view: RunView | None = None
         self.paused = False
         self._kept: Changes | None = None
-        self._last_sort = 0.0
+        self._next_sort = 0.0
+        self._unsorted: set[int] = set()
         self._counts: dict[RowStatus, int] = {}
         self._scope_title, self._title = "all gates", ""
         self._filter = Filter("")
@@ -103,7 +93,7 @@ class DiffScreen(RunActions):
 
     def show_run(self, view: RunView, gate: str = "") -> None:
         """Open a run, on its worst row."""
-        self.view, self.paused, self._kept = view, False, None
+        self.view, self.paused, self._kept, self._unsorted = view, False, None, set()
         self.order = RowOrder(view.columns)
         self.order.filter = self._filter
         self.table.source = TensorSource(view, self.order)
@@ -131,12 +121,16 @@ class DiffScreen(RunActions):
             self._kept = kept
             return
         table = self.table
-        if changes.rows:
+        if changes.rows or self._unsorted:
+            rows, self._unsorted = self._unsorted | changes.rows, set()
             follows = not table.held and self.order.key is not SortKey.FILE_ORDER
-            if follows and (not self.console.current_is_live or monotonic() - self._last_sort > _SECONDS_BETWEEN_SORTS):
-                self._sort_in_place(changes.rows)
+            goes_on = changes.more or self.console.current_is_live
+            if follows and (monotonic() > self._next_sort or not goes_on):
+                self._sort_in_place(rows)
+            elif follows and not self.console.follower.caught_up:
+                self._unsorted = rows
             else:
-                table.update_rows(self.order.update(changes.rows))
+                table.update_rows(self.order.update(rows))
             self._count()
         if changes.gates:
             assert isinstance(self.gate_tree.source, GateSource)
@@ -151,8 +145,11 @@ class DiffScreen(RunActions):
         table = self.table
         seen = range(table.scroll_offset.y, table.scroll_offset.y + table.page)
         before = [self.order.numbers[at] for at in seen if at < len(self.order.numbers)]
+        began = monotonic()
         self.order.sort()
-        self._last_sort = monotonic()
+        # Of many rows, most of the time has to be left for reading them.
+        pause = _SECONDS_BETWEEN_SORTS if self.console.current_is_live else 10 * (monotonic() - began)
+        self._next_sort = monotonic() + pause
         after = self.order.numbers
         others = [
             at
@@ -347,6 +344,7 @@ class DiffScreen(RunActions):
         if callable(change):
             change(order)
         order.sort()
+        self._unsorted = set()
         position = order.position(held) if held is not None and self.table.held else None
         self.table.rebuild(0 if position is None else position)
         self._count()

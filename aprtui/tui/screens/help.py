@@ -73,12 +73,6 @@ class HelpDialog(Dialog[None]):
         remapped: Keys that the user set.
     """
 
-    CSS = """
-    HelpDialog .dialog { width: 96; height: 90%; }
-    HelpDialog Input { border: none; height: 1; padding: 0; background: $apr-cursor; margin-bottom: 1; }
-    HelpDialog #legend { height: 3; margin-top: 1; }
-    """
-
     def __init__(self, screen: str, remapped: dict[str, str]) -> None:
         super().__init__()
         self._source = KeySource(screen, remapped)

@@ -86,7 +86,6 @@ class ModelsScreen(ListScreen[_Model]):
     NUMBER = 2
     HAS_FAILURES = False
     BINDINGS: ClassVar = bindings("models")
-    CSS = "ModelsScreen #about { height: 5; border-top: solid $apr-line; }"
 
     def __init__(self) -> None:
         super().__init__()

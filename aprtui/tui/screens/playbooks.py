@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from textual import on
 from textual.widget import Widget
 
-from aprtui.playbook.kinds import DocumentKind
-from aprtui.playbook.listing import Listed
 from aprtui.store.plan import RunPlan
 from aprtui.store.run_folder import RunFolder
 from aprtui.store.run_list import RunSummary
@@ -22,10 +20,13 @@ from aprtui.tui.widgets.lines import Lines
 from aprtui.tui.widgets.row_table import Column, RowTable
 from aprtui.tui.words import ago, duration, local_time, result_span
 
+if TYPE_CHECKING:
+    from aprtui.playbook.listing import Listed
+
 _LETTERS = {"S": "ST", "G": "GGUF", "A": "APR"}
 
 
-class PlaybookSource(ListSource[Listed]):
+class PlaybookSource(ListSource["Listed"]):
     """The rows.
 
     Attributes:
@@ -107,13 +108,12 @@ def problem(entry: Listed) -> str:
     return entry.error.removeprefix(f"{entry.path}, ").removeprefix(f"{entry.path}: ")
 
 
-class PlaybooksScreen(ListScreen[Listed], RunActions):
+class PlaybooksScreen(ListScreen["Listed"], RunActions):
     """Home."""
 
     NAME = "playbooks"
     NUMBER = 1
     BINDINGS: ClassVar = bindings("playbooks")
-    CSS = "PlaybooksScreen #about { height: 4; border-top: solid $apr-line; }"
 
     def __init__(self) -> None:
         super().__init__()
@@ -207,6 +207,6 @@ class PlaybooksScreen(ListScreen[Listed], RunActions):
     def playbook(self) -> Path | None:
         """The chosen playbook, if it is one."""
         entry = self.entry
-        if entry is None or (entry.document is not None and entry.document.kind is not DocumentKind.PLAYBOOK):
+        if entry is None or entry.is_other_kind:
             return None
         return entry.path

@@ -12,7 +12,6 @@ from textual.app import SuspendNotSupported
 
 from aprtui.core.errors import AprtuiError
 from aprtui.core.json_values import to_json
-from aprtui.playbook.load import files_of_playbook
 from aprtui.store.columns import Row, RowKind
 from aprtui.store.plan import RunPlan
 from aprtui.store.run_folder import RunFolder, RunState
@@ -186,7 +185,8 @@ def tolerance_place(playbook: Path) -> tuple[Path, int]:
         AprtuiError: The playbook does not load.
         OSError: The file cannot be written.
     """
-    from aprtui.playbook import load_playbook  # noqa: PLC0415 - loading playbooks is slow to import
+    from aprtui.playbook import load_playbook  # noqa: PLC0415 - reading playbooks is slow to import
+    from aprtui.playbook.load import files_of_playbook  # noqa: PLC0415 - reading playbooks is slow to import
 
     loaded = load_playbook(playbook)
     section = ("aprtui", "tolerance")

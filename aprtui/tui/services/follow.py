@@ -18,8 +18,9 @@ if TYPE_CHECKING:
     from aprtui.tui.app import ConsoleApp
 
 _LOOK_S = 0.25
-_SLICE_S = 0.006
-_GAP_S = 0.012
+_SLICE_S, _GAP_S = 0.006, 0.012
+_FIRST_SLICE_S, _FIRST_GAP_S = 0.04, 0.002
+"""Of a run that nobody works on, until it was read once: somebody waits for it, and a key for no more than this."""
 
 
 class Follower:
@@ -64,16 +65,17 @@ class Follower:
         view = self.view
         if view is None:
             return
-        changes = view.read(_SLICE_S)
+        waits = not self.caught_up and not self.is_live
+        changes = view.read(_FIRST_SLICE_S if waits else _SLICE_S)
         state = view.state()
         ended = state is not self._state and self._state is RunState.RUNNING
         if state is not self._state:
             self._state, changes.gates = state, True
-        if changes.rows or changes.gates or changes.log:
+        if changes.rows or changes.gates or changes.log or not (changes.more or self.caught_up):
             self._app.run_changed(changes)
         self.caught_up = self.caught_up or not changes.more
         if changes.more:
-            self._app.set_timer(_GAP_S, self._look_on)
+            self._app.set_timer(_FIRST_GAP_S if waits else _GAP_S, self._look_on)
         elif ended:
             self._tell_end(view, state)
 

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 
 from aprtui.core.errors import AprtuiError
 from aprtui.paths import state_folder
-from aprtui.playbook.listing import Listed, default_places, list_playbooks
 from aprtui.store.atomic import write_json
 from aprtui.store.register import registered_runs
 from aprtui.store.run_list import RunList, RunSummary
 
 if TYPE_CHECKING:
+    from aprtui.playbook.listing import Listed
     from aprtui.tui.app import ConsoleApp
 
 _LOOK_S = 2.0
@@ -52,6 +52,8 @@ class Lists:
 
     def folders(self) -> tuple[Path, ...]:
         """Where playbooks are looked for."""
+        from aprtui.playbook.listing import default_places  # noqa: PLC0415 - reading playbooks is slow to import
+
         try:
             return self._app.options.playbooks or tuple(default_places())
         except AprtuiError:
@@ -101,7 +103,8 @@ class Lists:
 
     async def _read_playbooks(self) -> None:
         found: list[Listed] = []
-        for folder in self.folders():
+        # In a thread, too: what reads playbooks takes a tenth of a second to import.
+        for folder in await asyncio.to_thread(self.folders):
             try:
                 found += await asyncio.to_thread(_all_of, folder)
             except (AprtuiError, OSError) as error:
@@ -111,6 +114,8 @@ class Lists:
 
 
 def _all_of(folder: Path) -> list[Listed]:
+    from aprtui.playbook.listing import list_playbooks  # noqa: PLC0415 - reading playbooks is slow to import
+
     return list(list_playbooks(folder))
 
 

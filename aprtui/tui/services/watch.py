@@ -12,14 +12,13 @@ from threading import Event
 from typing import TYPE_CHECKING
 
 from aprtui.core.errors import AprtuiError
-from aprtui.playbook import Playbook, PlaybookChange, change_between, load_playbook
-from aprtui.playbook.load import files_of_playbook
 from aprtui.store.file_watch import changes
 from aprtui.store.plan import RunPlan
 from aprtui.store.run_folder import RunFolder, RunState
 from aprtui.tui.services.children import tell
 
 if TYPE_CHECKING:
+    from aprtui.playbook import Playbook
     from aprtui.tui.app import ConsoleApp
 
 
@@ -59,12 +58,16 @@ class Watch:
 
     def remember(self, playbook: Path) -> None:
         """What a playbook says now; later saves are held against it."""
+        from aprtui.playbook import load_playbook  # noqa: PLC0415 - reading playbooks is slow to import
+
         try:
             self._good[playbook.absolute()] = load_playbook(playbook)
         except AprtuiError as error:
             self._app.say(str(error), "error")
 
     async def _watch(self, playbook: Path, stop: Event) -> None:
+        from aprtui.playbook.load import files_of_playbook  # noqa: PLC0415 - reading playbooks is slow to import
+
         files = [*files_of_playbook(playbook), *self._other_files()]
         try:
             async for saved in saved_files(files, stop):
@@ -93,6 +96,8 @@ class Watch:
             files: Which ones.
             again: Whether to run again where judging again is not enough.
         """
+        from aprtui.playbook import PlaybookChange, change_between, load_playbook  # noqa: PLC0415 - reading playbooks is slow to import
+
         self._app.lists.read_playbooks()
         playbook = self._playbook_of(files)
         if playbook is None:
@@ -120,6 +125,8 @@ class Watch:
                 await self._supersede(f"{playbook.name} changed", again=again)
 
     def _playbook_of(self, files: Collection[Path]) -> Path | None:
+        from aprtui.playbook.load import files_of_playbook  # noqa: PLC0415 - reading playbooks is slow to import
+
         candidates = [self.playbook] if self.playbook is not None else []
         if self._app.current is not None:
             candidates.append(Path(self._app.current.plan.playbook.path))

@@ -12,7 +12,7 @@ from textual.scrollbar import ScrollBarRender
 from textual.strip import Strip
 from textual.widget import Widget
 
-from aprtui.tui.paint import PAINTS, Line, Painter, Span, shown
+from aprtui.tui.paint import Line, Painter, Span, shown
 
 
 class PlainScrollBarRender(ScrollBarRender):
@@ -34,8 +34,6 @@ class Lines(Widget):
     Args:
         lines: What to show.
     """
-
-    COMPONENT_CLASSES: ClassVar[set[str]] = set(PAINTS)
 
     def __init__(self, *lines: Line, id: str | None = None, classes: str | None = None) -> None:
         super().__init__(id=id, classes=classes)
@@ -71,8 +69,6 @@ class Lines(Widget):
 
 class ScrollingLines(ScrollView, can_focus=True):
     """Lines that can be scrolled, such as a log or the detail of a tensor."""
-
-    COMPONENT_CLASSES: ClassVar[set[str]] = set(PAINTS)
 
     def __init__(self, id: str | None = None, classes: str | None = None) -> None:
         super().__init__(id=id, classes=classes)

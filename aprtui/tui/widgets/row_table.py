@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Protocol
+from typing import Protocol
 
 from textual import events
 from textual.geometry import Region, Size
@@ -16,7 +16,7 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from aprtui.tui.keys import bindings
-from aprtui.tui.paint import PAINTS, Painter, Span, fit, shown
+from aprtui.tui.paint import Painter, Span, fit, shown
 from aprtui.tui.widgets.lines import plain_scroll_bar
 
 _SCROLL_OFF = 2
@@ -80,7 +80,6 @@ class RowTable(ScrollView, can_focus=True):
         empty: Lines to show where there are none.
     """
 
-    COMPONENT_CLASSES: ClassVar[set[str]] = set(PAINTS)
     BINDINGS = bindings("list")
 
     class Opened(Message):
@@ -158,11 +157,11 @@ class RowTable(ScrollView, can_focus=True):
         count = len(self.source)
         if count + self._header != self.virtual_size.height:
             self.virtual_size = Size(self.size.width, count + self._header)
-        top = self.scroll_offset.y
+        top, size = self.scroll_offset.y, self.size
+        end = top + size.height - self._header
         for position in positions:
-            y = position - top + self._header
-            if self._header <= y < self.size.height and self._looks_other(position, y):
-                self.refresh(Region(0, y, self.size.width, 1))
+            if top <= position < end and self._looks_other(position, y := position - top + self._header):
+                self.refresh(Region(0, y, size.width, 1))
 
     def _looks_other(self, position: int, y: int) -> bool:
         """Whether a row in sight would be drawn another way than it was."""
