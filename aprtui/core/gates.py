@@ -43,6 +43,8 @@ class GateFamily(StrEnum):
     CONTENT = "content"
     CONTRACT = "contract"
     GATEWAY = "gateway"
+    OTHER = "other"
+    """Gates of other programs and other versions, which stand in evidence and plans but in no row of the table."""
 
 
 @dataclass(frozen=True, slots=True)

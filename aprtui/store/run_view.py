@@ -36,6 +36,7 @@ from aprtui.core.json_values import from_json, to_json
 from aprtui.core.outcomes import Level, Outcome
 from aprtui.core.results import TensorResult
 from aprtui.core.tolerance import ToleranceSettings, judge, with_settings
+from aprtui.store.bundle import BundleFacts
 from aprtui.store.columns import NO_COMPARISON, Columns, RowKind
 from aprtui.store.plan import PlannedComparison, RunPlan
 from aprtui.store.row_status import RowStatus, status_of_finding, status_of_outcome
@@ -116,6 +117,7 @@ class RunView:
         self.last: datetime | None = None
         self.end: RunFinished | RunInterrupted | None = None
         self.passed_over = 0
+        self.bundled = BundleFacts.of(folder) if folder.is_bundle else None
         self.inventory: tuple[str, ...] = ()
         self._indices = {one.comparison_id: index for index, one in enumerate(self.plan.comparisons)}
         self._reader = folder.reader()
@@ -139,6 +141,11 @@ class RunView:
             return run_state(self.folder, self.end)
         except AprtuiError:
             return RunState.FINISHED if isinstance(self.end, RunFinished) else RunState.DIED
+
+    @property
+    def is_evidence(self) -> bool:
+        """Whether there is no run folder behind it but only an evidence.json."""
+        return self.bundled is not None and bool(self.bundled.evidence)
 
     def take_inventory(self, names: Sequence[str]) -> None:
         """The tensors of the run's model: every comparison of weights gets a waiting row for each."""
@@ -335,7 +342,9 @@ class RunView:
 
     def _add_gate(self, event: GateFinished, offset: int) -> None:
         self.gates[event.gate] = event
-        if not self.comparisons_of(event.gate) and event.outcome is not Outcome.CORROBORATED:
+        # Of evidence alone gates are all there is, so those that hold have their row, too.
+        shown = event.outcome is not Outcome.CORROBORATED or self.is_evidence
+        if shown and not self.comparisons_of(event.gate):
             status = status_of_outcome(event.outcome)
             self.columns.add_text_row(
                 RowKind.NOTICE, status, NO_COMPARISON, event.gate, text=event.reason, offset=offset

@@ -70,7 +70,6 @@ class TensorReading:
     Attributes:
         source: Facts of the source, by name.
         target: Facts of the target.
-        layout: What the layout rule did to the source.
         histogram: Decade (power of ten) and number of elements whose error lies in it, smallest first.
         heat: Where the errors sit; None where nobody says.
         worst: The worst elements, worst first.
@@ -81,7 +80,6 @@ class TensorReading:
 
     source: Mapping[str, Any] = field(default_factory=dict)
     target: Mapping[str, Any] = field(default_factory=dict)
-    layout: str = ""
     histogram: tuple[tuple[int, int], ...] = ()
     heat: HeatMap | None = None
     worst: tuple[Element, ...] = ()
@@ -97,7 +95,6 @@ def read_tensor(value: object) -> TensorReading:
     return TensorReading(
         source=_side(value.get("source")),
         target=_side(value.get("target")),
-        layout=str(value.get("layout") or ""),
         histogram=tuple(sorted(_decades(value.get("histogram")))),
         heat=_heat(value.get("heat"), value.get("shape")),
         worst=tuple(_elements(value.get("worst"))),

@@ -1,6 +1,7 @@
 """Every state that a view can be in, at 80x24: what it says, and what it says to do."""
 
 import json
+from dataclasses import replace
 
 import pytest
 from console import answers_with, assert_shows, drive, shows, until
@@ -29,6 +30,8 @@ from aprtui.core.events import (
     TensorFinished,
 )
 from aprtui.core.outcomes import Outcome
+from aprtui.engine.evidence_run import open_evidence
+from aprtui.store.plan import PlannedGate
 from aprtui.tui.screens.dialog import TextDialog
 from aprtui.tui.services.lists import seen_file
 
@@ -46,8 +49,9 @@ def test_empty_views_say_what_to_do_next(tmp_path):
     drive(body, playbooks=[tmp_path])
 
 
-def test_lists_that_are_being_read_say_so(monkeypatch, playbooks):
+def test_lists_that_are_being_read_say_so(playbooks):
     async def body(app, pilot):
+        app.lists._looking = True  # nobody else reads meanwhile
         app.lists.runs_read = app.lists.playbooks_read = False
         app.lists.playbooks.clear()
         app.lists_changed()
@@ -315,5 +319,43 @@ def test_a_live_run_shows_bytes_and_the_time_that_is_left(tmp_path):
         append(folder, whole_run()[-2:], 100)
         await until(pilot, lambda: shows(app, "✓ finished"))
         assert app.messages[-1][1] == "demo finished: 1 of 1 gates do not hold"
+
+    drive(body, run=folder.path)
+
+
+def test_evidence_alone_says_what_it_lacks(tmp_path):
+    path = tmp_path / "e.json"
+    failed = {"gate_id": "F-CONV-S-G", "outcome": "Falsified", "reason": "diff: 0.1", "output": "line 1\nline 2"}
+    path.write_text(json.dumps([failed, {"gate_id": "F-QUAL-9", "outcome": "Corroborated", "reason": "fine"}]))
+    folder = open_evidence(path)
+
+    async def body(app, pilot):
+        assert_shows(app, "evidence alone  it lacks tensors, tolerances, digests of files", "GATE", "✗ FAIL F-CONV-S-G")
+        assert_shows(app, "✓ pass F-QUAL-9", "gates 2/2 ✗ 1")
+        await pilot.press("enter")
+        assert "line 2" in detail_text(app)
+        await pilot.press("escape", "t")
+        assert_shows(app, "▾ Others", "✓ 1")
+        await pilot.press("5")
+        assert_shows(app, "Evidence alone holds no log.")
+        for key in ("4", "r", "E", "w"):
+            await pilot.press(key)
+        assert len(app.screen_stack) == 1
+        assert not app.watching
+
+    drive(body, run=folder.path)
+
+
+def test_a_gate_of_another_version_is_shown(tmp_path):
+    plan = plan_of(tmp_path)
+    plan = replace(plan, gates=(*plan.gates, PlannedGate("F-NEW-001", ())))
+    folder = write_run(
+        tmp_path, [*whole_run()[:-1], GateFinished("F-NEW-001", Outcome.FALSIFIED, "new", "e", 0)], plan=plan
+    )
+
+    async def body(app, pilot):
+        assert_shows(app, "F-NEW-001")
+        await pilot.press("t")
+        assert_shows(app, "▾ Others", "✗ 1/1")
 
     drive(body, run=folder.path)

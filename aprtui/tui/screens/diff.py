@@ -215,6 +215,9 @@ class DiffScreen(RunActions):
                 self.query_one("#rows").border_title = title(text, ascii_only=self.console.ascii_only)
 
     def _progress_line(self, view: RunView, progress: Progress) -> Line:
+        if view.bundled is not None and view.is_evidence:
+            lacks = ", ".join(view.bundled.left_out)
+            return [(" evidence alone", "accent"), (f"  it lacks {lacks}", "warn")]
         state = view.state()
         spans: list[Span] = [(" ", "text"), state_span(state)]
         if state is RunState.RUNNING:
@@ -297,7 +300,7 @@ class DiffScreen(RunActions):
                 self._scope_title = comparison_title(view.plan.comparisons[node.comparison])
             scope = scope or (NO_COMPARISON,)
         assert isinstance(self.table.source, TensorSource)
-        self.table.source.several = scope is None or len(set(scope)) > 1
+        self.table.source.several = len(view.comparisons if scope is None else set(scope)) > 1
         order.show(scope)
 
     @on(RowTable.Moved, "#tree")

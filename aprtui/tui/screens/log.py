@@ -64,7 +64,10 @@ class LogScreen(ViewScreen):
         self.console.unread_log = 0
 
     def _empty(self, count: int) -> str:
-        return f"  0 of {count} lines match · esc clears the filter" if count else "  Nothing has happened yet."
+        if count:
+            return f"  0 of {count} lines match · esc clears the filter"
+        alone = self._run is not None and self._run.is_evidence
+        return "  Evidence alone holds no log." if alone else "  Nothing has happened yet."
 
     def _console_lines(self) -> list[Line]:
         return [((f" {time:%H:%M:%S}  console  {text}", "muted"),) for time, text in self.console.messages]
@@ -83,7 +86,7 @@ class LogScreen(ViewScreen):
         return [((f" stderr    {line}", "warn"),) for line in text.splitlines()]
 
     def _journal_lines(self) -> list[Line]:
-        if self._run is None:
+        if self._run is None or self._run.is_evidence:
             return []
         lines: list[Line] = []
         for line in self._run.log:

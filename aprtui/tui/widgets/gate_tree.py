@@ -20,6 +20,7 @@ _TITLES = {
     GateFamily.TWO_ROUTES: "Two routes",
     GateFamily.CONTENT: "Content",
     GateFamily.CONTRACT: "Contracts",
+    GateFamily.OTHER: "Others",
 }
 _BAD = (Outcome.FALSIFIED, Outcome.CRASHED, Outcome.TIMEOUT)
 
@@ -55,14 +56,12 @@ class GateSource:
         self.folded: set[GateFamily] = set()
         self.unfolded: set[str] = set()
         self.nodes: list[Node] = []
-        self.failures_only = False
         self.rebuild()
 
     def rebuild(self) -> None:
         """Which lines there are."""
         nodes = [Node(0, "All gates")]
         families = dict.fromkeys(gate.gate.family for gate in self.view.plan.gates)
-        # Where gates failed matters more than the order in which they run.
         for family in families:
             nodes.append(Node(1, _TITLES[family], family))
             if family not in self.folded:

@@ -102,17 +102,6 @@ class ScrollingLines(ScrollView, can_focus=True):
         self.virtual_size = Size(self.size.width, len(self._lines))
         self.refresh()
 
-    def append(self, lines: Sequence[Line], most: int) -> None:
-        """Add lines at the end, keep at most so many; follows the end where it was in sight."""
-        at_end = self.scroll_offset.y >= self.max_scroll_y - 1
-        self._lines.extend(lines)
-        if len(self._lines) > most:
-            del self._lines[: len(self._lines) - most]
-        self.virtual_size = Size(self.size.width, len(self._lines))
-        if at_end:
-            self.scroll_end(animate=False)
-        self.refresh()
-
     def notify_style_update(self) -> None:
         """Textual's notice that colours changed."""
         self.painter.forget()

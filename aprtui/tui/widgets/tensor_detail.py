@@ -21,6 +21,7 @@ from aprtui.tui.words import comparison_title, count, margin_text, number, outco
 _SIDE = 22
 _WITH_RESULT = frozenset(RowStatus) - {RowStatus.RUNNING, RowStatus.WAITING, RowStatus.HIDDEN}
 _WORST_SHOWN = 12
+_OUTPUT_SHOWN = 200
 
 
 class TensorDetail(ScrollingLines):
@@ -106,6 +107,7 @@ class TensorDetail(ScrollingLines):
             lines += [((" ", "text"), *line) for line in cause_lines(cause, width - 3)]
         if row.kind is not RowKind.TENSOR:
             lines += [(), *wrapped(row.text, width - 2, "text", " ")]
+            lines += _of_gate(view, row, width)
             return [*lines, *self._elsewhere(view, row, width)]
         tensor = view.tensor(row.number)
         if tensor is None:
@@ -200,6 +202,20 @@ class TensorDetail(ScrollingLines):
                     )
                 )
         return lines
+
+
+def _of_gate(view: RunView, row: Row, width: int) -> list[Line]:
+    """What a gate that looks at no comparison printed."""
+    gate = view.gates.get(row.name) if row.comparison == NO_COMPARISON else None
+    lines: list[Line] = []
+    for name, text in (("output", gate.output), ("standard error", gate.stderr or "")) if gate is not None else ():
+        if text.strip():
+            lines += rule_line(name, width)
+            shown = text.strip().splitlines()
+            lines += [one for line in shown[:_OUTPUT_SHOWN] for one in wrapped(line, width - 2, "muted", " ")]
+            if len(shown) > _OUTPUT_SHOWN:
+                lines.append(((f" … {len(shown)} lines in all", "muted"),))
+    return lines
 
 
 def _shape(shape: object) -> str:
