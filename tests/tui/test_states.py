@@ -29,6 +29,7 @@ from aprtui.core.events import (
     RunStarted,
     TensorFinished,
 )
+from aprtui.core.json_values import to_json
 from aprtui.core.outcomes import Outcome
 from aprtui.engine.evidence_run import open_evidence
 from aprtui.store.plan import PlannedGate
@@ -126,6 +127,19 @@ def test_a_launch_names_converter_version_and_command(tmp_path, playbooks, monke
         assert_shows(app, "apr 0.72.3 · /usr/bin/apr", "2 gates · 1 conversion ·", "aprtui run", "--converter apr")
         await pilot.press("down", "right", "right")
         assert_shows(app, "--converter builtin")
+
+    drive(body, playbooks=[playbooks])
+
+
+def test_a_launch_lists_what_is_reused_and_what_is_converted_again(tmp_path, playbooks, monkeypatch):
+    plan = plan_of(tmp_path, playbook=playbooks / "demo.playbook.yaml", comparisons=("S>G", "S>A"))
+    made = {"S>G": "", "S>A": "its source is newer than the one that is kept"}
+    answers_with(monkeypatch, "aprtui.tui.screens.launch.ask", to_json(plan) | {"why_made": made})
+
+    async def body(app, pilot):
+        await pilot.press("r")
+        await until(pilot, lambda: shows(app, "reused: S→G"))
+        assert_shows(app, "converted: S→A (its source is newer than the one that is kept)")
 
     drive(body, playbooks=[playbooks])
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,6 +25,7 @@ _CONVERTERS = ("apr", "llama.cpp", "builtin")
 _END, _KEPT = "end with the run", "kept: later runs and details read them"
 _ALL, _FAILED, _ROW = "all gates", "failed last time", "gate of this row"
 _WIDTH = 74
+_NAMES_SHOWN = 8
 _KEYS = "⏎ run   ↑↓ row   ←→ option   space choose   y copy command   esc cancel"
 
 
@@ -132,7 +134,7 @@ class LaunchDialog(FormDialog[list[str]]):
             self._found = wrapped(answer.problem.removeprefix("aprtui: "), _WIDTH, "warn")
         else:
             try:
-                self._found = plan_lines(from_json(RunPlan, answer.value))
+                self._found = plan_lines(from_json(RunPlan, answer.value), answer.value.get("why_made"))
             except ValueError as error:
                 self._found = wrapped(str(error), _WIDTH, "warn")
         self._write()
@@ -159,8 +161,13 @@ def converter_names() -> list[str]:
     return list(dict.fromkeys((*_CONVERTERS, *own)))
 
 
-def plan_lines(plan: RunPlan) -> list[Line]:
-    """What a plan will do: through which program, how much of it is converted, and how much disk that takes."""
+def plan_lines(plan: RunPlan, why_made: object) -> list[Line]:
+    """What a plan will do: through which program, how much of it is converted or reused, and how much disk that takes.
+
+    Args:
+        plan: The plan.
+        why_made: For each conversion why it is made; empty where a product is reused.
+    """
     converter = plan.converter
     if converter is None:
         lines = wrapped("converter not found: every gate that needs a conversion will be Skipped", _WIDTH, "warn")
@@ -176,9 +183,22 @@ def plan_lines(plan: RunPlan) -> list[Line]:
         f"{size(plan.peak_bytes)} of disk",
     ]
     lines += wrapped(" · ".join(parts), _WIDTH, "text")
-    if plan.conversions:
-        names = ", ".join(one.conversion_id.replace(">", "→") for one in plan.conversions[:8])
-        more = f" and {len(plan.conversions) - 8} more" if len(plan.conversions) > 8 else ""
-        how = "converted, or reused where an earlier run left it" if plan.keeps_products else "converted again"
-        lines += wrapped(f"{how}: {names}{more}", _WIDTH, "muted")
+    return [*lines, *_conversion_lines(plan, why_made if isinstance(why_made, Mapping) else {})]
+
+
+def _conversion_lines(plan: RunPlan, why_made: Mapping[str, object]) -> list[Line]:
+    """Conversions by what becomes of them: reused, or made for a reason."""
+    by_reason: dict[str, list[str]] = {}
+    for one in plan.conversions:
+        reason = str(why_made.get(one.conversion_id, "by this run"))
+        by_reason.setdefault(reason, []).append(one.conversion_id.replace(">", "→"))
+    lines: list[Line] = []
+    for reason in sorted(by_reason):
+        names = by_reason[reason]
+        text = ", ".join(names[:_NAMES_SHOWN])
+        more = f" and {len(names) - _NAMES_SHOWN} more" if len(names) > _NAMES_SHOWN else ""
+        if reason:
+            lines += wrapped(f"converted: {text}{more} ({reason})", _WIDTH, "muted")
+        else:
+            lines += wrapped(f"reused: {text}{more}", _WIDTH, "pass")
     return lines
