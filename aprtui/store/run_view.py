@@ -309,6 +309,12 @@ class RunView:
         comparison.levels = [one for one in comparison.levels if one.level is not event.level.level]
         comparison.levels.append(event.level)
         comparison.levels.sort(key=lambda one: list(Level).index(one.level))
+        if event.level.outcome is Outcome.SKIPPED:
+            # Such as models that were to run on a GPU that is not there: the rest of the comparison does not say so.
+            name = event.level.level.value
+            reasons = [reason.removeprefix(f"{name}: ") for reason in event.level.not_checked]
+            text = "; ".join(reasons) or "not checked"
+            self.columns.add_text_row(RowKind.FINDING, RowStatus.SKIPPED, index, name, text=text, offset=offset)
         for finding in event.level.failures:
             if finding.kind is not FindingKind.TOLERANCE:
                 status = status_of_finding(finding.level, finding.kind)
@@ -333,7 +339,9 @@ class RunView:
                 self.columns.set_status(number, left)
             elif self.columns.kinds[number] == RowKind.TENSOR:
                 compared.append(self.columns.names[number])
-        if not measured:
+        if any(level.outcome is Outcome.SKIPPED for level in self.comparisons[index].levels):
+            pass  # the level's own row says why
+        elif not measured:
             text = event.reason if not event.stderr else f"{event.reason}: {event.stderr.strip().splitlines()[-1]}"
             status = status_of_outcome(event.outcome)
             self.columns.add_text_row(RowKind.NOTICE, status, index, event.comparison, text=text, offset=offset)

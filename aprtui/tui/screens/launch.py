@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+import shutil
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,10 +23,13 @@ from aprtui.tui.widgets.lines import wrapped
 from aprtui.tui.words import plural, size
 
 _CONVERTERS = ("apr", "llama.cpp", "builtin")
-_END, _KEPT = "end with the run", "kept: later runs and details read them"
+_END, _KEPT = "end with the run", "kept for later runs and details"
 _ALL, _FAILED, _ROW = "all gates", "failed last time", "gate of this row"
+_AS_PLAYBOOK, _ON_CPU, _ON_GPU = "as the playbook says", "run on the CPU", "run on the GPU"
+_NO_GPU = f"{_ON_CPU}: no GPU here"
 _WIDTH = 74
 _NAMES_SHOWN = 8
+_LINES_FOUND = 6
 _KEYS = "⏎ run   ↑↓ row   ←→ option   space choose   y copy command   esc cancel"
 
 
@@ -87,11 +91,13 @@ class LaunchDialog(FormDialog[list[str]]):
         self._scope = Choice("Gates", scopes, {len(scopes) - 1})
         self._converter = Choice("Converter", names, {start})
         self._pairs = Choice("Pairs", pairs, set(range(len(pairs))), several=True)
+        devices = (_ON_CPU, _ON_GPU) if shutil.which("nvidia-smi") else (_NO_GPU,)
+        self._models = Choice("Models", (_AS_PLAYBOOK, *devices))
         self._jobs = Choice("Threads", jobs, {min(len(jobs) - 1, 3)})
         self._products = Choice("Products", [_END, _KEPT])
-        choices = [self._scope, self._converter, self._pairs, self._jobs, self._products]
+        choices = [self._scope, self._converter, self._pairs, self._models, self._jobs, self._products]
         super().__init__(f"Run {request.playbook.name.removesuffix('.yaml').removesuffix('.playbook')}", choices, _KEYS)
-        self._found: list[Line] = []
+        self._found: Sequence[Line] = ()
         self._asked: list[str] = []
 
     def on_mount(self) -> None:
@@ -113,6 +119,8 @@ class LaunchDialog(FormDialog[list[str]]):
             arguments += ["--tensor", request.tensor] if request.tensor else []
         elif len(self._pairs.chosen) < len(self._pairs.options):
             arguments += [part for pair in self._pairs.values for part in ("--pair", pair)]
+        if self._models.value != _AS_PLAYBOOK:
+            arguments += ["--level", "all", "--device", "cuda" if self._models.value == _ON_GPU else "cpu"]
         output = self.console.options.output
         if self._products.value == _KEPT:
             arguments += ["--scratch", str(output / "products")]
@@ -123,7 +131,7 @@ class LaunchDialog(FormDialog[list[str]]):
         arguments = self.arguments()
         if [*arguments[:-4]] != self._asked:
             self._asked = arguments[:-4]
-            self._found = [(("looking at model, converter and gates …", "muted"),)]
+            self._found = ((("looking at model, converter and gates …", "muted"),),)
             self.run_worker(self._look(self._asked), exclusive=True, group="plan")
         self._write()
 
@@ -141,7 +149,9 @@ class LaunchDialog(FormDialog[list[str]]):
 
     def _write(self) -> None:
         command = wrapped(command_line(self.arguments()), _WIDTH, "text")
-        self.note([*self._found, (), (("the same without a screen (y copies):", "muted"),), *command])
+        # As high as it will be, so that the dialog does not jump when the child answers.
+        found = [*self._found, *[()] * (_LINES_FOUND - len(self._found))]
+        self.note([*found, (), (("the same without a screen (y copies):", "muted"),), *command])
 
     def action_copy(self) -> None:
         """Copy the command line."""

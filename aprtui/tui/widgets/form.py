@@ -14,6 +14,7 @@ from aprtui.tui.paint import Line, Span
 from aprtui.tui.widgets.lines import ScrollingLines
 
 _LABEL = 11
+_AROUND = 3
 
 
 @dataclass
@@ -100,7 +101,8 @@ class Form(ScrollingLines):
         for number, choice in enumerate(self.choices):
             lines += self._row(number, choice)
         lines += self.notes
-        self.styles.height = max(1, len(lines))
+        # Where all of it does not fit, the form scrolls below its border and above the line of keys.
+        self.styles.height = max(1, min(len(lines), self.screen.size.height - _AROUND))
         self.virtual_size = Size(self.size.width, len(lines))
         self.show(lines)
 
