@@ -7,11 +7,11 @@ from typing import ClassVar, Generic, TypeVar
 
 from textual import on
 from textual.app import ComposeResult
-from textual.binding import Binding
 from textual.containers import Vertical
 from textual.geometry import Size
 from textual.screen import ModalScreen
 
+from aprtui.tui.keys import DIALOG, bindings
 from aprtui.tui.paint import Line, title
 from aprtui.tui.screens.base import BaseScreen
 from aprtui.tui.widgets.form import Choice, Form
@@ -23,7 +23,7 @@ T = TypeVar("T")
 class Dialog(ModalScreen[T], BaseScreen[T], Generic[T]):
     """A box above the screen; escape closes it without an answer."""
 
-    BINDINGS: ClassVar = [Binding("escape", "cancel", show=False), Binding("y", "copy", show=False)]
+    BINDINGS: ClassVar = bindings(DIALOG)
 
     def action_cancel(self) -> None:
         """Close without an answer."""
@@ -83,7 +83,8 @@ class AskDialog(FormDialog[str]):
 
     def on_mount(self) -> None:
         """Show the question."""
-        self.note(wrapped(self._text, 70))
+        self.form.head = [*wrapped(self._text, 70), ()]
+        self.form.redraw()
         self.form.focus()
 
     def submit(self) -> None:

@@ -30,7 +30,6 @@ class TensorDetail(ScrollingLines):
 
     def __init__(self) -> None:
         super().__init__(id="detail-lines")
-        self.can_focus = False
         self.view: RunView | None = None
         self.row: Row | None = None
         self.reading: TensorReading | None = None
