@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from aprtui.tui.keys import ANYWHERE, KEYS, LIST, display
+from aprtui.tui.keys import ANYWHERE, DIALOG, FORM, KEYS, LIST, TEXT, display
 
 DOCUMENT = Path(__file__).parents[1] / "docs" / "console.md"
 _START, _END = "<!-- keys -->", "<!-- end of keys -->"
-_PLACES = {ANYWHERE: "anywhere", LIST: "lists", "tree": "tree of gates", "tensor": "detail"}
+_PLACES = {ANYWHERE: "anywhere", LIST: "lists", TEXT: "texts", FORM: "forms", DIALOG: "dialogs"}
+_PLACES |= {"tree": "tree of gates", "tensor": "detail", "attach": "attach card"}
 
 
 def key_table() -> str:

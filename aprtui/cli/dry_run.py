@@ -9,6 +9,7 @@ from shutil import disk_usage
 from aprtui.cli.output import show
 from aprtui.core.safe_text import safe_text
 from aprtui.core.scenarios import MOST_TOKENS, PROMPTS
+from aprtui.engine.product_store import ProductStore
 from aprtui.store.plan import PlannedConversion, PlannedGate, RunPlan
 
 _GIB = 2**30
@@ -40,7 +41,8 @@ def plan_lines(plan: RunPlan) -> Iterator[str]:
     yield from _engine_lines(plan)
     yield ""
     yield "conversions"
-    yield from (f"  {_conversion_line(one)}" for one in plan.conversions)
+    made = why_made(plan)
+    yield from (f"  {_conversion_line(one, made[one.conversion_id])}" for one in plan.conversions)
     yield ""
     yield from _cost_lines(plan)
 
@@ -66,10 +68,16 @@ def _gate_line(plan: RunPlan, gate: PlannedGate) -> str:
     return f"{gate.gate_id:<24} {gate.gate.severity}  {gate.gate.title}, {needs}{skipped}"
 
 
-def _conversion_line(conversion: PlannedConversion) -> str:
-    anew = ", always converted anew" if conversion.fresh else ""
+def why_made(plan: RunPlan) -> dict[str, str]:
+    """For each conversion why the run makes it; empty where an earlier run's product is expected to serve."""
+    products = ProductStore(plan)
+    return {one.conversion_id: products.why_made(one.conversion_id) for one in plan.conversions}
+
+
+def _conversion_line(conversion: PlannedConversion, why: str) -> str:
     size = f"about {conversion.estimated_bytes / _GIB:.2f} GiB"
-    return f"{conversion.conversion_id:<16} {conversion.asked_for}, {size}{anew}"
+    how = f"converted: {why}" if why else "reused: an earlier run's product"
+    return f"{conversion.conversion_id:<16} {conversion.asked_for}, {size}, {how}"
 
 
 def _cost_lines(plan: RunPlan) -> Iterator[str]:

@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from aprtui.cli import options
-from aprtui.cli.dry_run import show_plan
+from aprtui.cli.dry_run import show_plan, why_made
 from aprtui.cli.output import show
 from aprtui.cli.running import RunOptions, RunResult, planned_run, resume_run, run_planned, show_complaints
 from aprtui.core.errors import AprtuiError, UsageError
@@ -70,7 +70,7 @@ def command(playbooks: tuple[str, ...], **given: Any) -> int:  # noqa: ANN401 - 
         for playbook in loaded:
             plan = planned_run(playbook, request, limits).plan
             if given["output_format"] == "json":
-                show(json.dumps(to_json(plan)))
+                show(json.dumps(to_json(plan) | {"why_made": why_made(plan)}))
             else:
                 show_plan(plan)
         return int(ExitCode.PASSED)

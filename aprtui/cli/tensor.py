@@ -89,7 +89,10 @@ def detail_to_json(comparison: str, detail: TensorDetail, notes: list[str]) -> d
         "statistics": tensor_to_json(result)["statistics"],
         "tolerance": to_json(result.tolerance) | {"origin": result.tolerance.full_origin},
         "judgement": to_json(result.judgement),
-        "histogram": [{"decade": decade, "count": count} for decade, count in detail.histogram.items()],
+        "histogram": [
+            {"decade": decade, "count": count, "outside": detail.outside.get(decade, 0)}
+            for decade, count in detail.histogram.items()
+        ],
         "heat": to_json(detail.heat),
         "worst": to_json(detail.worst),
         "block": None if detail.block is None else _block_to_json(detail.block),

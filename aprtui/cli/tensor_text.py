@@ -36,7 +36,7 @@ def tensor_lines(comparison: str, detail: TensorDetail, notes: Sequence[str]) ->
     yield ""
     yield from _error_lines(result)
     if detail.histogram:
-        yield from ("", "elements by size of the error", *_histogram_lines(detail.histogram))
+        yield from ("", "elements by size of the error", *_histogram_lines(detail))
     if result.record.differing:
         yield ""
         yield from _heat_lines(detail.heat)
@@ -74,11 +74,12 @@ def _error_lines(result: TensorResult) -> Iterator[str]:
     )
 
 
-def _histogram_lines(histogram: dict[int, int]) -> Iterator[str]:
-    most = max(histogram.values())
-    for decade, count in histogram.items():
+def _histogram_lines(detail: TensorDetail) -> Iterator[str]:
+    most = max(detail.histogram.values())
+    for decade, count in detail.histogram.items():
         bar = "#" * -(-count * _BAR // most)
-        yield f"  1e{decade:<+5} {count:>12,}  {bar}".rstrip()
+        outside = detail.outside.get(decade, 0)
+        yield f"  1e{decade:<+5} {count:>12,}  {f'{outside:,} outside' if outside else '':<20} {bar}".rstrip()
 
 
 def _heat_lines(heat: HeatMap) -> Iterator[str]:

@@ -138,6 +138,7 @@ class TensorDetail:
         source: The source side.
         target: The target side.
         histogram: Finite errors other than zero by decade of |error|.
+        outside: Those of them outside the tolerance, by decade; a decade that has none may be missing.
         heat: Where they sit.
         worst: At most 20 elements, those outside the tolerance first, then by |error|.
         block: The block that was asked for, else the worst; None where the target stores no blocks.
@@ -148,6 +149,7 @@ class TensorDetail:
     source: SideDetail
     target: SideDetail
     histogram: dict[int, int]
+    outside: dict[int, int]
     heat: HeatMap
     worst: tuple[WorstElement, ...]
     block: BlockDetail | None
@@ -183,7 +185,7 @@ def tensor_detail(
     certifier = whole_certifier(pair.target.dtype, partials)
     result = tensor_result(pair, partials, settings)
     histogram, heat, worst, worst_block = Histogram(), HeatGrid(region, target.columns), WorstElements(), WorstBlock()
-    sides = _Values(), _Values()
+    sides, outside = (_Values(), _Values()), Histogram()
     for span in span_errors(pair, result.tolerance, certifier):
         sides[0].add(span.source)
         sides[1].add(span.target)
@@ -191,6 +193,7 @@ def tensor_detail(
             worst_block.add(span.blocks, certifier)
         if span.differing.any():
             histogram.add(span.magnitude)
+            outside.add(span.magnitude[span.outside])
             heat.add(span)
             worst.add(span)
     number = _block_to_show(pair, asked, worst_block, worst)
@@ -199,6 +202,7 @@ def tensor_detail(
         source=SideDetail(tuple(_stored(pair.source)), sides[0].statistics()),
         target=SideDetail(tuple(_stored(target)), sides[1].statistics()),
         histogram=histogram.counts(),
+        outside=outside.counts(),
         heat=heat.result(),
         worst=tuple(_worst(pair, worst)),
         block=None if number is None else block_detail(pair, number, result.tolerance, certifier),

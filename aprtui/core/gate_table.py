@@ -398,3 +398,10 @@ GATES: Mapping[str, Gate] = {
     )
 }
 """Every gate by its id, in the order in which a run judges them."""
+
+
+def gate_of(gate_id: str) -> Gate:
+    """The row of a gate, or what can be said of one that evidence or a plan of another version names."""
+    unknown = "not known to this version"
+    found = GATES.get(gate_id)
+    return found or Gate(gate_id, gate_id, GateFamily.OTHER, (), (), GateSeverity.P1, unknown, unknown, unknown)

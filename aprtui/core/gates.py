@@ -44,6 +44,8 @@ class GateFamily(StrEnum):
     CONTRACT = "contract"
     GATEWAY = "gateway"
     SCENARIO = "scenario"
+    OTHER = "other"
+    """Gates of other programs and other versions, which stand in evidence and plans but in no row of the table."""
 
 
 @dataclass(frozen=True, slots=True)

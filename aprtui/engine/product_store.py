@@ -96,6 +96,35 @@ class ProductStore:
         files = {str(folder / name): digest for name, digest in kept.files.items()}
         return Product(folder / kept.product, files, kept.converter, kept.seconds)
 
+    def why_made(self, conversion: str) -> str:
+        """Why a run would make a product, told without reading models; empty where a kept one is expected to serve.
+
+        A run looks at digests; this looks at names, the converter and the times of files.
+        """
+        planned = self._conversions[conversion]
+        if planned.fresh:
+            return "its gate converts twice"
+        if not self._plan.keeps_products:
+            return "products end with the run"
+        if self._plan.ignores_kept:
+            return "asked to convert anew"
+        step = self._step(planned)
+        records = ((folder, _read(folder)) for folder in self._folders())
+        kept = [(folder, one) for folder, one in records if one is not None and one.step == step]
+        if not kept:
+            return "none is kept"
+        kept = [(folder, one) for folder, one in kept if one.converter == self._plan.converter]
+        if not kept:
+            return "another converter made the one that is kept"
+        made = max(_last_used(folder) for folder, one in kept)
+        return "" if _newest(self._start(planned)) <= made else "its source is newer than the one that is kept"
+
+    def _start(self, planned: PlannedConversion) -> Path:
+        """The file or folder that a conversion and those before it start from."""
+        letter = self._chain(planned)[0].source
+        given = (Path(one.path) for one in self._plan.sources if one.letter == letter)
+        return next(given, Path(self._plan.model.path))
+
     def kept_product(self, conversion: str, digests: Iterable[str]) -> Path | None:
         """Where the product of a run that has ended is kept, for readers; None where it is not.
 
@@ -186,6 +215,12 @@ def _last_used(folder: Path) -> float:
         return (folder / _RECORD).stat().st_mtime
     except OSError:
         return 0.0
+
+
+def _newest(path: Path) -> float:
+    """When a file, or any file right in a folder, was changed last."""
+    files = [path, *path.iterdir()] if path.is_dir() else [path]
+    return max((one.stat().st_mtime for one in files if one.is_file()), default=0.0)
 
 
 def _read(folder: Path) -> KeptConversion | None:

@@ -16,7 +16,7 @@ import socket
 import tarfile
 import tempfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from io import BytesIO
@@ -57,6 +57,7 @@ class BundleFacts:
         host: Machine of the run's folder.
         aprtui_version: Version that made it.
         left_out: What the run has and the bundle does not.
+        evidence: The file that all of it was read from, where there is no run folder but only an evidence.json.
     """
 
     version: int
@@ -64,6 +65,17 @@ class BundleFacts:
     host: str
     aprtui_version: str
     left_out: tuple[str, ...]
+    evidence: str = ""
+
+    @classmethod
+    def now(cls, left_out: Iterable[str], evidence: str = "") -> BundleFacts:
+        """The facts of what is made here and now."""
+        made = datetime.now(UTC).isoformat(timespec="seconds")
+        return cls(VERSION, made, socket.gethostname(), aprtui.__version__, tuple(left_out), evidence)
+
+    def to_bytes(self) -> bytes:
+        """As they stand in their file."""
+        return json.dumps(to_json(self), indent=2).encode() + b"\n"
 
     @classmethod
     def of(cls, folder: RunFolder) -> BundleFacts:
@@ -120,10 +132,8 @@ def _write_members(folder: RunFolder, packed: gzip.GzipFile) -> None:
         left_out.append(f"the first {spans[_STDERR][0]} bytes of {_STDERR}")
     if sum(end - start for start, end in spans.values()) > LARGEST:
         raise AprtuiError(f"the run has more than {LARGEST >> 30} GiB", file=folder.path, todo="copy the folder itself")
-    made = datetime.now(UTC).isoformat(timespec="seconds")
-    facts = BundleFacts(VERSION, made, socket.gethostname(), aprtui.__version__, tuple(left_out))
     with tarfile.open(fileobj=packed, mode="w", format=tarfile.USTAR_FORMAT) as archive:
-        raw = json.dumps(to_json(facts), indent=2).encode() + b"\n"
+        raw = BundleFacts.now(left_out).to_bytes()
         archive.addfile(_member(folder, BUNDLE_FACTS, len(raw)), BytesIO(raw))
         for name, (start, end) in spans.items():
             if name == BUNDLE_FACTS:
@@ -178,8 +188,7 @@ def open_bundle(path: Path) -> RunFolder:
         UsageError: It is no bundle, damaged, or holds what a bundle does not hold.
         AprtuiError: It cannot be read, or there is no room for it.
     """
-    scratch = Path(tempfile.mkdtemp(prefix="aprtui-bundle-"))
-    atexit.register(shutil.rmtree, scratch, ignore_errors=True)
+    scratch = temporary_folder()
     try:
         with path.open("rb") as file, gzip.GzipFile(fileobj=file) as packed:
             folder = _unpack(packed, scratch)
@@ -192,6 +201,13 @@ def open_bundle(path: Path) -> RunFolder:
     facts = BundleFacts.of(folder)
     if facts.version != VERSION:
         raise UsageError(f"version {facts.version} of bundles is not known", file=path, todo="use a newer aprtui")
+    return folder
+
+
+def temporary_folder() -> Path:
+    """A folder for what was unpacked; it goes when this process ends."""
+    folder = Path(tempfile.mkdtemp(prefix="aprtui-unpacked-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return folder
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from aprtui.core.events import ConverterFacts
-from aprtui.core.gate_table import GATES
+from aprtui.core.gate_table import gate_of
 from aprtui.core.gates import Gate
 from aprtui.core.outcomes import Level
 from aprtui.core.scenarios import ALL_ORACLES, NO_LIMITS, SECONDS_OF_A_PROMPT, Backend, EngineName, Oracles, SpeedLimits
@@ -140,7 +140,7 @@ class PlannedGate:
     @property
     def gate(self) -> Gate:
         """Its row of the table."""
-        return GATES[self.gate_id]
+        return gate_of(self.gate_id)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ evidence.json   the verdicts
 tolerances.json tolerances that the engine is asked to judge under, until it does
 junit.xml       the verdicts, for CI servers
 products/       conversions, unless the run was told another place
-bundle.json     in place of the engine and the products, where the folder was unpacked from a bundle
+bundle.json     in place of the engine and the products, where the folder was unpacked from a bundle or from evidence
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ class RunFolder:
 
     @property
     def is_bundle(self) -> bool:
-        """Whether it was unpacked from a bundle: it can be read, and no engine ever works on it."""
+        """Whether it was unpacked from a bundle or from evidence: it can be read, and no engine ever works on it."""
         return (self.path / BUNDLE_FACTS).is_file()
 
     @property

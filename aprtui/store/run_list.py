@@ -33,7 +33,6 @@ class RunSummary:
         outcomes: How many gates came to what.
         started: When it began.
         ended: When it ended.
-        exit_code: Its exit code; None while it has none.
         host: Machine of its engine.
         pid: Process of its engine.
         problem: Why its folder cannot be read; empty where it can.
@@ -45,7 +44,6 @@ class RunSummary:
     outcomes: Mapping[Outcome, int] = field(default_factory=dict)
     started: datetime | None = None
     ended: datetime | None = None
-    exit_code: int | None = None
     host: str = ""
     pid: int = 0
     problem: str = ""
@@ -69,11 +67,6 @@ class RunSummary:
     def is_live(self) -> bool:
         """Whether its engine runs on this machine."""
         return self.state is RunState.RUNNING
-
-    @property
-    def holds(self) -> bool:
-        """Whether it has finished and no required check failed or was skipped."""
-        return self.exit_code == 0
 
 
 class RunList:
@@ -131,7 +124,6 @@ def summarise(folder: RunFolder) -> RunSummary:
         Counter(verdicts.values()),
         started,
         last.time if last is not None and end is not None else None,
-        end.exit_code if isinstance(end, RunFinished) else None,
         host,
         pid,
     )

@@ -36,6 +36,7 @@ from aprtui.core.json_values import from_json, to_json
 from aprtui.core.outcomes import Level, Outcome
 from aprtui.core.results import TensorResult
 from aprtui.core.tolerance import ToleranceSettings, judge, with_settings
+from aprtui.store.bundle import BundleFacts
 from aprtui.store.columns import NO_COMPARISON, Columns, RowKind
 from aprtui.store.plan import PlannedComparison, RunPlan
 from aprtui.store.row_cache import read_rows, tensor_line
@@ -116,6 +117,7 @@ class RunView:
         self.last: datetime | None = None
         self.end: RunFinished | RunInterrupted | None = None
         self.passed_over = 0
+        self.bundled = BundleFacts.of(folder) if folder.is_bundle else None
         self.inventory: tuple[str, ...] = ()
         self._indices = {one.comparison_id: index for index, one in enumerate(self.plan.comparisons)}
         self._reader = folder.reader()
@@ -146,6 +148,11 @@ class RunView:
             return run_state(self.folder, self.end)
         except AprtuiError:
             return RunState.FINISHED if isinstance(self.end, RunFinished) else RunState.DIED
+
+    @property
+    def is_evidence(self) -> bool:
+        """Whether there is no run folder behind it but only an evidence.json."""
+        return self.bundled is not None and bool(self.bundled.evidence)
 
     def take_inventory(self, names: Sequence[str]) -> None:
         """The tensors of the run's model: every comparison of weights gets a waiting row for each."""
@@ -325,6 +332,12 @@ class RunView:
         comparison.levels = [one for one in comparison.levels if one.level is not event.level.level]
         comparison.levels.append(event.level)
         comparison.levels.sort(key=lambda one: list(Level).index(one.level))
+        if event.level.outcome is Outcome.SKIPPED:
+            # Such as models that were to run on a GPU that is not there: the rest of the comparison does not say so.
+            name = event.level.level.value
+            reasons = [reason.removeprefix(f"{name}: ") for reason in event.level.not_checked]
+            text = "; ".join(reasons) or "not checked"
+            self.columns.add_text_row(RowKind.FINDING, RowStatus.SKIPPED, index, name, text=text, offset=offset)
         for finding in event.level.failures:
             if finding.kind is not FindingKind.TOLERANCE:
                 status = status_of_finding(finding.level, finding.kind)
@@ -350,7 +363,9 @@ class RunView:
                 self.columns.set_status(number, left)
             elif kinds[number] == RowKind.TENSOR:
                 compared.append(number)
-        if not measured:
+        if any(level.outcome is Outcome.SKIPPED for level in self.comparisons[index].levels):
+            pass  # the level's own row says why
+        elif not measured:
             text = event.reason if not event.stderr else f"{event.reason}: {event.stderr.strip().splitlines()[-1]}"
             status = status_of_outcome(event.outcome)
             self.columns.add_text_row(RowKind.NOTICE, status, index, event.comparison, text=text, offset=offset)
@@ -359,7 +374,9 @@ class RunView:
 
     def _add_gate(self, event: GateFinished, offset: int) -> None:
         self.gates[event.gate] = event
-        if not self.comparisons_of(event.gate) and event.outcome is not Outcome.CORROBORATED:
+        # Of evidence alone gates are all there is, so those that hold have their row, too.
+        shown = event.outcome is not Outcome.CORROBORATED or self.is_evidence
+        if shown and not self.comparisons_of(event.gate):
             status = status_of_outcome(event.outcome)
             self.columns.add_text_row(
                 RowKind.NOTICE, status, NO_COMPARISON, event.gate, text=event.reason, offset=offset

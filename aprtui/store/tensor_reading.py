@@ -13,6 +13,21 @@ from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
+class Decade:
+    """Elements whose error has one order of magnitude.
+
+    Attributes:
+        power: 10 to this power is the smallest of these errors.
+        count: How many elements.
+        outside: How many of them are outside the tolerance.
+    """
+
+    power: int
+    count: int
+    outside: int
+
+
+@dataclass(frozen=True, slots=True)
 class HeatMap:
     """Largest error of each cell of a grid laid over a matrix.
 
@@ -22,6 +37,7 @@ class HeatMap:
         column_step: Columns of the matrix that a cell covers.
         rows: Rows of the matrix; leading dimensions are flattened.
         columns: Columns of the matrix.
+        outside: Elements outside the tolerance in each cell.
     """
 
     cells: tuple[tuple[float, ...], ...]
@@ -29,6 +45,7 @@ class HeatMap:
     column_step: int
     rows: int
     columns: int
+    outside: tuple[tuple[int, ...], ...]
 
     def area(self, row: int, column: int) -> tuple[range, range]:
         """Rows and columns of the matrix that a cell covers."""
@@ -70,8 +87,7 @@ class TensorReading:
     Attributes:
         source: Facts of the source, by name.
         target: Facts of the target.
-        layout: What the layout rule did to the source.
-        histogram: Decade (power of ten) and number of elements whose error lies in it, smallest first.
+        histogram: Errors by decade, smallest first.
         heat: Where the errors sit; None where nobody says.
         worst: The worst elements, worst first.
         block: Facts of one block of a block type; empty where there is none.
@@ -81,8 +97,7 @@ class TensorReading:
 
     source: Mapping[str, Any] = field(default_factory=dict)
     target: Mapping[str, Any] = field(default_factory=dict)
-    layout: str = ""
-    histogram: tuple[tuple[int, int], ...] = ()
+    histogram: tuple[Decade, ...] = ()
     heat: HeatMap | None = None
     worst: tuple[Element, ...] = ()
     block: Mapping[str, Any] = field(default_factory=dict)
@@ -97,8 +112,7 @@ def read_tensor(value: object) -> TensorReading:
     return TensorReading(
         source=_side(value.get("source")),
         target=_side(value.get("target")),
-        layout=str(value.get("layout") or ""),
-        histogram=tuple(sorted(_decades(value.get("histogram")))),
+        histogram=tuple(sorted(_decades(value.get("histogram")), key=lambda one: one.power)),
         heat=_heat(value.get("heat"), value.get("shape")),
         worst=tuple(_elements(value.get("worst"))),
         block=_mapping(value.get("block")),
@@ -121,10 +135,10 @@ def _items(value: object) -> Iterable[Mapping[str, Any]]:
     return (item for item in value if isinstance(item, Mapping)) if isinstance(value, list) else ()
 
 
-def _decades(value: object) -> Iterable[tuple[int, int]]:
+def _decades(value: object) -> Iterable[Decade]:
     for item in _items(value):
         try:
-            yield int(item["decade"]), int(item["count"])
+            yield Decade(int(item["decade"]), int(item["count"]), int(item.get("outside", 0)))
         except (KeyError, TypeError, ValueError, OverflowError):
             continue
 
@@ -143,12 +157,14 @@ def _heat(value: object, shape: object) -> HeatMap | None:
     try:
         cells = tuple(tuple(float(cell) for cell in row) for row in facts["max_error"])
         sizes = [int(size) for size in shape] if isinstance(shape, list) else []
+        outside = tuple(tuple(int(cell) for cell in row) for row in facts["violations"])
         down, across = max(1, int(facts["row_step"])), max(1, int(facts["column_step"]))
     except (KeyError, TypeError, ValueError, OverflowError):
         return None
-    if not cells or not cells[0] or len({len(row) for row in cells}) > 1 or not sizes:
+    widths = [len(row) for row in cells]
+    if not cells or not cells[0] or len(set(widths)) > 1 or not sizes or [len(row) for row in outside] != widths:
         return None
-    return HeatMap(cells, down, across, prod(sizes[:-1]), sizes[-1])
+    return HeatMap(cells, down, across, prod(sizes[:-1]), sizes[-1], outside)
 
 
 def _region(value: object) -> Region | None:

@@ -357,7 +357,7 @@ class ConsoleApp(App[None]):
         screen = self.screen
         playbook = getattr(screen, "playbook", None)
         path = playbook() if callable(playbook) else None
-        if path is None and self.current is not None:
+        if path is None and self.current is not None and self.current.plan.playbook.path:
             path = Path(self.current.plan.playbook.path)
         self.watcher.toggle(path)
         self.refresh_chrome()

@@ -11,6 +11,9 @@ VIEWS = ("Playbooks", "Models", "Runs", "Diff", "Log")
 
 ANYWHERE = "app"
 LIST = "list"
+TEXT = "text"
+FORM = "form"
+DIALOG = "dialog"
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +26,7 @@ class Key:
         action: Textual action.
         label: One or two words for the line at the bottom.
         help: One sentence without a full stop.
-        where: `ANYWHERE`, `LIST`, or the screens that have it.
+        where: `ANYWHERE`, a kind of widget or dialog (`LIST`, `TEXT`, `FORM`, `DIALOG`), or the screens that have it.
         rank: Place in the line at the bottom, from 1; 0 for none.
     """
 
@@ -67,7 +70,7 @@ KEYS: tuple[Key, ...] = (
         ("R",),
         "run_failed",
         "rerun ✗",
-        "Run again what failed; shows what is converted again",
+        "Run again what failed; lists what is converted",
         ("playbooks", *_RUNS),
         40,
     ),
@@ -82,12 +85,30 @@ KEYS: tuple[Key, ...] = (
     Key("list.last", ("G", "end"), "last", "", "Last row", (LIST,)),
     Key("list.open", ("enter",), "open", "open", "Open the row", (LIST,), 10),
     Key("list.mark", ("space",), "mark", "mark", "Mark the row", (LIST,)),
+    Key("text.down", ("j", "down"), "scroll(0,1)", "", "Scroll down", (TEXT,)),
+    Key("text.up", ("k", "up"), "scroll(0,-1)", "", "Scroll up", (TEXT,)),
+    Key("text.half-down", ("ctrl+d",), "scroll(1,0)", "", "Half a page down", (TEXT,)),
+    Key("text.half-up", ("ctrl+u",), "scroll(-1,0)", "", "Half a page up", (TEXT,)),
+    Key("text.page-down", ("pagedown",), "scroll(2,0)", "", "A page down", (TEXT,)),
+    Key("text.page-up", ("pageup",), "scroll(-2,0)", "", "A page up", (TEXT,)),
+    Key("text.first", ("g", "home"), "scroll_home", "", "To the beginning", (TEXT,)),
+    Key("text.last", ("G", "end"), "scroll_end", "", "To the end", (TEXT,)),
+    Key("form.down", ("j", "down"), "row(1)", "", "Next row of a form", (FORM,)),
+    Key("form.up", ("k", "up"), "row(-1)", "", "Previous row of a form", (FORM,)),
+    Key("form.right", ("l", "right"), "option(1)", "", "Next option", (FORM,)),
+    Key("form.left", ("h", "left"), "option(-1)", "", "Previous option", (FORM,)),
+    Key("form.choose", ("space",), "choose", "", "Choose the option, or take it away", (FORM,)),
+    Key("form.submit", ("enter",), "submit", "", "Do what the form says", (FORM,)),
+    Key("dialog.close", ("escape",), "cancel", "", "Close without an answer", (DIALOG,)),
+    Key("dialog.copy", ("y",), "copy", "", "Copy the text or the command", (DIALOG,)),
+    Key("attach.dismiss", ("d",), "cancel", "", "Dismiss the card", ("attach",)),
+    Key("attach.stop", ("x",), "stop", "", "Stop the run", ("attach",)),
     Key(
         "filter",
         ("slash",),
         "filter",
         "filter",
-        "Filter: words, !words, dtype:q4_K, margin>2; all have to hold",
+        "Filter: q_proj, !norm, dtype:q4_K, margin>2",
         ("playbooks", "models", "runs", "diff", "log"),
         18,
     ),
@@ -97,7 +118,7 @@ KEYS: tuple[Key, ...] = (
     Key("resort", ("full_stop",), "resort", "re-sort", "Sort the rows now", ("diff",)),
     Key("sort", ("s",), "sort", "sort", "Sort by the next column", ("diff", "runs", "playbooks", "models")),
     Key("reverse", ("S",), "reverse", "", "Turn the order round", ("diff", "runs", "playbooks", "models")),
-    Key("causes", ("i",), "causes", "causes", "Why it fails: the three questions, causes with advice", ("diff",), 14),
+    Key("causes", ("i",), "causes", "causes", "Why it fails: three questions, causes, advice", ("diff",), 14),
     Key("pause", ("p",), "pause", "pause", "Hold the view still; the run goes on", ("diff", "log"), 50),
     Key("gates", ("t",), "gates", "gates", "Show the tree of gates, or the table", ("diff",), 22),
     Key("fold", ("h", "left"), "fold(True)", "", "Fold", ("tree",)),
@@ -106,14 +127,14 @@ KEYS: tuple[Key, ...] = (
     Key("run.rows", ("v",), "verify_row", "", "Run again the comparison of this row", ("diff",)),
     Key("compare", ("c",), "compare", "compare", "Compare with another run", ("diff", "runs", "tensor"), 34),
     Key("export", ("e",), "export", "export", "Export evidence or the table", ("diff", "runs", "tensor"), 30),
-    Key("edit", ("E",), "edit", "edit", "Open the playbook at the line that set this tolerance", ("playbooks", "diff")),
+    Key("edit", ("E",), "edit", "edit", "Edit the playbook where it sets this tolerance", ("playbooks", "diff")),
     Key(
         "copy",
         ("y",),
         "copy",
         "copy",
         "Copy: name, row, command or path",
-        (*_RUNS, "playbooks", "models", "tensor"),
+        (*_RUNS, "playbooks", "models", "tensor", "compare"),
         32,
     ),
     Key("zoom", ("z",), "zoom", "", "This pane alone, or all panes", ("diff",)),

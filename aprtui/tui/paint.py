@@ -6,6 +6,7 @@ terminal, are cut to the room they have, and in ASCII mode lose everything beyon
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 
 from rich.cells import cell_len, set_cell_size
@@ -45,6 +46,8 @@ _ASCII = str.maketrans(
     }
 )
 _EIGHTHS = " ▏▎▍▌▋▊▉█"
+_LAYER = re.compile(r"\.(\d{1,4})\.")
+_SHORTEST_END = 12
 
 
 def shown(text: object, *, ascii_only: bool = False) -> str:
@@ -75,7 +78,16 @@ def fit(text: str, width: int, *, right: bool = False, keep_end: bool = False) -
 
 
 def _cut_at_start(text: str, width: int) -> str:
-    """The longest end that starts behind a dot and fits; else as many characters as fit."""
+    """From the number of a layer on, where there is one; else the longest end behind a dot that fits, or what fits."""
+    layer = _LAYER.search(text)
+    if layer is not None:
+        tail = text[layer.start(1) :]
+        if cell_len(tail) <= width - 1:
+            return f"…{tail}"
+        # The number tells rows apart, the end says what they are.
+        head = f"…{layer[1]}.…"
+        if width - len(head) > _SHORTEST_END:
+            return f"{head}{_end(text, width - len(head))}"
     dot = text.find(".")
     while dot >= 0:
         tail = text[dot + 1 :]
@@ -84,10 +96,15 @@ def _cut_at_start(text: str, width: int) -> str:
                 return f"…{tail}"
             break
         dot = text.find(".", dot + 1)
-    tail = text[-(width - 1) :]
-    while cell_len(tail) > width - 1:
+    return f"…{_end(text, width - 1)}"
+
+
+def _end(text: str, width: int) -> str:
+    """As many characters of the end as fit."""
+    tail = text[-width:]
+    while cell_len(tail) > width:
         tail = tail[1:]
-    return f"…{tail}"
+    return tail
 
 
 def bar(share: float, width: int) -> str:

@@ -7,7 +7,7 @@ from run_folders import RUN_ID, whole_run, write_run
 
 from aprtui.cli import main
 from aprtui.cli.open import run_of
-from aprtui.core.errors import UsageError
+from aprtui.core.errors import AprtuiError
 
 
 def evidence(path, *ids):
@@ -28,19 +28,29 @@ def test_a_run_by_folder_id_and_evidence(tmp_path):
     assert run_of(str(copied)).path == folder.path
 
 
-@pytest.mark.parametrize("text", ["[]", "{", '[{"gate_id": "x"}]', "[3]"])
-def test_a_file_that_is_no_evidence_is_told(tmp_path, text):
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("[]", "holds no entry"),
+        ("{", "not JSON"),
+        ("{}", "no list of entries"),
+        ("[3]", "no gate_id"),
+        ("[" * 100_000, "not JSON"),
+    ],
+)
+def test_a_file_that_is_no_evidence_is_told(tmp_path, text, problem):
     path = tmp_path / "e.json"
     path.write_text(text)
-    with pytest.raises(UsageError, match="this is no evidence"):
+    with pytest.raises(AprtuiError, match=problem):
         run_of(str(path))
 
 
-def test_evidence_of_another_machine_is_told(tmp_path):
-    write_run(tmp_path, whole_run())
-    evidence(tmp_path / "e.json", "zzz")
-    with pytest.raises(UsageError, match="no run of this machine wrote this evidence"):
-        run_of(str(tmp_path / "e.json"))
+def test_a_gate_that_the_run_does_not_have_is_told(tmp_path, capsys):
+    folder = write_run(tmp_path, whole_run())
+    with pytest.raises(SystemExit) as ended:
+        main(["open", str(folder.path), "--gate", "F-CONV-A-G"])
+    assert ended.value.code == 2
+    assert "this run has no gate F-CONV-A-G" in capsys.readouterr().err
 
 
 def test_paths_are_printed(capsys, monkeypatch, tmp_path):

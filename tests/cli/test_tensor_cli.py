@@ -74,6 +74,8 @@ def test_a_permuted_tensor_of_the_wrong_type(tensor, run, made):
     assert tuple(worst["index"]) == np.unravel_index(error.argmax(), error.shape)
     assert worst["source"] == permuted[tuple(worst["index"])] and worst["target"] == target[tuple(worst["index"])]
     assert sum(one["count"] for one in found["histogram"]) == (error > 0).sum()
+    outside = sum(map(sum, found["heat"]["violations"]))
+    assert 0 < sum(one["outside"] for one in found["histogram"]) <= outside  # an element without an error has no decade
     block = found["block"]
     assert block["source"] == permuted[block["row"]].tolist() and block["decoded"] == target[block["row"]].tolist()
     assert len(block["codes"]) == 256 and block["min"] is not None and len(block["sub_scales"]) == 8

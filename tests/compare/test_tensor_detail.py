@@ -84,6 +84,7 @@ def test_exact_conversion_with_changed_elements(stored):
     assert [list(row) for row in detail.heat.violations] == outside
     assert (detail.heat.rows, detail.heat.columns, detail.heat.row_step, detail.heat.column_step) == (44, 60, 3, 5)
     assert {k: v for k, v in detail.histogram.items() if v} == by_decade(error)
+    assert detail.outside == detail.histogram
     assert [one.index for one in detail.worst] == [(129, 299), (5, 7), (64, 128)]
     first, last = detail.worst[0], detail.worst[2]
     assert (first.source, first.target, first.difference) == (a[129, 299], -3.0, -3.0 - a[129, 299])
@@ -131,12 +132,13 @@ def test_rounding_marks_what_is_beyond_half_an_ulp(stored):
     inside = sorted(error[~outside].ravel().tolist(), reverse=True)[:18]
     assert [abs(one.difference) for one in detail.worst[2:]] == inside
     assert {k: v for k, v in detail.histogram.items() if v} == by_decade(error)
+    assert {k: v for k, v in detail.outside.items() if v} == by_decade(error[outside])
     relaxed = tensor_detail(
         pair_of(stored(DType.F32, x.shape, x), stored(DType.BF16, x.shape, bits)),
         Asked(),
         settings=ToleranceSettings(ulp=3.0),
     )
-    assert relaxed.result.judgement.passed and sum(map(sum, relaxed.heat.violations)) == 0
+    assert relaxed.result.judgement.passed and sum(map(sum, relaxed.heat.violations)) == 0 and relaxed.outside == {}
 
 
 @pytest.mark.parametrize("dtype", BLOCK_TYPES)

@@ -1,12 +1,14 @@
 """Products that later runs use again, when they must not, and when they are deleted; room on the disk; dry runs."""
 
 import json
+import os
 from dataclasses import replace
 
 import pytest
 from engine_runs import aprtui, events_of, plan_in, run_in, write_playbook
 from fixture_files import FIXTURES
 
+from aprtui.cli.dry_run import why_made
 from aprtui.convert.builtin import BuiltinConverter
 from aprtui.core.events import ConversionFinished
 from aprtui.core.outcomes import ExitCode, Outcome
@@ -51,6 +53,24 @@ def test_a_later_run_takes_what_is_unchanged(first, tmp_path):
     (comparison, *_) = json.loads(entries["F-CONV-S-G"].to_json()["metadata"]["comparisons"])
     assert comparison["kept_conversion"] is True
     assert len(kept_folders(tmp_path / "s")) == 2
+
+
+def test_what_will_be_reused_is_known_before_the_run(first, tmp_path):
+    def why(folder="s", converter=None, **places):
+        plan = plan_in(
+            tmp_path / "p", first, MODEL, converter or BuiltinConverter(), selection=PAIRS, scratch=tmp_path / folder
+        )
+        return set(why_made(replace(plan, **places)).values())
+
+    assert why() == {""}
+    assert why(folder="elsewhere") == {"none is kept"}
+    assert why(converter=Loud()) == {"another converter made the one that is kept"}
+    assert why(ignores_kept=True) == {"asked to convert anew"}
+    assert why(keeps_products=False) == {"products end with the run"}
+    before = min(file.stat().st_mtime for file in MODEL.iterdir()) - 10
+    for folder in kept_folders(tmp_path / "s"):
+        os.utime(folder / "conversion.json", (before, before))
+    assert why() == {"its source is newer than the one that is kept"}
 
 
 def test_another_converter_supersedes_it(first, tmp_path):
@@ -169,7 +189,12 @@ def test_a_dry_run_lists_everything_and_does_nothing(tmp_path):
     assert code == 0 and not (tmp_path / "o").exists()
     assert "F-CONV-S-G               P0  SafeTensors converted to GGUF, 1 comparison" in out
     assert "F-CONTRACT-I1-001        it runs models; ask for it" in out
-    assert "S>G              q8_0, about 0.00 GiB" in out and "S>G>A#2" in out and "always converted anew" in out
+    assert (
+        "S>G              q8_0, about 0.00 GiB" in out
+        and "S>G>A#2" in out
+        and "converted: its gate converts twice" in out
+    )
+    assert "0.00 GiB, converted: products end with the run" in out
     assert "peak disk   about" in out and "GiB free in" in out and "to write" in out
     code, out, _ = aprtui("run", playbook.path, *arguments)
     assert code == 0 and "every gate that needs a conversion will be Skipped" in out

@@ -29,7 +29,7 @@ def test_help_is_searched_by_typing(playbooks):
         await pilot.press("question_mark")
         assert isinstance(app.screen, HelpDialog)
         await pilot.press(*"tolerance")
-        assert_shows(app, "E ", "Open the playbook at the line")
+        assert_shows(app, "E ", "Edit the playbook where it sets this tolerance")
         assert not shows(app, "Half a page")
         await pilot.press(*"xyz")
         assert_shows(app, "no key does that")

@@ -1,11 +1,14 @@
 """Where things are at the three sizes, and that nothing is clipped or out of line."""
 
 import pytest
-from console import LARGE, MEDIUM, SMALL, drive, text_of
+from console import LARGE, MEDIUM, SMALL, drive, text_of, until
 from rich.cells import cell_len
-from run_folders import NAMES, whole_run, write_run
+from run_folders import NAMES, alive, append, whole_run, write_run
 from textual.geometry import Region
 
+from aprtui.core.events import GateFinished, RunStarted
+from aprtui.core.outcomes import Outcome
+from aprtui.tui.keys import KEYS
 from aprtui.tui.paint import fit
 
 EXPECTED = {
@@ -95,6 +98,88 @@ def test_names_that_are_too_long_keep_their_end():
     name = "model.layers.17.self_attn.q_proj.weight"
     assert fit(name, 32, keep_end=True) == "…17.self_attn.q_proj.weight     "
     assert fit(name, 39, keep_end=True) == name
+    assert fit("model.layers.0.mlp.up_proj.weight", 29, keep_end=True) == "…0.mlp.up_proj.weight        "
+    assert fit("model.layers.7.post_attention_layernorm.weight", 26, keep_end=True) == "…7.…ntion_layernorm.weight"
     assert fit("a_name_without_any_dot_that_is_long", 12, keep_end=True) == "…hat_is_long"
     assert fit("一二三四五六", 7) == "一二三…"
     assert fit("x", 4, right=True) == "   x"
+
+
+VIEWS = {
+    SMALL: {"1": (Region(0, 2, 80, 16), "#about", 4), "2": (Region(0, 2, 80, 15), "#about", 5)},
+    MEDIUM: {"1": (Region(0, 2, 120, 32), "#about", 4), "2": (Region(0, 2, 120, 31), "#about", 5)},
+    LARGE: {"1": (Region(0, 2, 200, 42), "#about", 4), "2": (Region(0, 2, 200, 41), "#about", 5)},
+}
+
+
+@pytest.mark.parametrize("size", [SMALL, MEDIUM, LARGE])
+def test_lists_their_card_and_the_log_share_the_height(size, tmp_path, playbooks):
+    folder = write_run(tmp_path, whole_run())
+    width, height = size
+
+    async def body(app, pilot):
+        for view, (table, about, lines) in VIEWS[size].items():
+            await pilot.press(view)
+            await pilot.pause()
+            assert app.screen.table.region == table
+            assert app.screen.query_one(about).region == Region(0, height - 2 - lines, width, lines)
+        for view, selector in (("3", "#table"), ("5", "#log")):
+            await pilot.press(view)
+            await pilot.pause()
+            assert app.screen.query_one(selector).region == Region(0, 2, width, height - 4)
+        for view in "123":
+            await pilot.press(view)
+            assert app.screen.query_one("#fact").region == Region(0, height - 2, width, 1)
+            assert app.screen.query_one("#keys").region == Region(0, height - 1, width, 1)
+
+    drive(body, size=size, run=folder.path, playbooks=[playbooks])
+
+
+@pytest.mark.parametrize("size", [SMALL, MEDIUM, LARGE])
+def test_what_is_pushed_above_leaves_the_lines_at_the_edges(size, tmp_path):
+    write_run(tmp_path, whole_run(), run_id="20260101-000000-bbbb")
+    folder = write_run(tmp_path, whole_run())
+    width, height = size
+
+    async def body(app, pilot):
+        await pilot.press("enter")
+        await pilot.pause()
+        assert app.screen.detail.region == Region(0, 1, width, height - 3)
+        await pilot.press("escape", "c", "enter")
+        await pilot.pause()
+        assert app.screen.query_one("#table").region == Region(0, 1, width, height - 3)
+        await pilot.press("escape", "e")
+        await pilot.pause()
+        box = app.screen.query_one(".dialog").region
+        assert (box.width, box.x) == (78, (width - 78) // 2)
+        assert box.y > 0
+        assert box.bottom < height
+
+    drive(body, size=size, run=folder.path)
+
+
+def test_no_sentence_of_the_help_is_clipped_at_the_design_size():
+    assert max(len(key.help) for key in KEYS) <= 50
+
+
+def test_a_long_line_of_the_log_is_wrapped_and_the_place_stays(tmp_path):
+    reason = "one reason " * 20 + "at its end"
+    events = [RunStarted("h", 1), *(GateFinished(f"G-{n}", Outcome.FALSIFIED, reason, "e", 0) for n in range(9))]
+    folder = write_run(tmp_path, events, engine=alive())
+
+    async def body(app, pilot):
+        await pilot.press("5")
+        await pilot.pause()
+        lines = text_of(app)
+        assert sum("at its end" in line for line in lines) >= 4
+        assert all(line.startswith((" 0", " " * 11)) for line in lines[2:-2])
+        await pilot.press("g")
+        top = text_of(app)[2]
+        append(folder, [GateFinished("G-LAST", Outcome.FALSIFIED, reason, "e", 0)], 10)
+        await until(pilot, lambda: app.current.logged == 11)
+        await pilot.pause()
+        assert text_of(app)[2] == top
+        await pilot.press("G")
+        assert any("G-LAST" in line for line in text_of(app))
+
+    drive(body, run=folder.path)

@@ -1,9 +1,10 @@
 """Every state that a view can be in, at 80x24: what it says, and what it says to do."""
 
 import json
+from dataclasses import replace
 
 import pytest
-from console import answers_with, assert_shows, drive, shows, until
+from console import LARGE, SMALL, answers_with, assert_shows, drive, shows, until
 from run_folders import (
     NAMES,
     alive,
@@ -23,12 +24,17 @@ from aprtui.core.events import (
     ConversionStarted,
     GateFinished,
     Heartbeat,
+    LevelFinished,
     RunFinished,
     RunInterrupted,
     RunStarted,
     TensorFinished,
 )
-from aprtui.core.outcomes import Outcome
+from aprtui.core.findings import LevelResult
+from aprtui.core.json_values import to_json
+from aprtui.core.outcomes import Level, Outcome
+from aprtui.engine.evidence_run import open_evidence
+from aprtui.store.plan import PlannedGate
 from aprtui.tui.screens.dialog import TextDialog
 from aprtui.tui.services.lists import seen_file
 
@@ -46,8 +52,9 @@ def test_empty_views_say_what_to_do_next(tmp_path):
     drive(body, playbooks=[tmp_path])
 
 
-def test_lists_that_are_being_read_say_so(monkeypatch, playbooks):
+def test_lists_that_are_being_read_say_so(playbooks):
     async def body(app, pilot):
+        app.lists._looking = True  # nobody else reads meanwhile
         app.lists.runs_read = app.lists.playbooks_read = False
         app.lists.playbooks.clear()
         app.lists_changed()
@@ -124,6 +131,55 @@ def test_a_launch_names_converter_version_and_command(tmp_path, playbooks, monke
         assert_shows(app, "--converter builtin")
 
     drive(body, playbooks=[playbooks])
+
+
+def test_a_launch_lists_what_is_reused_and_what_is_converted_again(tmp_path, playbooks, monkeypatch):
+    plan = plan_of(tmp_path, playbook=playbooks / "demo.playbook.yaml", comparisons=("S>G", "S>A"))
+    made = {"S>G": "", "S>A": "its source is newer than the one that is kept"}
+    answers_with(monkeypatch, "aprtui.tui.screens.launch.ask", to_json(plan) | {"why_made": made})
+
+    async def body(app, pilot):
+        await pilot.press("r")
+        await until(pilot, lambda: shows(app, "reused: S→G"))
+        assert_shows(app, "converted: S→A (its source is newer than the one that is kept)")
+
+    drive(body, playbooks=[playbooks])
+
+
+def test_a_machine_without_a_gpu_is_told_before_and_after_a_run(tmp_path, playbooks, monkeypatch):
+    monkeypatch.setattr("aprtui.tui.screens.launch.shutil.which", lambda _: None)
+    reason = "behaviour: device cuda: torch sees no CUDA device here; use --device cpu"
+    skipped = LevelResult(Level.BEHAVIOUR, Outcome.SKIPPED, not_checked=(reason,))
+    events = [event for event in whole_run() if not isinstance(event, ComparisonFinished)]
+    events[-2:-2] = [LevelFinished("S~S>G", skipped), ComparisonFinished("S~S>G", Outcome.SKIPPED, "Weights equal")]
+    folder = write_run(tmp_path, events, playbook=playbooks / "demo.playbook.yaml")
+
+    async def body(app, pilot):
+        await pilot.press("slash", *"behaviour", "enter")
+        assert_shows(app, "- SKIP behaviour", "device cuda: torch sees no CUDA device here")
+        await pilot.press("r")
+        assert_shows(app, "run on the CPU: no GPU here")
+        await pilot.press("down", "down", "down", "right")
+        assert_shows(app, "--level all --device cpu")
+
+    drive(body, run=folder.path, playbooks=[playbooks])
+
+
+@pytest.mark.parametrize("size", [SMALL, LARGE])
+def test_a_launch_shows_its_command_and_keys_however_much_there_is_to_say(size, tmp_path, playbooks, monkeypatch):
+    targets = tuple(f"S>{'G>S>' * number}G" for number in range(1, 30))
+    plan = plan_of(tmp_path, playbook=playbooks / "demo.playbook.yaml", comparisons=targets)
+    made = {one: f"reason {number % 7}" for number, one in enumerate(targets)}
+    answers_with(monkeypatch, "aprtui.tui.screens.launch.ask", to_json(plan) | {"why_made": made})
+
+    async def body(app, pilot):
+        await pilot.press("r")
+        await until(pilot, lambda: shows(app, "reason 0"))
+        assert_shows(app, "▌Gates", "esc cancel", "╰")
+        await pilot.press("pagedown", "pagedown")
+        assert_shows(app, "aprtui run", "esc cancel")
+
+    drive(body, size=size, playbooks=[playbooks])
 
 
 def test_a_launch_says_what_is_missing(tmp_path, playbooks, monkeypatch):
@@ -315,5 +371,43 @@ def test_a_live_run_shows_bytes_and_the_time_that_is_left(tmp_path):
         append(folder, whole_run()[-2:], 100)
         await until(pilot, lambda: shows(app, "✓ finished"))
         assert app.messages[-1][1] == "demo finished: 1 of 1 gates do not hold"
+
+    drive(body, run=folder.path)
+
+
+def test_evidence_alone_says_what_it_lacks(tmp_path):
+    path = tmp_path / "e.json"
+    failed = {"gate_id": "F-CONV-S-G", "outcome": "Falsified", "reason": "diff: 0.1", "output": "line 1\nline 2"}
+    path.write_text(json.dumps([failed, {"gate_id": "F-QUAL-9", "outcome": "Corroborated", "reason": "fine"}]))
+    folder = open_evidence(path)
+
+    async def body(app, pilot):
+        assert_shows(app, "evidence alone  it lacks tensors, tolerances, digests of files", "GATE", "✗ FAIL F-CONV-S-G")
+        assert_shows(app, "✓ pass F-QUAL-9", "gates 2/2 ✗ 1")
+        await pilot.press("enter")
+        assert "line 2" in detail_text(app)
+        await pilot.press("escape", "t")
+        assert_shows(app, "▾ Others", "✓ 1")
+        await pilot.press("5")
+        assert_shows(app, "Evidence alone holds no log.")
+        for key in ("4", "r", "E", "w"):
+            await pilot.press(key)
+        assert len(app.screen_stack) == 1
+        assert not app.watching
+
+    drive(body, run=folder.path)
+
+
+def test_a_gate_of_another_version_is_shown(tmp_path):
+    plan = plan_of(tmp_path)
+    plan = replace(plan, gates=(*plan.gates, PlannedGate("F-NEW-001", ())))
+    folder = write_run(
+        tmp_path, [*whole_run()[:-1], GateFinished("F-NEW-001", Outcome.FALSIFIED, "new", "e", 0)], plan=plan
+    )
+
+    async def body(app, pilot):
+        assert_shows(app, "F-NEW-001")
+        await pilot.press("t")
+        assert_shows(app, "▾ Others", "✗ 1/1")
 
     drive(body, run=folder.path)

@@ -152,10 +152,10 @@ def test_every_row_shows_tolerance_origin_and_margin_in_its_unit(tmp_path):
 
     async def body(app, pilot):
         rows = "\n".join(" ".join(line.split()) for line in text_of(app))
-        assert "BF16→F16 0.5ULP rule +2.5 ULP" in rows
-        assert "BF16→F32 exact rule 31718 elem" in rows
-        assert "BF16→Q4_K cert rule 4 blocks" in rows
-        assert "→IQ1_S ≤0.99 rule -0." in rows
+        assert "BF16→F16 0.1 0.5ULP rule +2.5 ULP" in rows
+        assert "BF16→F32 0.1 exact rule 31718 elem" in rows
+        assert "BF16→Q4_K 0.1 cert rule 4 blocks" in rows
+        assert "→IQ1_S 0.1 ≤0.99 rule -0." in rows
         assert all("nrmse" in row for row in rows.splitlines() if "IQ1_S" in row)
 
     drive(body, run=folder.path)

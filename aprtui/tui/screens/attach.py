@@ -7,11 +7,11 @@ from typing import ClassVar
 
 from textual import on
 from textual.app import ComposeResult
-from textual.binding import Binding
 from textual.containers import Vertical
 
 from aprtui.store.run_folder import RunFolder
 from aprtui.store.run_list import RunSummary
+from aprtui.tui.keys import bindings
 from aprtui.tui.paint import Span
 from aprtui.tui.screens.dialog import Dialog
 from aprtui.tui.widgets.lines import Lines
@@ -43,10 +43,7 @@ class AttachSource:
 class AttachDialog(Dialog[RunFolder]):
     """Gives the run to open, or None."""
 
-    BINDINGS: ClassVar = [
-        Binding("d", "cancel", show=False),
-        Binding("x", "stop", show=False),
-    ]
+    BINDINGS: ClassVar = bindings("attach")
 
     def __init__(self, runs: Sequence[RunSummary]) -> None:
         super().__init__()

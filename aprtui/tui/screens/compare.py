@@ -184,10 +184,14 @@ class CompareScreen(ConsoleScreen):
         table.rebuild(0)
         self.refresh_chrome()
 
+    def action_copy(self) -> None:
+        """Copy the command."""
+        self.console.copy(command_line(self.arguments[:-2]), "the command")
+
     def subject(self) -> list[str]:
         """The two runs."""
         return [f"{self._before.path.name} → {self._after.path.name}"]
 
     def fact_line(self) -> Line:
-        """What else was not the same; the command."""
-        return ((f" {self._facts}", "muted"), (f"   {command_line(self.arguments[:-2])}", "muted"))
+        """What else was not the same."""
+        return ((f" {self._facts}", "muted"),)

@@ -3,48 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, ClassVar, Generic, TypeVar
+from typing import ClassVar, Generic, TypeVar
 
 from textual import on
 from textual.app import ComposeResult
-from textual.binding import Binding
 from textual.containers import Vertical
 from textual.geometry import Size
 from textual.screen import ModalScreen
 
+from aprtui.tui.keys import DIALOG, bindings
 from aprtui.tui.paint import Line, title
+from aprtui.tui.screens.base import BaseScreen
 from aprtui.tui.widgets.form import Choice, Form
 from aprtui.tui.widgets.lines import Lines, ScrollingLines, wrapped
-
-if TYPE_CHECKING:
-    from aprtui.tui.app import ConsoleApp
 
 T = TypeVar("T")
 
 
-class Dialog(ModalScreen[T], Generic[T]):
+class Dialog(ModalScreen[T], BaseScreen[T], Generic[T]):
     """A box above the screen; escape closes it without an answer."""
 
-    BINDINGS: ClassVar = [Binding("escape", "cancel", show=False), Binding("y", "copy", show=False)]
-    TITLE_TEXT: ClassVar[str] = ""
-    KEYS_TEXT: ClassVar[str] = "⏎ yes   esc no"
-
-    @property
-    def console(self) -> ConsoleApp:
-        """The application."""
-        from aprtui.tui.app import ConsoleApp  # noqa: PLC0415 - the application imports its screens
-
-        assert isinstance(self.app, ConsoleApp)
-        return self.app
-
-    @property
-    def is_ready(self) -> bool:
-        """Whether its widgets are there."""
-        return bool(self.children)
-
-    def on_mount(self) -> None:
-        """Borders in ASCII where asked."""
-        self.set_class(self.console.ascii_only, "ascii")
+    BINDINGS: ClassVar = bindings(DIALOG)
 
     def action_cancel(self) -> None:
         """Close without an answer."""
@@ -104,7 +83,8 @@ class AskDialog(FormDialog[str]):
 
     def on_mount(self) -> None:
         """Show the question."""
-        self.note(wrapped(self._text, 70))
+        self.form.head = [*wrapped(self._text, 70), ()]
+        self.form.redraw()
         self.form.focus()
 
     def submit(self) -> None:

@@ -10,6 +10,7 @@ from textual import on
 from textual.containers import Horizontal, Vertical
 from textual.widget import Widget
 
+from aprtui.core.gate_table import gate_of
 from aprtui.core.outcomes import Outcome
 from aprtui.store.columns import NO_COMPARISON, Row, RowKind
 from aprtui.store.filters import Filter
@@ -212,6 +213,9 @@ class DiffScreen(RunActions):
                 self.query_one("#rows").border_title = title(text, ascii_only=self.console.ascii_only)
 
     def _progress_line(self, view: RunView, progress: Progress) -> Line:
+        if view.bundled is not None and view.is_evidence:
+            lacks = ", ".join(view.bundled.left_out)
+            return [(" evidence alone", "accent"), (f"  it lacks {lacks}", "warn")]
         state = view.state()
         spans: list[Span] = [(" ", "text"), state_span(state)]
         if state is RunState.RUNNING:
@@ -258,17 +262,20 @@ class DiffScreen(RunActions):
         return spans
 
     def fact_line(self) -> Line:
-        """Tolerance of the row, or what waits to be sorted."""
-        row, order = self.row, self.order
+        """Tolerance of the row, or what waits to be sorted; of a gate what it asks."""
+        row, order, node = self.row, self.order, self.gate_tree.node
+        if self.gate_tree.has_focus and node is not None and node.gate:
+            gate = gate_of(node.gate)
+            return ((f" {gate.title}: {gate.pass_rule}", "muted"),)
         if row is None or order is None or self.view is None:
             if order is not None and order.scope_size:
                 return ((f" 0 of {order.scope_size} match · esc clears the filter, f shows all", "warn"),)
             return ()
         spans: list[Span] = []
         if self.table.held and order.out_of_order:
-            spans.append((f" + {order.out_of_order} new, order held: . sorts · ", "warn"))
+            spans.append((f" + {order.out_of_order} new, order held: . sorts ·", "warn"))
         if causes := self.view.causes(row.number):
-            spans.append((f" {causes[0].code} · ", "fail"))
+            spans.append((f" {causes[0].code} ·", "fail"))
         if row.kind is RowKind.TENSOR:
             spans.append((f" {tolerance_sentence(row) or 'waits to be compared'}", "muted"))
         else:
@@ -294,7 +301,7 @@ class DiffScreen(RunActions):
                 self._scope_title = comparison_title(view.plan.comparisons[node.comparison])
             scope = scope or (NO_COMPARISON,)
         assert isinstance(self.table.source, TensorSource)
-        self.table.source.several = scope is None or len(set(scope)) > 1
+        self.table.source.several = len(view.comparisons if scope is None else set(scope)) > 1
         order.show(scope)
 
     @on(RowTable.Moved, "#tree")
@@ -412,14 +419,14 @@ class DiffScreen(RunActions):
             for index in found:
                 diagnosis = view.comparisons[index].diagnosis
                 assert diagnosis is not None
-                made += [
-                    *([()] if made else []),
-                    *diagnosis_lines(comparison_title(view.comparisons[index].plan), diagnosis, width),
-                ]
+                title = comparison_title(view.comparisons[index].plan)
+                head: list[Line] = [] if len(found) == 1 else [*([()] if made else []), ((title, "strong"),)]
+                made += [*head, *diagnosis_lines(diagnosis, width)]
             return made
 
         text = "\n".join("".join(part for part, _ in line) for line in lines(100))
-        self.app.push_screen(TextDialog(f"Causes of {self._scope_title}", text, lines))
+        alone = comparison_title(view.comparisons[found[0]].plan)
+        self.app.push_screen(TextDialog(f"Causes of {alone if len(found) == 1 else self._scope_title}", text, lines))
 
     def _comparisons_shown(self) -> list[int]:
         """Comparisons of the chosen gate; of the row where all gates are shown."""

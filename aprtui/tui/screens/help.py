@@ -9,7 +9,7 @@ from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.widgets import Input
 
-from aprtui.tui.keys import ANYWHERE, KEYS, LIST, Key, display
+from aprtui.tui.keys import ANYWHERE, KEYS, LIST, TEXT, Key, display
 from aprtui.tui.paint import Span
 from aprtui.tui.screens.dialog import Dialog
 from aprtui.tui.widgets.lines import Lines
@@ -18,15 +18,20 @@ from aprtui.tui.widgets.row_table import Column, RowTable
 LEGEND = (
     "✓ pass corroborated   ✗ FAIL falsified   ! CRSH crashed   ~ TIME timed out",
     "- SKIP not checked    SHAP NAME CARD TYPE NAN FILE CONV META TOKN: what is",
-    "wrong where no margin can say it; the names to remap keys are in docs/console.md",
+    "wrong where no margin says it; names for remapping keys: docs/console.md",
 )
+
+
+_TEXTS = ("tensor", "log")
 
 
 class KeySource:
     """The keys that fit what was typed; those of the screen first."""
 
     def __init__(self, screen: str, remapped: dict[str, str]) -> None:
-        order = {screen: 0, "tree": 1, LIST: 2, ANYWHERE: 3}
+        kind = TEXT if screen in _TEXTS else LIST
+        order = {screen: 0, **({"tree": 1} if screen == "diff" else {}), kind: 2, ANYWHERE: 3}
+        self._kind = kind
         self._keys = sorted(
             (key for key in KEYS if set(key.where) & set(order)),
             key=lambda key: min(order[where] for where in key.where if where in order),
@@ -59,8 +64,8 @@ class KeySource:
     def cells(self, position: int) -> Sequence[Span]:
         """A key."""
         key = self.shown[position]
-        where = "here" if self._screen in key.where else "lists" if LIST in key.where else "anywhere"
-        where = "tree" if "tree" in key.where else where
+        places = {self._screen: "here", "tree": "tree", self._kind: f"{self._kind}s"}
+        where = next((places[one] for one in key.where if one in places), "anywhere")
         cells: list[Span] = [(self._press(key), "key"), (key.help, "text"), (where, "muted")]
         return [*cells, (key.key_id, "muted")] if self._wide else cells
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shutil
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,9 +23,13 @@ from aprtui.tui.widgets.lines import wrapped
 from aprtui.tui.words import plural, size
 
 _CONVERTERS = ("apr", "llama.cpp", "builtin")
-_END, _KEPT = "end with the run", "kept: later runs and details read them"
+_END, _KEPT = "end with the run", "kept for later runs and details"
 _ALL, _FAILED, _ROW = "all gates", "failed last time", "gate of this row"
+_AS_PLAYBOOK, _ON_CPU, _ON_GPU = "as the playbook says", "run on the CPU", "run on the GPU"
+_NO_GPU = f"{_ON_CPU}: no GPU here"
 _WIDTH = 74
+_NAMES_SHOWN = 8
+_LINES_FOUND = 6
 _KEYS = "⏎ run   ↑↓ row   ←→ option   space choose   y copy command   esc cancel"
 
 
@@ -85,11 +91,13 @@ class LaunchDialog(FormDialog[list[str]]):
         self._scope = Choice("Gates", scopes, {len(scopes) - 1})
         self._converter = Choice("Converter", names, {start})
         self._pairs = Choice("Pairs", pairs, set(range(len(pairs))), several=True)
+        devices = (_ON_CPU, _ON_GPU) if shutil.which("nvidia-smi") else (_NO_GPU,)
+        self._models = Choice("Models", (_AS_PLAYBOOK, *devices))
         self._jobs = Choice("Threads", jobs, {min(len(jobs) - 1, 3)})
         self._products = Choice("Products", [_END, _KEPT])
-        choices = [self._scope, self._converter, self._pairs, self._jobs, self._products]
+        choices = [self._scope, self._converter, self._pairs, self._models, self._jobs, self._products]
         super().__init__(f"Run {request.playbook.name.removesuffix('.yaml').removesuffix('.playbook')}", choices, _KEYS)
-        self._found: list[Line] = []
+        self._found: Sequence[Line] = ()
         self._asked: list[str] = []
 
     def on_mount(self) -> None:
@@ -111,6 +119,8 @@ class LaunchDialog(FormDialog[list[str]]):
             arguments += ["--tensor", request.tensor] if request.tensor else []
         elif len(self._pairs.chosen) < len(self._pairs.options):
             arguments += [part for pair in self._pairs.values for part in ("--pair", pair)]
+        if self._models.value != _AS_PLAYBOOK:
+            arguments += ["--level", "all", "--device", "cuda" if self._models.value == _ON_GPU else "cpu"]
         output = self.console.options.output
         if self._products.value == _KEPT:
             arguments += ["--scratch", str(output / "products")]
@@ -121,7 +131,7 @@ class LaunchDialog(FormDialog[list[str]]):
         arguments = self.arguments()
         if [*arguments[:-4]] != self._asked:
             self._asked = arguments[:-4]
-            self._found = [(("looking at model, converter and gates …", "muted"),)]
+            self._found = ((("looking at model, converter and gates …", "muted"),),)
             self.run_worker(self._look(self._asked), exclusive=True, group="plan")
         self._write()
 
@@ -132,14 +142,16 @@ class LaunchDialog(FormDialog[list[str]]):
             self._found = wrapped(answer.problem.removeprefix("aprtui: "), _WIDTH, "warn")
         else:
             try:
-                self._found = plan_lines(from_json(RunPlan, answer.value))
+                self._found = plan_lines(from_json(RunPlan, answer.value), answer.value.get("why_made"))
             except ValueError as error:
                 self._found = wrapped(str(error), _WIDTH, "warn")
         self._write()
 
     def _write(self) -> None:
         command = wrapped(command_line(self.arguments()), _WIDTH, "text")
-        self.note([*self._found, (), (("the same without a screen (y copies):", "muted"),), *command])
+        # As high as it will be, so that the dialog does not jump when the child answers.
+        found = [*self._found, *[()] * (_LINES_FOUND - len(self._found))]
+        self.note([*found, (), (("the same without a screen (y copies):", "muted"),), *command])
 
     def action_copy(self) -> None:
         """Copy the command line."""
@@ -159,8 +171,13 @@ def converter_names() -> list[str]:
     return list(dict.fromkeys((*_CONVERTERS, *own)))
 
 
-def plan_lines(plan: RunPlan) -> list[Line]:
-    """What a plan will do: through which program, how much of it is converted, and how much disk that takes."""
+def plan_lines(plan: RunPlan, why_made: object) -> list[Line]:
+    """What a plan will do: through which program, how much of it is converted or reused, and how much disk that takes.
+
+    Args:
+        plan: The plan.
+        why_made: For each conversion why it is made; empty where a product is reused.
+    """
     converter = plan.converter
     if converter is None:
         lines = wrapped("converter not found: every gate that needs a conversion will be Skipped", _WIDTH, "warn")
@@ -176,9 +193,22 @@ def plan_lines(plan: RunPlan) -> list[Line]:
         f"{size(plan.peak_bytes)} of disk",
     ]
     lines += wrapped(" · ".join(parts), _WIDTH, "text")
-    if plan.conversions:
-        names = ", ".join(one.conversion_id.replace(">", "→") for one in plan.conversions[:8])
-        more = f" and {len(plan.conversions) - 8} more" if len(plan.conversions) > 8 else ""
-        how = "converted, or reused where an earlier run left it" if plan.keeps_products else "converted again"
-        lines += wrapped(f"{how}: {names}{more}", _WIDTH, "muted")
+    return [*lines, *_conversion_lines(plan, why_made if isinstance(why_made, Mapping) else {})]
+
+
+def _conversion_lines(plan: RunPlan, why_made: Mapping[str, object]) -> list[Line]:
+    """Conversions by what becomes of them: reused, or made for a reason."""
+    by_reason: dict[str, list[str]] = {}
+    for one in plan.conversions:
+        reason = str(why_made.get(one.conversion_id, "by this run"))
+        by_reason.setdefault(reason, []).append(one.conversion_id.replace(">", "→"))
+    lines: list[Line] = []
+    for reason in sorted(by_reason):
+        names = by_reason[reason]
+        text = ", ".join(names[:_NAMES_SHOWN])
+        more = f" and {len(names) - _NAMES_SHOWN} more" if len(names) > _NAMES_SHOWN else ""
+        if reason:
+            lines += wrapped(f"converted: {text}{more} ({reason})", _WIDTH, "muted")
+        else:
+            lines += wrapped(f"reused: {text}{more}", _WIDTH, "pass")
     return lines

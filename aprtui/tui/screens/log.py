@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable
+from itertools import islice
 from typing import ClassVar
 
+from rich.cells import cell_len
+from textual import events
 from textual.widget import Widget
 
 from aprtui.report.event_text import journal_line_text
 from aprtui.store.filters import Filter
 from aprtui.store.run_view import LOG_LINES, RunView
 from aprtui.tui.keys import bindings
-from aprtui.tui.paint import Line
+from aprtui.tui.paint import Line, shown
 from aprtui.tui.screens.view import ViewScreen
-from aprtui.tui.widgets.lines import ScrollingLines
+from aprtui.tui.widgets.lines import ScrollingLines, wrapped
 
 _TAIL = 64 << 10
+_UNDER = " " * 11
 
 
 class LogScreen(ViewScreen):
@@ -30,6 +35,7 @@ class LogScreen(ViewScreen):
         self._filter = Filter("")
         self._seen = 0
         self._run: RunView | None = None
+        self._journal: deque[Line] = deque(maxlen=LOG_LINES)
         self._paused = False
 
     def compose_body(self) -> Iterable[Widget]:
@@ -50,21 +56,37 @@ class LogScreen(ViewScreen):
         """Everything counts as read."""
         self.fill()
 
-    def fill(self) -> None:
-        """Show all lines that fit the filter, the end in sight."""
-        if not self.is_ready:
+    def on_resize(self, event: events.Resize) -> None:
+        """Long lines are wrapped at another width."""
+        if event.size.width:
+            self.fill()
+
+    def fill(self, *, follow: bool = True) -> None:
+        """Show all lines that fit the filter.
+
+        Args:
+            follow: Whether to go to the end; else the place stays, unless the end was in sight.
+        """
+        if not self.is_ready or not self.size.width:
             return
-        view = self.console.current
-        self._run, self._seen = view, view.logged if view is not None else 0
-        lines = [*self._console_lines(), *self._stderr_lines(), *self._journal_lines()]
+        follow = follow or self.lines.scroll_offset.y >= self.lines.max_scroll_y - 1
+        if self.console.current is not self._run:
+            self._run, self._seen = self.console.current, 0
+            self._journal.clear()
+        self._take_journal()
+        lines = [*self._console_lines(), *self._stderr_lines(), *self._journal]
         wanted = self._filter.names([line[0][0] for line in lines])
-        shown: list[Line] = [lines[at] for at in wanted]
+        shown = [part for at in wanted for part in _in_parts(lines[at], self.size.width - 1)]
         self.lines.show(shown or [((self._empty(len(lines)), "muted"),)])
-        self.lines.scroll_end(animate=False)
+        if follow:
+            self.lines.scroll_end(animate=False)
         self.console.unread_log = 0
 
     def _empty(self, count: int) -> str:
-        return f"  0 of {count} lines match · esc clears the filter" if count else "  Nothing has happened yet."
+        if count:
+            return f"  0 of {count} lines match · esc clears the filter"
+        alone = self._run is not None and self._run.is_evidence
+        return "  Evidence alone holds no log." if alone else "  Nothing has happened yet."
 
     def _console_lines(self) -> list[Line]:
         return [((f" {time:%H:%M:%S}  console  {text}", "muted"),) for time, text in self.console.messages]
@@ -82,15 +104,17 @@ class LogScreen(ViewScreen):
             return []
         return [((f" stderr    {line}", "warn"),) for line in text.splitlines()]
 
-    def _journal_lines(self) -> list[Line]:
-        if self._run is None:
-            return []
-        lines: list[Line] = []
-        for line in self._run.log:
+    def _take_journal(self) -> None:
+        """Lines of the journal that came since somebody looked."""
+        if self._run is None or self._run.is_evidence:
+            return
+        log = self._run.log
+        new = min(self._run.logged - self._seen, len(log))
+        for line in islice(log, len(log) - new, None):
             text = journal_line_text(line)
             paint = "fail" if "  FAIL  " in text else "crash" if "Crashed" in text or "ended at" in text else "text"
-            lines.append(((f" {text}", paint),))
-        return lines[-LOG_LINES:]
+            self._journal.append(((f" {text}", paint),))
+        self._seen = self._run.logged
 
     def run_changed(self) -> None:
         """The journal brought lines."""
@@ -98,7 +122,7 @@ class LogScreen(ViewScreen):
             view = self.console.current
             if view is self._run and view is not None and view.logged == self._seen:
                 return
-            self.fill()
+            self.fill(follow=False)
             self.refresh_chrome()
 
     def status(self) -> Line:
@@ -126,3 +150,12 @@ class LogScreen(ViewScreen):
         self._paused = not self._paused
         self.run_changed()
         self.refresh_chrome()
+
+
+def _in_parts(line: Line, width: int) -> list[Line]:
+    """A line as it is where it fits; else in parts, the later ones under what follows the time."""
+    (text, paint), *_ = line
+    if len(text) <= width // 2 or cell_len(shown(text)) <= width:
+        return [line]
+    first, *others = wrapped(text.strip(), width - len(_UNDER), paint)
+    return [[(" ", paint), *first], *([(_UNDER, paint), *other] for other in others)]

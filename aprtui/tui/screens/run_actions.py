@@ -44,7 +44,7 @@ class RunActions(ViewScreen):
     def playbook(self) -> Path | None:
         """The playbook that is meant."""
         plan = self.plan()
-        return Path(plan.playbook.path) if plan is not None else None
+        return Path(plan.playbook.path) if plan is not None and plan.playbook.path else None
 
     def action_start_run(self) -> None:
         """Open the launch dialog; a run that was interrupted is resumed."""
@@ -149,7 +149,10 @@ class RunActions(ViewScreen):
     def action_edit(self) -> None:
         """Open the playbook in $EDITOR at the line that set the tolerance of the row."""
         playbook = self.playbook()
-        if playbook is None or not self.console.may_change():
+        if playbook is None:
+            self.console.say("there is no playbook to edit: 1 shows them", "warning")
+            return
+        if not self.console.may_change():
             return
         try:
             path, line = tolerance_place(playbook)

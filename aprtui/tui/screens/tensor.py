@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import ClassVar
 
-from textual.binding import Binding
 from textual.widget import Widget
 
 from aprtui.tui.keys import bindings
@@ -24,13 +23,7 @@ class TensorScreen(ConsoleScreen):
     """
 
     NAME = "tensor"
-    BINDINGS: ClassVar = [
-        *bindings("tensor"),
-        Binding("j,down", "scroll(1)", show=False),
-        Binding("k,up", "scroll(-1)", show=False),
-        Binding("ctrl+d,pagedown", "scroll(10)", show=False),
-        Binding("ctrl+u,pageup", "scroll(-10)", show=False),
-    ]
+    BINDINGS: ClassVar = bindings("tensor")
 
     def __init__(self, diff: DiffScreen) -> None:
         super().__init__()
@@ -47,6 +40,7 @@ class TensorScreen(ConsoleScreen):
 
     def on_mount(self) -> None:
         """Show the row and ask for what is not in the journal."""
+        self.detail.focus()
         self.show_row()
 
     def show_row(self) -> None:
@@ -71,10 +65,6 @@ class TensorScreen(ConsoleScreen):
         """How to get about."""
         spans: list[Span] = [(" [ ]", "key"), (" previous, next failure  ", "muted"), ("j k", "key")]
         return [*spans, (" scroll  ", "muted"), ("h l K J", "key"), (" move on the map", "muted")]
-
-    def action_scroll(self, lines: int) -> None:
-        """Scroll."""
-        self.detail.scroll_to(y=self.detail.scroll_offset.y + lines, animate=False)
 
     def action_failure(self, step: int) -> None:
         """The next failing row."""

@@ -5,27 +5,24 @@ from __future__ import annotations
 import socket
 from collections.abc import Iterable
 from datetime import datetime
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 from rich.cells import cell_len
 from textual import events, on
 from textual.app import ComposeResult
-from textual.screen import Screen
 from textual.widget import Widget
 from textual.widgets import Input
 
 from aprtui.store.filters import Filter, FilterError
 from aprtui.tui.keys import VIEWS, keys_for
 from aprtui.tui.paint import Line, Span, fit, shown
+from aprtui.tui.screens.base import BaseScreen
 from aprtui.tui.widgets.lines import Lines
-
-if TYPE_CHECKING:
-    from aprtui.tui.app import ConsoleApp
 
 SMALLEST = (60, 16)
 
 
-class ConsoleScreen(Screen[None]):
+class ConsoleScreen(BaseScreen[None]):
     """A screen of the console.
 
     Attributes:
@@ -35,19 +32,6 @@ class ConsoleScreen(Screen[None]):
     NAME: ClassVar[str] = ""
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-medium"), (160, "-wide")]  # noqa: RUF012 - as Textual declares it
     VERTICAL_BREAKPOINTS = [(0, "-short"), (30, "-middle"), (45, "-tall")]  # noqa: RUF012
-
-    @property
-    def console(self) -> ConsoleApp:
-        """The application."""
-        from aprtui.tui.app import ConsoleApp  # noqa: PLC0415 - the application imports its screens
-
-        assert isinstance(self.app, ConsoleApp)
-        return self.app
-
-    @property
-    def is_ready(self) -> bool:
-        """Whether its widgets are there."""
-        return bool(self.children)
 
     def compose(self) -> ComposeResult:
         """Above, the body, below."""
@@ -67,7 +51,6 @@ class ConsoleScreen(Screen[None]):
 
     def on_mount(self) -> None:
         """Fill the lines."""
-        self.set_class(self.console.ascii_only, "ascii")
         self.refresh_chrome()
 
     def on_resize(self, event: events.Resize) -> None:

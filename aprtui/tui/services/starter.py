@@ -27,6 +27,7 @@ class Starter:
 
     def __init__(self, app: ConsoleApp) -> None:
         self._app = app
+        # Kept, or their transports would be closed with them.
         self._engines: list[Engine] = []
         self.started: list[RunFolder] = []
 

@@ -22,6 +22,9 @@ async def look_up(detail: TensorDetail, runs: Sequence[RunSummary]) -> None:
     view, row = detail.view, detail.row
     if view is None or row is None or row.kind is not RowKind.TENSOR or row.offset < 0:
         return
+    if view.is_evidence:
+        detail.take_reading(None, "evidence alone: no file to read; the run's folder or its bundle holds more")
+        return
     comparison = view.plan.comparisons[row.comparison].comparison_id
     others = [
         run.folder

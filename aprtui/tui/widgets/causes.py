@@ -14,9 +14,9 @@ _ANSWERS: dict[Answer, Span] = {
 }
 
 
-def diagnosis_lines(title: str, diagnosis: Diagnosis, width: int) -> list[Line]:
+def diagnosis_lines(diagnosis: Diagnosis, width: int) -> list[Line]:
     """The diagnosis of one comparison."""
-    lines: list[Line] = [((title, "strong"),), *wrapped(diagnosis.sentence, width, "accent"), ()]
+    lines: list[Line] = [*wrapped(diagnosis.sentence, width, "accent"), ()]
     for answered in diagnosis.questions:
         head: list[Span] = [(f"{answered.question.value:<13}", "muted"), _ANSWERS[answered.answer]]
         count = f"  {answered.count}" if answered.count else ""

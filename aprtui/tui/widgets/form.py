@@ -6,14 +6,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from rich.cells import cell_len
-from textual.binding import Binding
 from textual.geometry import Size
 from textual.message import Message
 
+from aprtui.tui.keys import FORM, bindings
 from aprtui.tui.paint import Line, Span
 from aprtui.tui.widgets.lines import ScrollingLines
 
 _LABEL = 11
+_AROUND = 3
 
 
 @dataclass
@@ -65,14 +66,7 @@ class Choice:
 class Form(ScrollingLines):
     """The rows."""
 
-    BINDINGS = [  # noqa: RUF012 - Textual reads it from the class
-        Binding("down,j", "row(1)", show=False),
-        Binding("up,k", "row(-1)", show=False),
-        Binding("right,l", "option(1)", show=False),
-        Binding("left,h", "option(-1)", show=False),
-        Binding("space", "choose", show=False),
-        Binding("enter", "submit", show=False),
-    ]
+    BINDINGS = bindings(FORM)
 
     class Changed(Message):
         """Something was chosen."""
@@ -84,7 +78,10 @@ class Form(ScrollingLines):
         super().__init__(id="form")
         self.choices = list(choices)
         self.at = 0
+        self.head: list[Line] = []
         self.notes: list[Line] = []
+        # A question with answers alone has no labels.
+        self._label = _LABEL if any(choice.label for choice in choices) else 0
 
     def on_mount(self) -> None:
         """Show the rows."""
@@ -95,20 +92,24 @@ class Form(ScrollingLines):
         self.redraw()
 
     def redraw(self) -> None:
-        """The rows and what stands below them."""
-        lines: list[Line] = []
+        """The rows, what stands above and what stands below them."""
+        lines: list[Line] = list(self.head)
         for number, choice in enumerate(self.choices):
             lines += self._row(number, choice)
         lines += self.notes
-        self.styles.height = max(1, len(lines))
+        # Where all of it does not fit, the form scrolls below its border and above the line of keys.
+        self.styles.height = max(1, min(len(lines), self.screen.size.height - _AROUND))
         self.virtual_size = Size(self.size.width, len(lines))
         self.show(lines)
 
     def _row(self, number: int, choice: Choice) -> list[Line]:
         on = number == self.at
-        head: list[Span] = [("▌" if on else " ", "mark"), (f"{choice.label:<{_LABEL}} ", "strong" if on else "muted")]
+        head: list[Span] = [
+            ("▌" if on else " ", "mark"),
+            (f"{choice.label:<{self._label}} ", "strong" if on else "muted"),
+        ]
         lines: list[Line] = []
-        spans, used = head, _LABEL + 2
+        spans, used = head, self._label + 2
         for position, option in enumerate(choice.options):
             chosen = position in choice.chosen
             glyph = ("[x] " if chosen else "[ ] ") if choice.several else ("(o) " if chosen else "( ) ")
@@ -117,7 +118,7 @@ class Form(ScrollingLines):
             text = f"{glyph}{option}  "
             if used + cell_len(text) > max(20, self.size.width) and position:
                 lines.append(spans)
-                spans, used = [(" " * (_LABEL + 2), "text")], _LABEL + 2
+                spans, used = [(" " * (self._label + 2), "text")], self._label + 2
             spans = [*spans, (text, paint)]
             used += cell_len(text)
         return [*lines, spans]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from aprtui.core.gate_table import gate_of
 from aprtui.core.gates import GateFamily
 from aprtui.core.outcomes import Outcome
 from aprtui.store.run_view import RunView
@@ -21,7 +22,9 @@ _TITLES = {
     GateFamily.CONTENT: "Content",
     GateFamily.CONTRACT: "Contracts",
     GateFamily.SCENARIO: "Scenarios",
+    GateFamily.OTHER: "Others",
 }
+_ROOM_FOR_REASON = 70
 _BAD = (Outcome.FALSIFIED, Outcome.CRASHED, Outcome.TIMEOUT)
 
 
@@ -56,14 +59,13 @@ class GateSource:
         self.folded: set[GateFamily] = set()
         self.unfolded: set[str] = set()
         self.nodes: list[Node] = []
-        self.failures_only = False
+        self._has_room = False
         self.rebuild()
 
     def rebuild(self) -> None:
         """Which lines there are."""
         nodes = [Node(0, "All gates")]
         families = dict.fromkeys(gate.gate.family for gate in self.view.plan.gates)
-        # Where gates failed matters more than the order in which they run.
         for family in families:
             nodes.append(Node(1, _TITLES[family], family))
             if family not in self.folded:
@@ -84,11 +86,29 @@ class GateSource:
         return len(self.nodes)
 
     def columns(self, width: int) -> Sequence[Column]:
-        """Label and state."""
+        """Label and state; the reason where there is room."""
+        self._has_room = width >= _ROOM_FOR_REASON
+        if self._has_room:
+            return (Column("", 30), Column("", 7), Column("", 0))
         return (Column("", 0), Column("", 7))
 
     def cells(self, position: int) -> Sequence[Span]:
         """A line."""
+        cells = self._cells(position)
+        if self._has_room:
+            node = self.nodes[position]
+            cells.append((self.reason(node), "muted"))
+        return cells
+
+    def reason(self, node: Node) -> str:
+        """Why a gate or a comparison came to its outcome; of a family what it is about."""
+        if node.depth == 2:
+            found = self.view.gates.get(node.gate)
+            return found.reason if found is not None else gate_of(node.gate).title
+        ended = self.view.comparisons[node.comparison].finished if node.comparison >= 0 else None
+        return ended.reason if ended is not None else ""
+
+    def _cells(self, position: int) -> list[Span]:
         node = self.nodes[position]
         if node.depth < 2:
             fold = "" if not node.depth else "▸ " if node.family in self.folded else "▾ "

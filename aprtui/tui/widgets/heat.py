@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from aprtui.store.tensor_reading import HeatMap, Region, TensorReading
 from aprtui.tui.paint import Line, Span
-from aprtui.tui.words import number
+from aprtui.tui.words import count, number
 
 SHADES = " ░▒▓█"
 _MOST_ROWS = 10
@@ -66,8 +66,9 @@ class HeatView:
             spans: list[Span] = [(" ", "text")]
             for left in columns:
                 value = _largest(heat, top, left, step_down, step_across)
+                outside = _any_outside(heat, top, left, step_down, step_across)
                 on = top <= self.row < top + step_down and left <= self.column < left + step_across
-                spans.append(_cell(value, largest, on=on))
+                spans.append(_cell(value, largest, on=on, outside=outside))
             lines.append(_joined(spans))
         lines.append(
             (
@@ -80,6 +81,7 @@ class HeatView:
             (
                 (f" rows {_span(down)}, columns {_span(across)}: max|Δ| ", "muted"),
                 (number(heat.cells[self.row][self.column]), "strong"),
+                _outside_span(heat.outside[self.row][self.column]),
             )
         )
         for element in reading.worst:
@@ -105,12 +107,20 @@ def _largest(heat: HeatMap, top: int, left: int, down: int, across: int) -> floa
     return max(max(cells[left : left + across], default=0.0) for cells in heat.cells[top : top + down])
 
 
-def _cell(value: float, largest: float, *, on: bool) -> Span:
+def _any_outside(heat: HeatMap, top: int, left: int, down: int, across: int) -> bool:
+    return any(any(cells[left : left + across]) for cells in heat.outside[top : top + down])
+
+
+def _outside_span(amount: int) -> Span:
+    return (f"  ✗ {count(amount)} outside ε", "fail") if amount else ("  ✓ none outside ε", "pass")
+
+
+def _cell(value: float, largest: float, *, on: bool, outside: bool) -> Span:
     share = value / largest if largest else 0.0
     level = 0 if not value else 1 if share < 0.01 else 2 if share < 0.1 else 3 if share < 0.5 else 4
     if on:
         return ("╋" if level else "┼", "title")
-    return (SHADES[level], "heat" if level > 1 else "muted")
+    return (SHADES[level], "heat" if outside else "muted")
 
 
 def _joined(spans: list[Span]) -> Line:

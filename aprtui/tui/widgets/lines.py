@@ -12,6 +12,7 @@ from textual.scrollbar import ScrollBarRender
 from textual.strip import Strip
 from textual.widget import Widget
 
+from aprtui.tui.keys import TEXT, bindings
 from aprtui.tui.paint import Line, Painter, Span, shown
 
 
@@ -67,8 +68,10 @@ class Lines(Widget):
         return self.painter.strip(line, self.size.width)
 
 
-class ScrollingLines(ScrollView, can_focus=True):
+class ScrollingLines(ScrollView, can_focus=True, inherit_bindings=False):
     """Lines that can be scrolled, such as a log or the detail of a tensor."""
+
+    BINDINGS = bindings(TEXT)
 
     def __init__(self, id: str | None = None, classes: str | None = None) -> None:
         super().__init__(id=id, classes=classes)
@@ -98,16 +101,18 @@ class ScrollingLines(ScrollView, can_focus=True):
         self.virtual_size = Size(self.size.width, len(self._lines))
         self.refresh()
 
-    def append(self, lines: Sequence[Line], most: int) -> None:
-        """Add lines at the end, keep at most so many; follows the end where it was in sight."""
-        at_end = self.scroll_offset.y >= self.max_scroll_y - 1
-        self._lines.extend(lines)
-        if len(self._lines) > most:
-            del self._lines[: len(self._lines) - most]
-        self.virtual_size = Size(self.size.width, len(self._lines))
-        if at_end:
-            self.scroll_end(animate=False)
-        self.refresh()
+    def action_scroll(self, halves: int, lines: int) -> None:
+        """Scroll by half pages and lines."""
+        by = halves * max(1, self.size.height // 2) + lines
+        self.scroll_to(y=self.scroll_offset.y + by, animate=False)
+
+    def action_scroll_home(self) -> None:
+        """To the beginning."""
+        self.scroll_home(animate=False)
+
+    def action_scroll_end(self) -> None:
+        """To the end."""
+        self.scroll_end(animate=False)
 
     def notify_style_update(self) -> None:
         """Textual's notice that colours changed."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from math import isfinite, log10
+from math import isfinite
 
 from aprtui.core.results import TensorResult
 from aprtui.store.columns import NO_COMPARISON, Row, RowKind
@@ -11,16 +11,18 @@ from aprtui.store.row_status import RowStatus
 from aprtui.store.run_view import RunView
 from aprtui.store.tensor_history import EarlierResult
 from aprtui.store.tensor_reading import Region, TensorReading
-from aprtui.tui.paint import Line, Span, bar
+from aprtui.tui.paint import Line, Span
 from aprtui.tui.widgets.block import block_lines, rule_line
 from aprtui.tui.widgets.causes import cause_lines
 from aprtui.tui.widgets.heat import CLOSEST, HeatView, element_lines
+from aprtui.tui.widgets.histogram import histogram_lines
 from aprtui.tui.widgets.lines import ScrollingLines, wrapped
-from aprtui.tui.words import comparison_title, count, margin_text, number, outcome_span, status_span
+from aprtui.tui.words import comparison_title, margin_text, number, outcome_span, status_span
 
 _SIDE = 22
 _WITH_RESULT = frozenset(RowStatus) - {RowStatus.RUNNING, RowStatus.WAITING, RowStatus.HIDDEN}
 _WORST_SHOWN = 12
+_OUTPUT_SHOWN = 200
 
 
 class TensorDetail(ScrollingLines):
@@ -28,7 +30,6 @@ class TensorDetail(ScrollingLines):
 
     def __init__(self) -> None:
         super().__init__(id="detail-lines")
-        self.can_focus = False
         self.view: RunView | None = None
         self.row: Row | None = None
         self.reading: TensorReading | None = None
@@ -106,6 +107,7 @@ class TensorDetail(ScrollingLines):
             lines += [((" ", "text"), *line) for line in cause_lines(cause, width - 3)]
         if row.kind is not RowKind.TENSOR:
             lines += [(), *wrapped(row.text, width - 2, "text", " ")]
+            lines += _of_gate(view, row, width)
             return [*lines, *self._elsewhere(view, row, width)]
         tensor = view.tensor(row.number)
         if tensor is None:
@@ -155,7 +157,7 @@ class TensorDetail(ScrollingLines):
         lines: list[Line] = []
         if reading.histogram:
             lines += rule_line("elements by |Δ|, in decades", width)
-            lines += _histogram(reading, tensor, width)
+            lines += histogram_lines(reading.histogram, tensor, width)
         if reading.heat is not None:
             lines += rule_line("where the errors sit", width)
             lines += self.heat.lines(reading, reading.heat, width - 2)
@@ -200,6 +202,20 @@ class TensorDetail(ScrollingLines):
                     )
                 )
         return lines
+
+
+def _of_gate(view: RunView, row: Row, width: int) -> list[Line]:
+    """What a gate that looks at no comparison printed."""
+    gate = view.gates.get(row.name) if row.comparison == NO_COMPARISON else None
+    lines: list[Line] = []
+    for name, text in (("output", gate.output), ("standard error", gate.stderr or "")) if gate is not None else ():
+        if text.strip():
+            lines += rule_line(name, width)
+            shown = text.strip().splitlines()
+            lines += [one for line in shown[:_OUTPUT_SHOWN] for one in wrapped(line, width - 2, "muted", " ")]
+            if len(shown) > _OUTPUT_SHOWN:
+                lines.append(((f" … {len(shown)} lines in all", "muted"),))
+    return lines
 
 
 def _shape(shape: object) -> str:
@@ -269,23 +285,3 @@ def _place(flat: int, shape: tuple[int, ...]) -> tuple[int, ...]:
         flat, at = divmod(flat, max(1, dimension))
         place.append(at)
     return tuple(reversed(place))
-
-
-def _histogram(reading: TensorReading, tensor: TensorResult, width: int) -> list[Line]:
-    """Bars on a logarithmic scale, so that a few bad elements are seen beside a million good ones."""
-    most = max(amount for _, amount in reading.histogram)
-    room = max(6, min(48, width - 26))
-    needed = tensor.record.max_abs
-    lines: list[Line] = []
-    for decade, amount in reading.histogram:
-        share = log10(amount + 1) / log10(most + 1) if most else 0.0
-        marks = decade <= (log10(needed) if needed > 0 else -99) < decade + 1
-        spans: list[Span] = [
-            (f" 1e{decade:<+4d}", "muted"),
-            (bar(share, room), "bar"),
-            (f" {count(amount):>7}", "text"),
-        ]
-        if marks:
-            spans.append(("  ← max", "fail"))
-        lines.append(spans)
-    return lines

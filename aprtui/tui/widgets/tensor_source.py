@@ -41,6 +41,12 @@ class TensorSource:
         """More columns where there is room."""
         self._width = width
         key = self.order.key
+        if not self.view.comparisons:
+            return (
+                Column("ST", 6, sorted=key is SortKey.WORST),
+                Column("GATE", 26, sorted=key is SortKey.NAME),
+                Column("WHAT IT SAYS", 0),
+            )
         columns = [
             Column("ST", 6, sorted=key is SortKey.WORST),
             Column("TENSOR", 0, keep_end=True, sorted=key is SortKey.NAME),
@@ -68,7 +74,7 @@ class TensorSource:
         row = self.row(position)
         name_paint = "text" if row.status.is_failure else "muted" if row.status.is_open else "text"
         cells: list[Span] = [status_span(row.status), (row.name, name_paint)]
-        if self.several:
+        if self.several and self.view.comparisons:
             cells.append((self._where(row), "muted"))
         if row.kind is not RowKind.TENSOR:
             return [*cells, (row.text, "muted" if row.status is RowStatus.SKIPPED else "text")]
@@ -99,7 +105,9 @@ class TensorSource:
         plan = self.view.plan.comparisons[row.comparison]
         if self._width >= _ROOM_FOR_BAR:
             return comparison_title(plan)
-        return plan.target.replace(">", "→")
+        shown = plan.target.replace(">", "→")
+        # Five formats in a row do not fit with their arrows.
+        return shown if len(shown) <= self._where_width(self._width) else plan.target.replace(">", "")
 
     @staticmethod
     def _share(row: Row) -> float:

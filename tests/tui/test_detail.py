@@ -1,0 +1,138 @@
+"""The detail of a tensor: what the child read, the tolerance among the errors, the map down to single elements."""
+
+from dataclasses import replace
+
+import pytest
+from console import LARGE, answers_with, assert_shows, drive, until
+from run_folders import NAMES, tensor, whole_run, write_run
+
+from aprtui.core.events import TensorFinished
+from aprtui.store.tensor_reading import Decade, read_tensor
+from aprtui.tui.widgets.histogram import histogram_lines
+
+SIDE = {"dtype": "BF16", "shape": [128, 256], "bytes": 65536, "offset": 64, "statistics": {"min": -1.0, "max": 2.5}}
+READ = {
+    "shape": [128, 256],
+    "source": SIDE,
+    "target": {**SIDE, "dtype": "Q4_K", "bytes": 18432},
+    "histogram": [
+        {"decade": -3, "count": 9000, "outside": 0},
+        {"decade": -2, "count": 400, "outside": 0},
+        {"decade": -1, "count": 12, "outside": 12},
+    ],
+    "heat": {
+        "row_step": 64,
+        "column_step": 64,
+        "max_error": [[0.0, 0.01, 0.0, 0.0], [0.0, 0.1, 0.002, 0.0]],
+        "violations": [[0, 0, 0, 0], [0, 12, 0, 0]],
+    },
+    "worst": [{"index": [70, 80], "source": 0.3, "target": 0.2, "ulp": 1000.0}],
+    "block": {
+        "index": 70,
+        "row": 70,
+        "column": 0,
+        "scale": 0.5,
+        "codes": list(range(16)) * 2,
+        "source": [0.1] * 32,
+        "decoded": [0.2] * 32,
+        "clauses": [
+            {"clause": "codes", "holds": False, "measured": {"code_steps": 14.5}},
+            {"clause": "scale", "holds": True, "measured": {}},
+        ],
+    },
+    "notes": [],
+}
+ELEMENTS = {"rows": [92, 100], "columns": [88, 104], "source": [[0.5] * 16] * 8, "target": [[0.25] * 16] * 8}
+
+
+def lines_of(app):
+    return ["".join(text for text, _ in line) for line in app.screen.detail.lines]
+
+
+def test_all_that_the_files_say_is_shown(tmp_path, monkeypatch):
+    folder = write_run(tmp_path, whole_run())
+    asked = answers_with(monkeypatch, "aprtui.tui.services.tensors.ask", READ)
+
+    async def body(app, pilot):
+        await pilot.press("n", "enter")
+        await until(pilot, lambda: any("decades" in line for line in lines_of(app)))
+        assert asked == [["tensor", str(folder.path), "S~S>G", NAMES[2], "--format", "json"]]
+        text = "\n".join(lines_of(app))
+        for part in (
+            "0x40",
+            "65 536",
+            "12  ✗ 12     outside ε",
+            "ε is of each block",
+            "✗ 12 outside ε",
+            "[70,80]",
+            "✗ codes",
+            "code_steps 14.5",
+            "✓ scale",
+            "block 70, row 70",
+        ):
+            assert part in text, f"{part!r} is not in\n{text}"
+        assert not any("outside" in line for line in lines_of(app) if line.startswith((" 1e-3", " 1e-2")))
+
+    drive(body, run=folder.path)
+
+
+def test_the_map_is_walked_down_to_single_elements(tmp_path, monkeypatch):
+    folder = write_run(tmp_path, whole_run())
+    answers_with(monkeypatch, "aprtui.tui.services.tensors.ask", READ)
+
+    async def body(app, pilot):
+        await pilot.press("n", "enter")
+        await until(pilot, lambda: app.screen.detail.reading is not None)
+        heat = app.screen.detail.heat
+        assert (heat.row, heat.column) == (1, 1), "the map begins at the worst cell"
+        await pilot.press("l", "K")
+        assert (heat.row, heat.column) == (0, 2)
+        assert "rows 0–63, columns 128–191: max|Δ| 0  ✓ none outside ε" in "\n".join(lines_of(app))
+        await pilot.press("h", "J")
+        asked = answers_with(monkeypatch, "aprtui.tui.services.tensors.ask", {"elements": ELEMENTS})
+        await pilot.press(*["plus"] * 7)
+        await until(pilot, lambda: app.screen.detail.reading.elements is not None)
+        assert asked[-1][4:8] == ["--rows", "92:100", "--columns", "88:104"]
+        await pilot.pause()
+        text = "\n".join(lines_of(app))
+        assert "92 src" in text
+        assert "0.25" in text
+
+    drive(body, size=LARGE, run=folder.path)
+
+
+@pytest.mark.parametrize(
+    ("target", "says"),
+    [
+        ("BF16", "ε allows no difference"),
+        ("F16", "ε allows 0.5 ULP of F16 at each value"),
+        ("Q4_K", "ε is of each block"),
+        ("IQ1_S", "ε allows an NRMSE of 0.99 over the whole tensor"),
+    ],
+)
+def test_the_tolerance_among_the_errors_is_that_of_the_rule(target, says):
+    lines = histogram_lines([Decade(-2, 5, 3)], tensor("x", target=target, differing=5), 76)
+    text = " ".join("".join(part for part, _ in line) for line in lines)
+    assert says in text
+    assert "✗ 3" in text
+
+
+@pytest.mark.parametrize("key", ["histogram", "heat", "worst", "block", "elements", "source", "shape"])
+@pytest.mark.parametrize("value", [None, 3, "x", [], {}, [3], [{}], {"max_error": [[]]}])
+def test_an_answer_of_another_shape_is_shown_without_that_part(key, value, tmp_path):
+    reading = read_tensor({**READ, key: value})
+    assert reading.notes == ()
+
+
+def test_a_tensor_that_is_equal_says_so(tmp_path):
+    events = whole_run()
+    events[4] = TensorFinished("S~S>G", replace(tensor(NAMES[1]), name=NAMES[1]))
+    folder = write_run(tmp_path, events)
+
+    async def body(app, pilot):
+        await pilot.press("G", "enter")
+        assert_shows(app, "✓ pass")
+        await pilot.press("G")
+        assert any("none: all 32 768 elements equal" in line for line in lines_of(app))
+
+    drive(body, run=folder.path)
