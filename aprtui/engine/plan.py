@@ -11,8 +11,7 @@ from pathlib import Path
 
 import aprtui
 from aprtui.convert import Converter
-from aprtui.core.dtypes import Family
-from aprtui.core.errors import AprtuiError, UsageError
+from aprtui.core.errors import UsageError
 from aprtui.core.events import ConverterFacts
 from aprtui.core.gate_table import CONVERSION_PAIRS, GATES
 from aprtui.core.gates import FORMAT_TITLES, FormatLetter, Gate, GateFamily
@@ -23,8 +22,8 @@ from aprtui.engine.jobs import FORMATS
 from aprtui.engine.routes import EXACT_OUTTYPES, Routes
 from aprtui.engine.scenario_plan import Scenarios
 from aprtui.engine.selection import EVERYTHING, Selection
+from aprtui.engine.stored_models import StoredModel, check_source, read_stored
 from aprtui.formats.digest import file_digest
-from aprtui.formats.model import open_model
 from aprtui.formats.output_types import OutputTypes, parse_output_type
 from aprtui.models import GivenSource, ResolvedModel
 from aprtui.playbook import Playbook
@@ -86,16 +85,6 @@ class Start:
     apr: str = "apr"
 
 
-@dataclass(frozen=True, slots=True)
-class _Stored:
-    """What the header of a model tells a plan; of what is no model the run itself will say so."""
-
-    letter: FormatLetter = FormatLetter.SAFETENSORS
-    nbytes: int = 0
-    parameters: int = 0
-    has_blocks: bool = False
-
-
 def new_run_id() -> str:
     """Local time and random digits: sorts by age, and names no run twice."""
     return f"{datetime.now():%Y%m%d-%H%M%S}-{os.urandom(2).hex()}"
@@ -121,11 +110,14 @@ def make_plan(
         selection: What of it to run.
 
     Raises:
-        UsageError: The playbook asks for an output type that does not exist, or the selection fits no gate.
+        UsageError: The playbook asks for an output type that does not exist, a source is another model, or the
+            selection fits no gate.
     """
     check_outtypes(playbook)
-    stored = {source.letter: _stored(source.path) for source in start.sources}
-    model = _stored(start.model.path)
+    model = read_stored(start.model.path)
+    stored = {source.letter: read_stored(source.path) for source in start.sources}
+    for source in start.sources:
+        check_source(source, stored[source.letter], model)
     stored[model.letter] = model
     expected = playbook.model.expected
     scenarios = Scenarios(playbook, selection, start.apr)
@@ -197,32 +189,18 @@ def _playbook_facts(playbook: Playbook, allow_skip: tuple[str, ...]) -> Playbook
     )
 
 
-def _model_facts(model: ResolvedModel, stored: _Stored, expected: Mapping[str, int]) -> ModelFacts:
+def _model_facts(model: ResolvedModel, stored: StoredModel, expected: Mapping[str, int]) -> ModelFacts:
     path = str(model.path.absolute())
     return ModelFacts(path, model.how, model.commit, stored.letter.value, expected, stored.nbytes)
 
 
-def _source_facts(source: GivenSource, stored: _Stored) -> SourceFacts:
+def _source_facts(source: GivenSource, stored: StoredModel) -> SourceFacts:
     return SourceFacts(source.letter.value, str(source.path.absolute()), source.how, stored.nbytes)
-
-
-def _stored(path: Path) -> _Stored:
-    try:
-        model = open_model(path)
-    except AprtuiError:
-        return _Stored()
-    tensors = model.tensors.values()
-    return _Stored(
-        _LETTERS[model.format],
-        sum(tensor.nbytes for tensor in tensors),
-        sum(tensor.elements for tensor in tensors),
-        any(tensor.dtype.info.family is Family.BLOCK for tensor in tensors),
-    )
 
 
 def _routes(
     playbook: Playbook,
-    stored: Mapping[FormatLetter, _Stored],
+    stored: Mapping[FormatLetter, StoredModel],
     root: FormatLetter,
     candidates: list[Gate],
     selection: Selection,
@@ -250,7 +228,7 @@ def _routes(
 
 def _candidates(
     playbook: Playbook,
-    stored: Mapping[FormatLetter, _Stored],
+    stored: Mapping[FormatLetter, StoredModel],
     root: FormatLetter,
     levels: Collection[Level],
     scenarios: Scenarios,
@@ -303,7 +281,9 @@ def _why_not(gate: Gate, playbook: Playbook, root: FormatLetter, *, pairs: bool,
     return _not_among_invariants(gate, playbook)
 
 
-def _why_ends_differ(gate: Gate, playbook: Playbook, stored: Mapping[FormatLetter, _Stored], root: FormatLetter) -> str:
+def _why_ends_differ(
+    gate: Gate, playbook: Playbook, stored: Mapping[FormatLetter, StoredModel], root: FormatLetter
+) -> str:
     """Why honest conversions along both routes of a gate need not end in equal files; empty where they have to."""
     hops = [pair for route in gate.routes for pair in pairwise(map(FormatLetter, route))]
     asked_for = {hop: outtype(playbook, *hop) for hop in hops}

@@ -11,6 +11,7 @@ from fixture_files import FIXTURES
 from safetensors.torch import load_file, save_file
 
 from aprtui.convert.builtin import BuiltinConverter
+from aprtui.core.errors import UsageError
 from aprtui.core.outcomes import ExitCode, Outcome
 
 ARCHITECTURES = Path(__file__).parents[1] / "data/architectures"
@@ -71,6 +72,14 @@ def test_rows_beyond_the_tokenizer(tmp_path):
     config = json.loads((model / "config.json").read_text())
     (model / "config.json").write_text(json.dumps(config | {"vocab_size": len(rows) + 8}))
     assert what_fails(tmp_path, model) == {}
+
+
+@pytest.mark.parametrize("other", ["qwen3-tiny", "gpt2-tiny"])
+def test_a_source_of_another_model_is_refused(tmp_path, other):
+    source = FIXTURES / other / "gguf/bf16.gguf"
+    with pytest.raises(UsageError, match=r"another model, .* and the run's model is qwen2: 0 of 26 tensors") as error:
+        what_fails(tmp_path, FIXTURES / "qwen2-tiny/hf", sources=(source,))
+    assert str(source) in str(error.value)
 
 
 def test_a_value_of_the_model_that_cannot_be_used_is_no_conversions_fault(tmp_path):
