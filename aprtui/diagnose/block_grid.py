@@ -38,7 +38,8 @@ def lies_on_block_grid(source: Floats, target: Floats) -> NDArray[np.bool_]:
         widest = np.repeat(_widest(steps, target.shape), _RUN, axis=1).reshape(target.shape)
         near = np.abs(source.astype(np.float64) - target) <= widest
         on_grid = np.repeat(np.isfinite(steps), _RUN).reshape(target.shape)
-    return np.logical_and(near, on_grid)
+    inside: NDArray[np.bool_] = near & on_grid
+    return inside
 
 
 def _steps(runs: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -74,6 +74,21 @@ def test_a_fault_without_its_name_fails_the_command(capsys, monkeypatch):
     assert (summary["found"], summary["named"]) == (3, 0)
 
 
+def test_a_name_for_the_wrong_tensor_fails_the_command(capsys, monkeypatch):
+    original = Selftest._judge
+
+    def elsewhere(self, path, asked_for):
+        judged = original(self, path, asked_for)
+        causes = tuple(replace(named, members=("model.norm.weight",)) for named in judged.diagnosis.causes)
+        return replace(judged, diagnosis=replace(judged.diagnosis, causes=causes))
+
+    monkeypatch.setattr(Selftest, "_judge", elsewhere)
+    code, output = run(capsys, *chosen("weights.transposed"), "--json")
+    summary = json.loads(output.out)["summary"]
+    assert code == 1
+    assert (summary["found"], summary["named"]) == (3, 0)
+
+
 def _nameless(cause):
     return replace(cause, faults=())
 
