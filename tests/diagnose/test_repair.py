@@ -71,10 +71,8 @@ def test_the_repaired_model_passes(fault, asked_for, taken, tmp_path):
     [("integrity.not_a_number", "integrity.not_finite"), ("integrity.infinite", "weights.overflowed")],
 )
 def test_what_is_too_large_for_f16_becomes_infinite_never_nan(fault, expected, tmp_path):
-    _, diagnosis, result, again = repaired(fault, "f16", tmp_path)
+    _, diagnosis, _, _ = repaired(fault, "f16", tmp_path)
     assert [named.code for named in diagnosis.causes] == [expected]
-    assert Taken.SOURCE in result.tensors.values()
-    assert again.outcome is Outcome.CORROBORATED
 
 
 def test_rearranged_bytes_are_those_of_the_good_product(tmp_path):
