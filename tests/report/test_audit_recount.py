@@ -30,7 +30,7 @@ def text_of(entry):
     output = re.sub(r"\x1b\[[0-9;]*m", "", entry["output"])
     if output.startswith("{"):
         return json.loads(output)["text"]
-    return output.split("Assistant:")[1].split("Goodbye")[0] if "Model Chat" in output else None
+    return re.split("You:|Goodbye", output.split("Assistant:")[1])[0] if "Model Chat" in output else None
 
 
 def has_substance(entry):
