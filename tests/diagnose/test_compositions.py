@@ -13,7 +13,6 @@ from aprtui.core.outcomes import Outcome
 from aprtui.demo import MODEL
 from aprtui.diagnose import diagnose
 from aprtui.faults.draft import draft_of
-from aprtui.faults.edited_views import ValuesEdited
 from aprtui.faults.writing import write_draft
 from aprtui.formats.model import open_model
 from aprtui.formats.output_types import parse_output_type
@@ -28,6 +27,7 @@ from aprtui.formats.views import (
     Sliced,
     Transposed,
 )
+from aprtui.formats.views.edited import ValuesEdited
 from aprtui.report.diagnosis_markdown import markdown_lines
 
 
