@@ -49,7 +49,7 @@ class NamedCause:
         evidence: What proves it here, one sentence.
         layer: In which round it came to light; 1 for what was visible at once.
         before: Sum of squared errors of the members over that of their source, as found; None without weights.
-        after: The same under the repair.
+        after: The same against the source as the cause left it.
     """
 
     code: str
@@ -64,6 +64,14 @@ class NamedCause:
     def cause(self) -> Cause:
         """The row of the catalogue."""
         return cause_named(self.code)
+
+    @property
+    def error(self) -> str | None:
+        """The error before and after in words; None without weights. What is lost is explained, not repaired."""
+        if self.before is None or self.after is None:
+            return None
+        how = "under the repair" if self.cause.repair.can_be_written else "so explained"
+        return f"NMSE {self.before:.2g} as it is, {self.after:.2g} {how}"
 
 
 @dataclass(frozen=True, slots=True)
