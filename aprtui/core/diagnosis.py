@@ -5,7 +5,6 @@ Journals, evidence, reports and screens read these; nothing here knows how cause
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -147,12 +146,3 @@ class Diagnosis:
         lasting = [f"{again} of them {'needs' if again == 1 else 'need'} another conversion"] if again else []
         lasting += [f"{none} of them {'says' if none == 1 else 'say'} that it is another model"] if none else []
         return ", ".join(lasting) or "the repaired model passes"
-
-    @property
-    def by_subject(self) -> Mapping[str, tuple[str, ...]]:
-        """Codes of the causes of every member."""
-        found: dict[str, tuple[str, ...]] = {}
-        for named in self.causes:
-            for member in named.members:
-                found[member] = (*found.get(member, ()), named.code)
-        return found

@@ -164,4 +164,4 @@ def test_a_diagnosis_survives_json_and_becomes_an_issue(source, tmp_path):
     assert "## 1. A matrix is transposed under its right shape (`weights.transposed`)" in text
     assert "paiml/aprender#202" in text
     assert "pro`duct" not in text
-    assert diagnosis.by_subject == {tensor.canonical: ("weights.transposed",)}
+    assert [named.members for named in diagnosis.causes] == [(tensor.canonical,)]
