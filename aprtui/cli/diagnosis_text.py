@@ -46,7 +46,7 @@ def named_cause_lines(number: int, named: NamedCause) -> Iterator[str]:
     yield click.style(f"{number:>2}  {cause.title}", bold=True) + f"  {cause.code}{beneath}"
     yield f"      where     {safe_text(named.where)}"
     yield f"      evidence  {safe_text(named.evidence)}"
-    if named.before is not None and named.after is not None:
-        yield f"      error     NMSE {named.before:.2g} as it is, {named.after:.2g} under the repair"
+    if named.error is not None:
+        yield f"      error     {named.error}"
     yield f"      repair    {cause.fix}"
     yield f"      advice    {cause.advice}"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from time import monotonic
@@ -17,18 +16,12 @@ from aprtui.core.errors import UsageError
 from aprtui.core.outcomes import ExitCode
 from aprtui.core.safe_text import safe_text
 from aprtui.demo import MODEL
-from aprtui.engine.selftest import FalseAlarm, Selftest, SelftestResult, StackResult, Verdict
+from aprtui.engine.selftest import Selftest, SelftestResult, StackResult, Verdict, summarised
 from aprtui.faults import FAULTS, Fault
 
 _COLORS = {Verdict.FOUND: "green", Verdict.MISSED: "red", Verdict.NOT_APPLICABLE: "yellow"}
 _WIDTH = max(map(len, _COLORS))
 _SEED = 20261
-
-NAMED_SINGLES = 0.95
-"""Share of single faults that must be named right."""
-
-NAMED_STACKS = 0.85
-"""Share of pairs and triples of faults with all members named."""
 
 
 @click.command(name="selftest")
@@ -64,7 +57,7 @@ def command(codes: tuple[str, ...], stacks: int | None, seed: int, output_format
                 click.echo(_stack_line(stack))
         alarms = [] if codes else list(selftest.false_alarms())
         products = 0 if codes else selftest.good_products
-    summary = _summary(singles, several, alarms, products, monotonic() - started)
+    summary = summarised(singles, several, alarms, products, monotonic() - started)
     if plain:
         click.echo(_summary_text(summary))
     else:
@@ -98,33 +91,6 @@ def _stack_line(stack: StackResult) -> str:
     word = click.style(f"{'named' if stack.named else 'unnamed':<{_WIDTH}}", fg="green" if stack.named else "red")
     line = f"{word}  {' + '.join(stack.faults)}  {stack.format.value} {stack.product}"
     return line if stack.named else f"{line}  named {', '.join(stack.causes) or 'nothing'}"
-
-
-def _summary(
-    singles: Sequence[SelftestResult],
-    stacks: Sequence[StackResult],
-    alarms: Sequence[FalseAlarm],
-    products: int,
-    seconds: float,
-) -> dict[str, Any]:
-    tried = [result for result in singles if result.verdict is not Verdict.NOT_APPLICABLE]
-    found = sum(result.verdict is Verdict.FOUND for result in tried)
-    named, named_stacks = sum(result.named for result in tried), sum(stack.named for stack in stacks)
-    enough = named >= NAMED_SINGLES * len(tried) and named_stacks >= NAMED_STACKS * len(stacks)
-    return {
-        "faults": len({result.fault.code for result in tried}),
-        "copies": len(tried),
-        "found": found,
-        "named": named,
-        "not_applicable": len(singles) - len(tried),
-        "stacks": len(stacks),
-        "stacks_named": named_stacks,
-        "stacks_with_foreign_causes": sum(bool(stack.foreign) for stack in stacks),
-        "good_products": products,
-        "false_alarms": len(alarms),
-        "seconds": round(seconds, 1),
-        "passed": found == len(tried) and enough and not alarms,
-    }
 
 
 def _summary_text(summary: dict[str, Any]) -> str:

@@ -5,7 +5,6 @@ Journals, evidence, reports and screens read these; nothing here knows how cause
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -49,7 +48,7 @@ class NamedCause:
         evidence: What proves it here, one sentence.
         layer: In which round it came to light; 1 for what was visible at once.
         before: Sum of squared errors of the members over that of their source, as found; None without weights.
-        after: The same under the repair.
+        after: The same against the source as the cause left it.
     """
 
     code: str
@@ -64,6 +63,14 @@ class NamedCause:
     def cause(self) -> Cause:
         """The row of the catalogue."""
         return cause_named(self.code)
+
+    @property
+    def error(self) -> str | None:
+        """The error before and after in words; None without weights. What is lost is explained, not repaired."""
+        if self.before is None or self.after is None:
+            return None
+        how = "under the repair" if self.cause.repair.can_be_written else "so explained"
+        return f"NMSE {self.before:.2g} as it is, {self.after:.2g} {how}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,12 +146,3 @@ class Diagnosis:
         lasting = [f"{again} of them {'needs' if again == 1 else 'need'} another conversion"] if again else []
         lasting += [f"{none} of them {'says' if none == 1 else 'say'} that it is another model"] if none else []
         return ", ".join(lasting) or "the repaired model passes"
-
-    @property
-    def by_subject(self) -> Mapping[str, tuple[str, ...]]:
-        """Codes of the causes of every member."""
-        found: dict[str, tuple[str, ...]] = {}
-        for named in self.causes:
-            for member in named.members:
-                found[member] = (*found.get(member, ()), named.code)
-        return found

@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 from aprtui.core.dtypes import DType
 from aprtui.diagnose.hypothesis import Step
 from aprtui.diagnose.samples import floats
-from aprtui.faults.edited_views import BlocksEdited, Raw
 from aprtui.formats.codecs import ENCODABLE, encode
 from aprtui.formats.codecs.block_layout import (
     LAYOUTS,
@@ -32,6 +31,7 @@ from aprtui.formats.codecs.block_layout import (
 from aprtui.formats.layout.plan import TensorPair
 from aprtui.formats.views import View
 from aprtui.formats.views.base import Indices
+from aprtui.formats.views.edited import BlocksEdited, Raw
 
 Restore = Callable[[BlockLayout, Raw, Raw], None]
 """Takes a part of the honest blocks (third) into the product's (second), in place."""

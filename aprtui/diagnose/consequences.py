@@ -77,7 +77,11 @@ def _values_by_place(cause: Found, main: Found, _: Model) -> bool:
 def _weights_by_header(cause: Found, main: Found, _: Model) -> bool:
     """Tensors that the header puts in the wrong place, or that it names twice, hold something else."""
     inside = set(cause.members) <= set(main.members)
-    return cause.code.startswith("weights.") and (main.code in _PLACES or main.code == "integrity.header") and inside
+    return (
+        cause.code.startswith("weights.")
+        and (main.code in _PLACES or main.code == "integrity.repeated_name")
+        and inside
+    )
 
 
 def _few_by_not_finite(cause: Found, main: Found, _: Model) -> bool:
@@ -96,7 +100,7 @@ def _missing_by_name(cause: Found, main: Found, _: Model) -> bool:
     templates = {parse(name).template for name in main.members}
     return (
         cause.code == "structure.tensor_missing"
-        and main.code == "integrity.header"
+        and main.code == "integrity.repeated_name"
         and all(parse(name).template in templates for name in cause.members)
     )
 

@@ -18,10 +18,10 @@ from aprtui.core.statistics import StatisticsRecord
 from aprtui.core.tolerance import Rule, Tolerance
 from aprtui.diagnose.hypothesis import Step
 from aprtui.diagnose.samples import Floats, floats
-from aprtui.faults.edited_views import ValuesEdited
 from aprtui.formats.layout.plan import TensorPair
 from aprtui.formats.views import RowsPermuted, View
 from aprtui.formats.views.base import Indices
+from aprtui.formats.views.edited import ValuesEdited
 
 Mask = Callable[[Floats, Floats], NDArray[np.bool_]]
 """Source and product rows, float32 [rows, columns]; which elements are damaged."""

@@ -47,8 +47,8 @@ def explanations(pair: TensorPair, result: TensorResult, context: Context) -> It
     """
     if pair.source.dtype in _NOT_DECODED or pair.view.dtype in _NOT_DECODED or not pair.source.elements:
         return
-    search = _Search(pair, sample_rows(pair.source, result.record.max_abs_index), context)
     small = few(result.record, result.tolerance)
+    search = _Search(pair, _rows_to_look_at(pair, result), context)
     if small is None and not search.is_constant:
         yield from search.by_recipe()
         if search.is_alike:
@@ -57,12 +57,23 @@ def explanations(pair: TensorPair, result: TensorResult, context: Context) -> It
         yield from search.of_blocks()
         yield from search.encoded_again()
         yield from search.with_values()
+    elif small is None or small.code == "weights.blocks_zeroed":
+        yield from search.of_blocks()
     yield from search.by_survey()
     if small is not None:
         yield Explanation((small,), pair.source, pair.view, result.record)
         return
     yield from search.combined()
     yield from search.with_values()
+
+
+def _rows_to_look_at(pair: TensorPair, result: TensorResult) -> Indices:
+    """A sample with the worst element, and the first block that its certificate refuses."""
+    rows, facts = sample_rows(pair.source, result.record.max_abs_index), result.record.certificate
+    if facts is None or facts.first_violation < 0:
+        return rows
+    row = facts.first_violation * pair.view.dtype.info.block // pair.view.columns
+    return np.union1d(rows, [min(row, pair.source.rows - 1)]).astype(np.int64)
 
 
 @dataclass(frozen=True, slots=True)

@@ -69,7 +69,8 @@ def _together(source: TokenizerFacts, target: TokenizerFacts, left: dict[str, li
     if "model" in left:
         # Another kind of tokenizer has no merges, scores or pre-tokenizer to compare.
         yield _taken("tokenizer.kind", [name for name in _OF_KIND if name in left], left)
-    if {"vocabulary", "token_types"} <= left.keys():
+    # Types that are not there at all have no part in what happened to the tokens.
+    if {"vocabulary", "token_types"} <= left.keys() and left["token_types"][0].found != "missing":
         names = ["vocabulary", "token_types"]
         code = _vocabulary(source.vocabulary or (), target.vocabulary or ())
         if _only_special_ones_lost(source, target):

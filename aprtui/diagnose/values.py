@@ -12,11 +12,11 @@ from aprtui.diagnose.block_grid import lies_on_block_grid
 from aprtui.diagnose.hypothesis import Context, Step
 from aprtui.diagnose.samples import Floats, floats
 from aprtui.diagnose.through import ThroughBlocks, through
-from aprtui.faults.edited_views import ValuesEdited
 from aprtui.formats.codecs import encode
 from aprtui.formats.layout.plan import TensorPair
 from aprtui.formats.views import Added, Scaled, View
 from aprtui.formats.views.base import Indices
+from aprtui.formats.views.edited import ValuesEdited
 
 ValueCandidate = tuple[Step, View]
 
@@ -44,9 +44,8 @@ def value_hypotheses(
     yield from _rounded(view, pair, source)
     if pair.view.dtype.info.family is Family.FLOAT:
         yield from _on_a_grid(view, target)
-        if np.unique(target[0, :32]).size <= 16 and lies_on_block_grid(source, target).all():
-            yield Step("weights.grid", "16 levels in every 32 elements"), ValuesEdited(view, _as_on_block_grid(pair))
     yield from _through_blocks(view, pair, source)
+    yield from _on_block_grid(view, pair, source, target)
     if len(view.shape) == 1 and view.columns % 32 == 0:
         yield Step("weights.positive_blocks_clipped"), ValuesEdited(view, _clipped)
     yield from _row_factors(view, pair, rows)
@@ -111,6 +110,15 @@ def _through_bf16(values: Floats, _: Indices) -> Floats:
 def _truncated(values: Floats, _: Indices) -> Floats:
     bits = np.ascontiguousarray(values, np.float32).view(np.uint32)
     return (bits & np.uint32(0xFFFF0000)).view(np.float32)
+
+
+def _on_block_grid(view: View, pair: TensorPair, source: Floats, target: Floats) -> Iterator[ValueCandidate]:
+    """Decoded from blocks of 4 bits that an encoder of another program made."""
+    is_float = pair.view.dtype.info.family is Family.FLOAT
+    # Most tensors show in their first block that they are none.
+    if is_float and np.unique(target[0, :32]).size <= 16 and lies_on_block_grid(source, target).all():
+        code = "weights.quantised_in_passing" if len(view.shape) == 1 else "weights.grid"
+        yield Step(code, "16 levels in every 32 elements"), ValuesEdited(view, _as_on_block_grid(pair))
 
 
 def _as_on_block_grid(pair: TensorPair) -> Callable[[Floats, Indices], Floats]:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from time import monotonic
+from typing import Any
 
 from aprtui.compare.comparison import Scope, compare_models
 from aprtui.compare.unreadable import unreadable_target
@@ -46,6 +47,12 @@ _WHOLE = frozenset(
 """Faults that leave nothing of their level for another fault to damage."""
 
 _ATTEMPTS_PER_STACK = 40
+
+NAMED_SINGLES = 0.95
+"""Share of single faults that must be named right."""
+
+NAMED_STACKS = 0.85
+"""Share of pairs and triples of faults with all members named."""
 
 
 class Verdict(StrEnum):
@@ -298,3 +305,39 @@ def _verdict(fault: Fault, good: _Judged, found: _Judged, subjects: frozenset[st
     if not about:
         return Verdict.MISSED, f"{fault.level} fails for another reason: {after.failures[0].message}"
     return Verdict.FOUND, f"{about[0].subject}: {about[0].message}"
+
+
+def summarised(
+    singles: Sequence[SelftestResult],
+    stacks: Sequence[StackResult],
+    alarms: Sequence[FalseAlarm],
+    products: int,
+    seconds: float,
+) -> dict[str, Any]:
+    """Counts of a self-test, and whether it passed: all found, enough named, no false alarm.
+
+    Args:
+        singles: Results of single faults.
+        stacks: Results of several faults at once.
+        alarms: Causes named in good products.
+        products: How many good products were looked at.
+        seconds: How long it all took.
+    """
+    tried = [result for result in singles if result.verdict is not Verdict.NOT_APPLICABLE]
+    found = sum(result.verdict is Verdict.FOUND for result in tried)
+    named, named_stacks = sum(result.named for result in tried), sum(stack.named for stack in stacks)
+    enough = named >= NAMED_SINGLES * len(tried) and named_stacks >= NAMED_STACKS * len(stacks)
+    return {
+        "faults": len({result.fault.code for result in tried}),
+        "copies": len(tried),
+        "found": found,
+        "named": named,
+        "not_applicable": len(singles) - len(tried),
+        "stacks": len(stacks),
+        "stacks_named": named_stacks,
+        "stacks_with_foreign_causes": sum(bool(stack.foreign) for stack in stacks),
+        "good_products": products,
+        "false_alarms": len(alarms),
+        "seconds": round(seconds, 1),
+        "passed": found == len(tried) and enough and not alarms,
+    }

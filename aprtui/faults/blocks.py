@@ -8,7 +8,6 @@ import numpy as np
 
 from aprtui.core.dtypes import DType
 from aprtui.faults.draft import Draft
-from aprtui.faults.edited_views import Raw
 from aprtui.faults.fault import BLOCK_FORMATS, fault
 from aprtui.formats.codecs.block_layout import (
     LAYOUTS,
@@ -24,6 +23,7 @@ from aprtui.formats.codecs.block_layout import (
 )
 from aprtui.formats.container import Format
 from aprtui.formats.views.base import Indices
+from aprtui.formats.views.edited import Raw
 from aprtui.formats.views.reblock import Packing, Reblocked
 
 FOUR_BITS = (DType.Q4_0, DType.Q4_1, DType.Q4_K, DType.IQ4_NL, DType.IQ4_XS, DType.APR_Q4)

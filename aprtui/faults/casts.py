@@ -8,12 +8,12 @@ import numpy as np
 
 from aprtui.core.dtypes import DType
 from aprtui.faults.draft import Choice, Draft, DraftTensor
-from aprtui.faults.edited_views import Floats, ValuesEdited
 from aprtui.faults.fault import fault
 from aprtui.formats.codecs import ENCODABLE, decode_chunk, encode
 from aprtui.formats.container import Format
 from aprtui.formats.views import View
 from aprtui.formats.views.base import Indices
+from aprtui.formats.views.edited import Floats, ValuesEdited
 from aprtui.formats.views.elements import Reinterpreted
 from aprtui.formats.views.reblock import Packing, Reblocked
 

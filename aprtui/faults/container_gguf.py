@@ -9,11 +9,11 @@ from struct import pack
 from aprtui.core.dtypes import DType
 from aprtui.faults import patching
 from aprtui.faults.draft import Draft, DraftTensor
-from aprtui.faults.edited_views import FirstBytes
 from aprtui.faults.fault import fault
 from aprtui.formats.container import Format
 from aprtui.formats.gguf.header import DeclaredTensor, GgufHeader, read_header
 from aprtui.formats.gguf.types import GGML_NUMBERS
+from aprtui.formats.views.edited import FirstBytes
 
 _ONLY = frozenset({Format.GGUF})
 

@@ -13,7 +13,6 @@ from functools import cached_property
 from pathlib import Path
 
 from aprtui.core.dtypes import DType, Family
-from aprtui.faults.edited_views import BlockEdit, BlocksEdited, ValueEdit, ValuesEdited
 from aprtui.faults.errors import NotApplicableError
 from aprtui.faults.header_draft import HeaderDraft, RawValue, read_header_draft
 from aprtui.formats.container import Format
@@ -21,6 +20,7 @@ from aprtui.formats.layout.plan import plan_layout
 from aprtui.formats.model import Model
 from aprtui.formats.names import gguf_name
 from aprtui.formats.views import Stored, View
+from aprtui.formats.views.edited import BlockEdit, BlocksEdited, ValueEdit, ValuesEdited
 
 FileEdit = Callable[[Path], None]
 """Damages the bytes of a written file."""

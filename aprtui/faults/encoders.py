@@ -6,13 +6,13 @@ import numpy as np
 
 from aprtui.core.dtypes import DType
 from aprtui.faults.draft import Draft, DraftTensor
-from aprtui.faults.edited_views import Floats, Raw, ValuesEdited
 from aprtui.faults.fault import BLOCK_FORMATS, fault
 from aprtui.formats.chunk import Chunk
 from aprtui.formats.codecs import ENCODABLE, decode_chunk, encode
 from aprtui.formats.container import Format
 from aprtui.formats.views import PaddedRowsReadFlat, View, decoded
 from aprtui.formats.views.base import Indices
+from aprtui.formats.views.edited import Floats, Raw, ValuesEdited
 from aprtui.formats.views.shape import Reshaped
 
 _SUPER_BLOCK = 256

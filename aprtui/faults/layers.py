@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from aprtui.faults.draft import Draft, DraftTensor
-from aprtui.faults.edited_views import Floats, ValuesEdited
 from aprtui.faults.fault import fault
 from aprtui.formats.views import RowsPermuted
 from aprtui.formats.views.base import Indices
+from aprtui.formats.views.edited import Floats, ValuesEdited
 
 _EXPERTS = ("gate", "up", "down")
 

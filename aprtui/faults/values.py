@@ -6,11 +6,11 @@ import numpy as np
 
 from aprtui.core.dtypes import DType
 from aprtui.faults.draft import Draft, DraftTensor
-from aprtui.faults.edited_views import Floats
 from aprtui.faults.fault import fault
 from aprtui.formats.layout.plan import head_name
 from aprtui.formats.views import Added, Scaled
 from aprtui.formats.views.base import Indices
+from aprtui.formats.views.edited import Floats
 
 _PLAIN = "a matrix of plain values"
 

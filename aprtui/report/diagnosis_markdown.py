@@ -65,8 +65,8 @@ def _cause(number: int, named: NamedCause) -> Iterator[str]:
     yield ""
     yield f"* where: {_text(named.where)}"
     yield f"* evidence: {_text(named.evidence)}"
-    if named.before is not None and named.after is not None:
-        yield f"* error: NMSE {named.before:.2g} as it is, {named.after:.2g} under the repair"
+    if named.error is not None:
+        yield f"* error: {named.error}"
     yield f"* repair: {cause.fix}"
     yield f"* advice: {cause.advice}"
     if cause.links:

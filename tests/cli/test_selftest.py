@@ -4,11 +4,12 @@ import json
 from dataclasses import replace
 
 import pytest
+from fixture_files import FIXTURES
 
 from aprtui.cli import selftest
 from aprtui.cli.main import main
 from aprtui.core.causes import CAUSES
-from aprtui.engine.selftest import Selftest
+from aprtui.engine.selftest import Selftest, summarised
 from aprtui.faults import FAULTS
 
 FEW = ("weights.transposed", "structure.tensor_missing", "metadata.rope_theta.changed", "weights.rotary_missing")
@@ -74,6 +75,21 @@ def test_a_fault_without_its_name_fails_the_command(capsys, monkeypatch):
     assert (summary["found"], summary["named"]) == (3, 0)
 
 
+def test_a_name_for_the_wrong_tensor_fails_the_command(capsys, monkeypatch):
+    original = Selftest._judge
+
+    def elsewhere(self, path, asked_for):
+        judged = original(self, path, asked_for)
+        causes = tuple(replace(named, members=("model.norm.weight",)) for named in judged.diagnosis.causes)
+        return replace(judged, diagnosis=replace(judged.diagnosis, causes=causes))
+
+    monkeypatch.setattr(Selftest, "_judge", elsewhere)
+    code, output = run(capsys, *chosen("weights.transposed"), "--json")
+    summary = json.loads(output.out)["summary"]
+    assert code == 1
+    assert (summary["found"], summary["named"]) == (3, 0)
+
+
 def _nameless(cause):
     return replace(cause, faults=())
 
@@ -93,3 +109,14 @@ def test_everything_is_found_and_named_without_false_alarms(capsys):
     assert code == 0
     assert summary["found"] == summary["copies"]
     assert summary["false_alarms"] == 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("model", ["llama-tiny256", "gemma3-tiny", "qwen3-tiny"])
+def test_other_architectures_keep_the_same_measure(model, tmp_path):
+    measured = Selftest(FIXTURES / model / "hf", tmp_path)
+    singles, stacks = list(measured.results(FAULTS.values())), list(measured.stacks(60, 20261))
+    alarms = list(measured.false_alarms())
+    summary = summarised(singles, stacks, alarms, measured.good_products, 0.0)
+    assert summary["passed"], summary
+    assert summary["copies"] > 400

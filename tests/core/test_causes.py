@@ -1,6 +1,7 @@
 """The catalogue of causes is whole: every fault has a name, every root cause a row or a reason."""
 
 import json
+from fnmatch import fnmatchcase
 
 import pytest
 from make_cause_table import TABLE, table
@@ -29,19 +30,21 @@ def test_every_fault_has_a_name(code):
     assert any(cause.names(code) for cause in CAUSES.values())
 
 
+def test_what_stands_beside_a_name_is_none():
+    """A GGUF in Q4_K that calls itself F32 has two things wrong; the second alone does not say what the first is."""
+    beside = CAUSES["metadata.file_type"]
+    assert beside.is_right_beside("structure.silent_q4_k") and not beside.names("structure.silent_q4_k")
+    assert not beside.is_right_beside("weights.transposed")
+    assert [code for code, cause in CAUSES.items() if any(map(cause.names, cause.beside))] == []
+
+
 @pytest.mark.parametrize("cause", CAUSES.values(), ids=list(CAUSES))
 def test_a_cause_is_described(cause):
     assert cause.title[0].isupper() or cause.title.split()[0].islower() or "." in cause.title.split()[0]
     assert not cause.title.endswith(".")
     assert cause.advice.endswith(".")
     assert cause.symptoms and cause.test and cause.fix
-    assert all(any(_matches(code, pattern) for code in FAULTS) for pattern in cause.faults)
-
-
-def _matches(code, pattern):
-    from fnmatch import fnmatchcase
-
-    return fnmatchcase(code, pattern)
+    assert all(any(fnmatchcase(code, pattern) for code in FAULTS) for pattern in (*cause.faults, *cause.beside))
 
 
 def run(capsys, *arguments):

@@ -13,7 +13,6 @@ from aprtui.core.outcomes import Outcome
 from aprtui.demo import MODEL
 from aprtui.diagnose import diagnose
 from aprtui.faults.draft import draft_of
-from aprtui.faults.edited_views import ValuesEdited
 from aprtui.faults.writing import write_draft
 from aprtui.formats.model import open_model
 from aprtui.formats.output_types import parse_output_type
@@ -28,6 +27,7 @@ from aprtui.formats.views import (
     Sliced,
     Transposed,
 )
+from aprtui.formats.views.edited import ValuesEdited
 from aprtui.report.diagnosis_markdown import markdown_lines
 
 
@@ -164,4 +164,4 @@ def test_a_diagnosis_survives_json_and_becomes_an_issue(source, tmp_path):
     assert "## 1. A matrix is transposed under its right shape (`weights.transposed`)" in text
     assert "paiml/aprender#202" in text
     assert "pro`duct" not in text
-    assert diagnosis.by_subject == {tensor.canonical: ("weights.transposed",)}
+    assert [named.members for named in diagnosis.causes] == [(tensor.canonical,)]

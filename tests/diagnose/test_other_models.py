@@ -8,11 +8,11 @@ from aprtui.compare.comparison import Scope, compare_models
 from aprtui.diagnose import diagnose
 from aprtui.faults import stated
 from aprtui.faults.draft import draft_of
-from aprtui.faults.edited_views import ValuesEdited
 from aprtui.faults.writing import write_draft
 from aprtui.formats.model import open_model
 from aprtui.formats.names import parse
 from aprtui.formats.output_types import parse_output_type
+from aprtui.formats.views.edited import ValuesEdited
 
 LAYERS = 4
 

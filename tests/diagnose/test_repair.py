@@ -30,11 +30,13 @@ CASES = (
     ("weights.zeroed", "lossless", Taken.SOURCE),
     ("weights.norm_plus_one_doubled", "lossless", Taken.SOURCE),
     ("structure.tensor_missing", "q8_0", Taken.SOURCE),
+    ("structure.norms_quantised", "lossless", Taken.SOURCE),
     ("structure.dims_reversed", "lossless", Taken.REARRANGED),
     ("structure.prefix_doubled", "lossless", None),
     ("structure.qkv_left_fused", "lossless", Taken.REARRANGED),
     ("structure.extra_tensor", "lossless", None),
     ("metadata.constants_of_7b", "lossless", None),
+    ("metadata.file_type", "q8_0", None),
     ("tokenizer.missing", "lossless", None),
 )
 
@@ -62,6 +64,15 @@ def test_the_repaired_model_passes(fault, asked_for, taken, tmp_path):
     assert diagnosis.is_complete
     others = set(result.tensors.values()) - {Taken.KEPT}
     assert others == ({taken} if taken else set())
+
+
+@pytest.mark.parametrize(
+    ("fault", "expected"),
+    [("integrity.not_a_number", "integrity.not_finite"), ("integrity.infinite", "weights.overflowed")],
+)
+def test_what_is_too_large_for_f16_becomes_infinite_never_nan(fault, expected, tmp_path):
+    _, diagnosis, _, _ = repaired(fault, "f16", tmp_path)
+    assert [named.code for named in diagnosis.causes] == [expected]
 
 
 def test_rearranged_bytes_are_those_of_the_good_product(tmp_path):

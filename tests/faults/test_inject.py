@@ -9,7 +9,7 @@ from fault_products import opened
 from fixture_files import FIXTURES
 from safetensors.torch import load_file
 
-from aprtui.faults import FAULTS, NotApplicableError, inject
+from aprtui.faults import FAULTS, NotApplicableError, inject, inject_several
 from aprtui.formats.container import Format
 
 QWEN = FIXTURES / "qwen2-tiny"
@@ -105,6 +105,22 @@ def test_a_fault_refuses_where_it_would_change_nothing(code, path, reason, tmp_p
     with pytest.raises(NotApplicableError, match=reason):
         inject(FAULTS[code], path, tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_a_fault_that_changes_nothing_cannot_hide_behind_another_one(tmp_path):
+    """The format assumes what the lost key says; the other key of the same level differs all the same."""
+    faults = [FAULTS["metadata.rope_theta.changed"], FAULTS["metadata.head_dim.lost"]]
+    with pytest.raises(NotApplicableError, match=r"head_dim\.lost changes nothing"):
+        inject_several(faults, LLAMA / "gguf" / "bf16.gguf", tmp_path / "out", seeds=(0, 0))
+    assert not (tmp_path / "out").exists()
+
+
+def test_each_of_several_faults_says_what_it_damaged(tmp_path):
+    faults = [FAULTS["metadata.rope_theta.changed"], FAULTS["weights.negated"]]
+    damaged = inject_several(faults, QWEN / "gguf" / "bf16.gguf", tmp_path / "out", seeds=(0, 0))
+    assert damaged.by_fault[0] == {"rope_theta"}
+    assert len(damaged.by_fault[1]) == 1
+    assert damaged.subjects == damaged.by_fault[0] | damaged.by_fault[1]
 
 
 def test_a_damaged_product_keeps_its_format(tmp_path):

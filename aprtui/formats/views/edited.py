@@ -1,4 +1,8 @@
-"""Views with a fault's own arithmetic: rows of numbers or of blocks, changed while they are read."""
+"""Views with arithmetic of their own, for faults and for hypotheses about them.
+
+Rows of numbers or of blocks are changed while they are read. No layout rule needs these: what converters rightly do is
+one of the named views.
+"""
 
 from __future__ import annotations
 
@@ -10,8 +14,7 @@ from numpy.typing import NDArray
 
 from aprtui.core.dtypes import DType
 from aprtui.formats.chunk import Chunk
-from aprtui.formats.views import decoded
-from aprtui.formats.views.base import Indices, OneBelow, float_chunk
+from aprtui.formats.views.base import Indices, OneBelow, decoded, float_chunk
 
 Floats = NDArray[np.float32]
 Raw = NDArray[np.uint8]
