@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from engine_runs import aprtui, plan_in, record_of, run_in
 from faulty_converter import Faulty
+from fixture_files import DATA, FIXTURES
 
 import aprtui as package
 from aprtui.core.errors import UsageError
@@ -173,6 +174,29 @@ def test_gates_of_the_same_product_run_again_with_a_failed_scenario(tmp_path):
     again = failed_of(plan, record)
     assert {"F-A1-001", "G1-LOAD", "F-CONV-S-G"} <= set(again)
     assert told.entries["G3-STABLE"].outcome is Outcome.FALSIFIED
+
+
+def test_other_prompt_tokens_of_apr_are_named(tmp_path):
+    """What apr 0.72.3 printed: it saw 10, 11 and 32 tokens of one prompt in APR, GGUF and SafeTensors."""
+    runs = json.loads((DATA / "apr_transcripts/run.json").read_text(encoding="utf-8"))
+    printed = {
+        Path(run["command"][2]).suffix: run["stdout"]
+        for run in runs
+        if (run["version"], run["model"]) == ("0.72.3", "llama-tiny256") and run["stdout"].startswith("{")
+    }
+    program = stand_in(tmp_path, f"sys.stdout.write({printed!r}[os.path.splitext(sys.argv[2])[1] or '.safetensors'])")
+    asked = playbook(tmp_path, ("safetensors", "gguf", "apr"), test_matrix={**MATRIX, "prompts": ["def add(a, b):"]})
+    model = FIXTURES / "llama-tiny256/hf"
+    _, told = run_in(tmp_path / "run", asked, model, Faulty({}), selection=ONLY_APR, apr=program)
+    entry = told.entries["G1-LOAD"].to_json()
+    named = json.loads(entry["metadata"]["prompt_tokens"])
+    assert [text.partition(" in apr")[0] for text in named] == ["S", "S>A"]
+    assert "it saw 32 tokens where 11 belong: it wrapped the prompt" in named[0]
+    assert "it saw 10 tokens where 11 belong: the token in front of a text is missing" in named[1]
+    assert (entry["outcome"], entry["reason"]) == (
+        "Corroborated",
+        "every file is loaded: 1 prompt, S in apr, S>G in apr, S>A in apr; 2 prompts were seen as other tokens",
+    )
 
 
 @pytest.mark.slow
