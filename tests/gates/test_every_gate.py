@@ -108,10 +108,10 @@ RUNS = {
     "garbage": asked(ONLY_GGUF, {"S-G": "weights.layers_swapped"}, engine=EngineName.LLAMA_CPP),
     "wrong answer": asked(ONLY_GGUF, {"S-G": "weights.zeroed"}, engine=EngineName.LLAMA_CPP),
     "wrong answer in chat": asked(
-        ONLY_GGUF, {"S-G": "weights.layers_swapped"}, engine=EngineName.LLAMA_CPP, modalities=("chat",)
+        ONLY_GGUF, {"S-G": "weights.rows_rolled"}, engine=EngineName.LLAMA_CPP, modalities=("chat",)
     ),
     "wrong answer in chat on a GPU": asked(
-        *(ONLY_GGUF, {"S-G": "weights.layers_swapped"}),
+        *(ONLY_GGUF, {"S-G": "weights.rows_rolled"}),
         engine=EngineName.REFERENCE,
         backends=("gpu",),
         modalities=("chat",),
