@@ -70,7 +70,7 @@ def _families() -> Iterator[str]:
         yield "| --- | --- | --- | --- | --- | --- |"
         yield from map(_row, gates)
     yield _NEVER_PLANNED
-    yield from (f"| `{gate}` | {reason} |" for gate, reason in NEVER_PLANNED.items())
+    yield from (f"| `{gate}` | {reason} |" for gate, reason in NEVER_PLANNED.values())
 
 
 def _row(gate: Gate) -> str:

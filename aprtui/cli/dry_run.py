@@ -8,7 +8,7 @@ from shutil import disk_usage
 
 from aprtui.cli.output import show
 from aprtui.core.safe_text import safe_text
-from aprtui.core.scenarios import MOST_TOKENS, PROMPTS
+from aprtui.core.scenarios import MOST_TOKENS, PROMPTS, Modality
 from aprtui.engine.product_store import ProductStore
 from aprtui.store.plan import PlannedConversion, PlannedGate, RunPlan
 
@@ -56,7 +56,8 @@ def _engine_lines(plan: RunPlan) -> Iterator[str]:
     yield f"files to run, on {count} prompt{'s' if count > 1 else ''} of at most {MOST_TOKENS} tokens each"
     for one in plan.scenarios:
         timed = f", {one.warmup} + {one.measure} runs of the first prompt" if one.is_timed else ""
-        yield f"  {one.file:<8} {one.engine} on {one.backend}{timed}"
+        chat = ", in its chat template" if one.modality is Modality.CHAT else ""
+        yield f"  {one.file:<8} {one.engine} on {one.backend}{timed}{chat}"
     yield from (f"  no {safe_text(one)}" for one in plan.engines_left_out)
 
 

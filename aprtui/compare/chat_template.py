@@ -8,10 +8,9 @@ from dataclasses import dataclass
 from aprtui.core.findings import Finding
 from aprtui.core.outcomes import Level, Severity
 from aprtui.formats.model import Model
-from aprtui.inference.templates import CONVERSATIONS, Rendering, render
+from aprtui.inference.templates import CONVERSATIONS, Rendering, render, special_texts
 
 _SHOWN = 80
-_KINDS = ("bos", "eos", "unk", "pad")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +37,7 @@ def compare_rendered(source: Model, target: Model) -> TemplateVerdict:
     expected, found = templates
     if expected is None or found is None:
         return TemplateVerdict()
-    special = [_special_texts(model) for model in (source, target)]
+    special = [special_texts(model) for model in (source, target)]
     if expected == found and _named(expected, special[0]) == _named(found, special[1]):
         return TemplateVerdict(checked=len(CONVERSATIONS))
     a, b = (render(template, CONVERSATIONS, texts) for template, texts in ((expected, special[0]), (found, special[1])))
@@ -63,19 +62,6 @@ def compare_rendered(source: Model, target: Model) -> TemplateVerdict:
         place=_place(wanted, got),
     )
     return TemplateVerdict((failure,), checked=len(pairs))
-
-
-def _special_texts(model: Model) -> dict[str, str]:
-    facts = model.tokenizer
-    tokens = facts.vocabulary if facts is not None else None
-    if facts is None or tokens is None:
-        return {}
-    ids: dict[str, int] = dict(facts.special_ids)
-    for kind in ("bos", "eos"):
-        stated: tuple[int, ...] = model.config.values.get(f"{kind}_token_id", ())
-        if stated:
-            ids[kind] = stated[0]
-    return {f"{kind}_token": tokens[ids[kind]] for kind in _KINDS if kind in ids and ids[kind] < len(tokens)}
 
 
 def _named(template: str, texts: Mapping[str, str]) -> dict[str, str]:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 from aprtui.core.gates import Gate, GateFamily, GateSeverity
 from aprtui.core.outcomes import Level
-from aprtui.core.scenarios import Backend
+from aprtui.core.scenarios import Backend, Modality
 
 _FILES = "each file that the playbook's formats name, in every engine that runs it"
 
@@ -43,6 +43,9 @@ _ANSWERS = (
 )
 _UNLIKE_RUN = "upstream takes any answer to a prompt that its arithmetic cannot parse, and loses the text it generates"
 
+_UNLIKE_CHAT = "upstream types the prompt into `apr chat` and judges the whole session, its banner and prompts included"
+_CHATTED = f"{_FILES} but apr, on all prompts in the file's own chat template"
+
 GATEWAYS: tuple[Gate, ...] = (
     _scenario(
         "G1-LOAD",
@@ -71,11 +74,13 @@ GATEWAYS: tuple[Gate, ...] = (
 )
 """apr-qa's gateways of scenarios."""
 
-RUN_GATES: Mapping[Backend, Gate] = {
-    Backend.CPU: _scenario("F-A1-001", "Run on the CPU", _ANSWERS, _UNLIKE_RUN),
-    Backend.GPU: _scenario("F-A2-001", "Run on a GPU", _ANSWERS, _UNLIKE_RUN),
+ANSWER_GATES: Mapping[tuple[Modality, Backend], Gate] = {
+    (Modality.RUN, Backend.CPU): _scenario("F-A1-001", "Run on the CPU", _ANSWERS, _UNLIKE_RUN),
+    (Modality.RUN, Backend.GPU): _scenario("F-A2-001", "Run on a GPU", _ANSWERS, _UNLIKE_RUN),
+    (Modality.CHAT, Backend.CPU): _scenario("F-A3-001", "Chat on the CPU", _ANSWERS, _UNLIKE_CHAT, inputs=_CHATTED),
+    (Modality.CHAT, Backend.GPU): _scenario("F-A4-001", "Chat on a GPU", _ANSWERS, _UNLIKE_CHAT, inputs=_CHATTED),
 }
-"""The scenarios themselves, by backend."""
+"""The scenarios themselves, by modality and backend."""
 
 THROUGHPUT = _speed(1, "Throughput", "as many tokens per second as the playbook asks for", GateSeverity.P1)
 LATENCY_P99 = _speed(2, "Time of the slowest tokens", "99 % of the tokens within the playbook's time", GateSeverity.P1)
@@ -84,22 +89,16 @@ LATENCY_P50 = _speed(3, "Time of a token", "half of the tokens within the playbo
 SPEED_GATES: tuple[Gate, ...] = (THROUGHPUT, LATENCY_P99, LATENCY_P50)
 """Gates that measure time."""
 
-SCENARIO_GATES: tuple[Gate, ...] = (*GATEWAYS, *RUN_GATES.values(), *SPEED_GATES)
+SCENARIO_GATES: tuple[Gate, ...] = (*GATEWAYS, *ANSWER_GATES.values(), *SPEED_GATES)
 """All of them, in the order in which a run judges them."""
 
-_CHAT = (
-    "apr's chat is a terminal program around a prompt in the chat template: templates are compared as rendered "
-    "(F-CONV-TOK-001), the same file runs in F-A1-001 and F-A2-001, and what is left is no property of the file"
-)
 _SERVE = (
-    "apr's server answers over HTTP from the same file: the file runs in F-A1-001 and F-A2-001, and what is left, "
+    "apr's server answers over HTTP from the same file: the file runs in F-A1-001 to F-A4-001, and what is left, "
     "ports and requests, is no property of the file"
 )
 
-NEVER_PLANNED: Mapping[str, str] = {
-    "F-A3-001": f"chat on the CPU: {_CHAT}",
-    "F-A4-001": f"chat on a GPU: {_CHAT}",
-    "F-A5-001": f"serve on the CPU: {_SERVE}",
-    "F-A6-001": f"serve on a GPU: {_SERVE}",
+NEVER_PLANNED: Mapping[Backend, tuple[str, str]] = {
+    Backend.CPU: ("F-A5-001", f"serve on the CPU: {_SERVE}"),
+    Backend.GPU: ("F-A6-001", f"serve on a GPU: {_SERVE}"),
 }
-"""Gates of apr-qa that cannot block a certification here, and why."""
+"""Gates of apr-qa that cannot block a certification here, and why; by backend."""

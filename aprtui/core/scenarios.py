@@ -29,6 +29,17 @@ class EngineName(StrEnum):
     APR = "apr"
 
 
+class Modality(StrEnum):
+    """How a model is talked to."""
+
+    RUN = "run"
+    """The prompt as it is."""
+    CHAT = "chat"
+    """The prompt in the file's chat template."""
+    SERVE = "serve"
+    """Over HTTP."""
+
+
 class Backend(StrEnum):
     """What a model runs on."""
 
@@ -111,7 +122,7 @@ class Ending(StrEnum):
     UNREADABLE = "no text"
     """It ended well, and no text could be extracted from what it printed."""
     NOT_PROMPTED = "not prompted"
-    """The file has no tokenizer that could turn the prompt into tokens."""
+    """The file has no tokenizer, or no chat template, that could turn the prompt into tokens."""
     NOT_RUN = "not run"
     """This machine lacks something, or an earlier prompt ended the engine."""
 

@@ -11,7 +11,7 @@ from aprtui.core.events import ProgramRun, ScenarioFinished
 from aprtui.core.gates import FORMAT_NAMES, FormatLetter, GateFamily
 from aprtui.core.outcomes import Level, Outcome
 from aprtui.core.safe_text import safe_text
-from aprtui.core.scenarios import Backend
+from aprtui.core.scenarios import Backend, Modality
 from aprtui.engine.scenario_entry import scenario_to_json
 from aprtui.engine.selection import Selection
 from aprtui.report.comparison_json import diagnosis_to_json, level_to_json, tensor_to_json
@@ -49,10 +49,17 @@ def evidence_entry(plan: RunPlan, planned: PlannedGate, record: RunRecord) -> Ev
 
 def _scenario(plan: RunPlan, planned: PlannedGate) -> Scenario:
     """What a gate is about, in apr-qa's terms, which have one backend for each entry."""
-    backends = {one.backend for one in plan.scenarios if one.scenario_id in planned.scenarios}
-    backend = Backend.GPU if backends == {Backend.GPU} else Backend.CPU
-    playbook = plan.playbook
-    return Scenario(playbook.repo, _format(plan, planned), planned.gate.title, playbook.seed, backend.value)
+    ran = [one for one in plan.scenarios if one.scenario_id in planned.scenarios]
+    on_gpu = bool(ran) and all(one.backend is Backend.GPU for one in ran)
+    modality = ran[0].modality if ran else Modality.RUN
+    return Scenario(
+        plan.playbook.repo,
+        _format(plan, planned),
+        planned.gate.title,
+        plan.playbook.seed,
+        (Backend.GPU if on_gpu else Backend.CPU).value,
+        modality.value,
+    )
 
 
 def _program(plan: RunPlan, planned: PlannedGate, record: RunRecord) -> ProgramRun | None:

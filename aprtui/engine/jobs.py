@@ -289,7 +289,7 @@ class RunScenario:
             speed, reason = speed_of(engine, self.path, prompts[0], planned.warmup, planned.measure)
             seconds = monotonic() - begun
             return ScenarioFinished(planned.scenario_id, None, reason, facts, speed=speed, seconds=seconds)
-        answers, has_loaded = answers_of(engine, self.path, prompts, running.oracles)
+        answers, has_loaded = answers_of(engine, self.path, prompts, running.oracles, planned.modality)
         seconds = monotonic() - begun
         return ScenarioFinished(planned.scenario_id, None, "", facts, has_loaded, tuple(answers), seconds=seconds)
 

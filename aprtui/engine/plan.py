@@ -124,10 +124,7 @@ def make_plan(
     candidates, not_planned = _candidates(playbook, stored, model.letter, _levels(playbook, selection), scenarios)
     gates = selection.of(candidates, not_planned)
     routes = _routes(playbook, stored, model.letter, candidates, selection, expects=bool(expected))
-    planned = tuple(
-        scenarios.plan(gate, routes.source) if gate.family is GateFamily.SCENARIO else routes.plan(gate)
-        for gate in gates
-    )
+    planned = tuple(_planned(gate, routes, scenarios) for gate in gates)
     run_id = places.folder.name
     scratch = places.folder / "products" if places.scratch is None else places.scratch
     return RunPlan(
@@ -153,6 +150,10 @@ def make_plan(
         scenarios=tuple(scenarios.entered.values()),
         engines_left_out=scenarios.left_out(),
     )
+
+
+def _planned(gate: Gate, routes: Routes, scenarios: Scenarios) -> PlannedGate:
+    return scenarios.plan(gate, routes.source) if gate.family is GateFamily.SCENARIO else routes.plan(gate)
 
 
 def _running(playbook: Playbook, start: Start) -> Running:

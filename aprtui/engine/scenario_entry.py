@@ -17,6 +17,7 @@ def scenario_to_json(planned: PlannedScenario, found: ScenarioFinished) -> dict[
         "file": planned.file,
         "engine": to_json(found.engine) if found.engine is not None else {"name": planned.engine.value},
         "backend": planned.backend.value,
+        "modality": planned.modality.value,
         "seconds": round(found.seconds, 3),
     }
     if found.absent is not None:

@@ -6,12 +6,11 @@ from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 
 from aprtui.core.gates import FORMAT_TITLES, FormatLetter, Gate
-from aprtui.core.scenario_gates import NEVER_PLANNED, RUN_GATES, SPEED_GATES, THROUGHPUT
-from aprtui.core.scenarios import Backend, EngineName
+from aprtui.core.scenario_gates import ANSWER_GATES, NEVER_PLANNED, SPEED_GATES, THROUGHPUT
+from aprtui.core.scenarios import Backend, EngineName, Modality
 from aprtui.engine.selection import Selection
 from aprtui.inference.scenarios import why_absent
 from aprtui.playbook import Playbook
-from aprtui.playbook.scalars import Modality
 from aprtui.store.plan import NotPlanned, PlannedGate, PlannedScenario
 
 _FORMATS = {
@@ -21,13 +20,9 @@ _FORMATS = {
 }
 """What each engine opens, known without starting it."""
 
-_BACKEND_OF_RUN = {gate.gate_id: backend for backend, gate in RUN_GATES.items()}
-_MODALITY_AND_BACKEND = {
-    "F-A3-001": (Modality.CHAT, Backend.CPU),
-    "F-A4-001": (Modality.CHAT, Backend.GPU),
-    "F-A5-001": (Modality.SERVE, Backend.CPU),
-    "F-A6-001": (Modality.SERVE, Backend.GPU),
-}
+_ASKED_BY = {gate.gate_id: asked for asked, gate in ANSWER_GATES.items()}
+_NO_CHAT = frozenset({EngineName.APR})
+"""Engines whose chat prints a session of no known shape."""
 
 
 @dataclass
@@ -53,15 +48,21 @@ class Scenarios:
             return self._why_no_speed(gate)
         if not playbook.has_scenarios:
             return "the playbook has no test_matrix"
-        if Modality.RUN not in playbook.test_matrix.modalities:
-            return "run is not among the playbook's modalities"
+        modality, backend = self._asked_by(gate)
+        if modality not in playbook.test_matrix.modalities:
+            return f"{modality} is not among the playbook's modalities"
         key = playbook.gateways.left_out.get(gate.gate_id)
         if key is not None:
             return f"the playbook leaves it out ({key})"
-        backend = _BACKEND_OF_RUN.get(gate.gate_id)
         if backend is not None and backend not in playbook.test_matrix.backends:
             return f"{backend} is not among the playbook's backends"
-        return self._why_nothing_runs(self._backends(gate), playbook.model.formats)
+        return self._why_nothing_runs(self._backends(gate), playbook.model.formats, modality)
+
+    def _asked_by(self, gate: Gate) -> tuple[Modality, Backend | None]:
+        """Modality and backend of a gate; gateways look at what is run, and at chat where nothing is run."""
+        modalities = self.playbook.test_matrix.modalities
+        only_chat = Modality.CHAT in modalities and Modality.RUN not in modalities and gate not in SPEED_GATES
+        return _ASKED_BY.get(gate.gate_id, (Modality.CHAT if only_chat else Modality.RUN, None))
 
     def _why_no_speed(self, gate: Gate) -> str:
         profile = self.playbook.profile
@@ -72,19 +73,22 @@ class Scenarios:
         if gate is not THROUGHPUT and stated[gate.gate_id] is None:
             key = "max_p99_ms" if gate.gate_id == "F-PROFILE-CI-002" else "max_p50_ms"
             return f"the playbook names no threshold (profile_ci.assertions.{key})"
-        return self._why_nothing_runs(self._backends(gate), self._timed_formats())
+        return self._why_nothing_runs(self._backends(gate), self._timed_formats(), Modality.RUN)
 
-    def _why_nothing_runs(self, backends: Collection[Backend], formats: Collection[FormatLetter]) -> str:
+    def _why_nothing_runs(
+        self, backends: Collection[Backend], formats: Collection[FormatLetter], modality: Modality
+    ) -> str:
         if not backends:
             return f"only {', '.join(self.selection.backends)} was asked for"
-        if not list(self._combinations(backends, formats)):
+        if not list(self._combinations(backends, formats, modality)):
             titles = ", ".join(FORMAT_TITLES[letter] for letter in formats)
-            return f"none of the engines asked for ({', '.join(self.selection.engines)}) runs {titles}"
+            chat = " in its chat template" if modality is Modality.CHAT else ""
+            return f"none of the engines asked for ({', '.join(self.selection.engines)}) runs {titles}{chat}"
         return ""
 
     def _backends(self, gate: Gate) -> list[Backend]:
         """What a gate's scenarios run on."""
-        profile, own = self.playbook.profile, _BACKEND_OF_RUN.get(gate.gate_id)
+        profile, (_, own) = self.playbook.profile, self._asked_by(gate)
         named = self.playbook.test_matrix.backends if profile is None or gate not in SPEED_GATES else profile.backends
         return [
             backend
@@ -99,12 +103,14 @@ class Scenarios:
         return [letter for letter in self.playbook.model.formats if profile is not None and letter in profile.formats]
 
     def _combinations(
-        self, backends: Collection[Backend], formats: Collection[FormatLetter]
+        self, backends: Collection[Backend], formats: Collection[FormatLetter], modality: Modality
     ) -> Iterator[tuple[FormatLetter, EngineName, Backend]]:
         """Files, engines and backends; without names those engines that this machine has, and always the reference."""
         for backend in backends:
             for letter in formats:
                 for engine in EngineName:
+                    if modality is Modality.CHAT and engine in _NO_CHAT:
+                        continue
                     if letter in _FORMATS[engine] and self._is_wanted(engine, backend):
                         yield letter, engine, backend
 
@@ -122,11 +128,12 @@ class Scenarios:
         """
         profile = self.playbook.profile if gate in SPEED_GATES else None
         formats = self.playbook.model.formats if profile is None else self._timed_formats()
+        modality, _ = self._asked_by(gate)
         names = []
-        for letter, engine, backend in self._combinations(self._backends(gate), formats):
+        for letter, engine, backend in self._combinations(self._backends(gate), formats, modality):
             file = source(letter)
-            name = f"{file}@{engine}:{backend}"
-            planned = PlannedScenario(name, file, engine, backend)
+            name = f"{file}@{engine}:{backend}{':chat' if modality is Modality.CHAT else ''}"
+            planned = PlannedScenario(name, file, engine, backend, modality=modality)
             if profile is not None:
                 planned = PlannedScenario(f"{name}:speed", file, engine, backend, profile.warmup, profile.measure)
             names.append(self.entered.setdefault(planned.scenario_id, planned).scenario_id)
@@ -137,11 +144,9 @@ class Scenarios:
         if not self.playbook.has_scenarios:
             return []
         matrix = self.playbook.test_matrix
-        return [
-            NotPlanned(gate, reason)
-            for gate, reason in NEVER_PLANNED.items()
-            if _MODALITY_AND_BACKEND[gate][0] in matrix.modalities and _MODALITY_AND_BACKEND[gate][1] in matrix.backends
-        ]
+        if Modality.SERVE not in matrix.modalities:
+            return []
+        return [NotPlanned(*NEVER_PLANNED[backend]) for backend in Backend if backend in matrix.backends]
 
     def left_out(self) -> tuple[str, ...]:
         """Engines that this machine does not have and nobody named, with what is missing."""

@@ -95,7 +95,8 @@ class Given:
         """Answers of the run to the same prompt on the same backend."""
         for planned in measurements.plan.scenarios:
             result = measurements.record.scenarios.get(planned.scenario_id)
-            if result is None or planned.backend is not self.planned.backend:
+            asked = planned.backend, planned.modality
+            if result is None or asked != (self.planned.backend, self.planned.modality):
                 continue
             for answer in result.answers:
                 if answer.prompt == self.answer.prompt:

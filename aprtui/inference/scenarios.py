@@ -18,6 +18,7 @@ from aprtui.core.scenarios import (
     Ending,
     EngineFacts,
     EngineName,
+    Modality,
     OracleKind,
     Oracles,
     OracleVerdict,
@@ -29,6 +30,7 @@ from aprtui.inference.engines.engine import EngineAnswer, explain_prompt_tokens
 from aprtui.inference.errors import missing_runtime
 from aprtui.inference.llama import installed_version
 from aprtui.inference.oracles import ask, oracles_for
+from aprtui.inference.templates import Conversation, render, special_texts
 from aprtui.inference.tokenizers import encode_texts
 
 _LONGEST_TEXT = 1 << 14
@@ -84,7 +86,7 @@ def facts_of(engine: Engine) -> EngineFacts:
 
 
 def answers_of(
-    engine: Engine, model: Path, prompts: Sequence[str], oracles: Oracles
+    engine: Engine, model: Path, prompts: Sequence[str], oracles: Oracles, modality: Modality = Modality.RUN
 ) -> tuple[list[Answer], bool | None]:
     """What an engine answers to each prompt, judged; and whether it loaded the file, None where it does not tell.
 
@@ -93,15 +95,42 @@ def answers_of(
         model: A model file or directory.
         prompts: Texts.
         oracles: What the playbook asks of the answers.
+        modality: Whether the prompts are put into the file's chat template.
     """
-    found = engine.generate(model, prompts, MOST_TOKENS)
+    asked, reason = (prompts, "") if modality is not Modality.CHAT else chat_texts(model, prompts)
+    if reason:
+        return [Answer(prompt, Ending.NOT_PROMPTED, reason=reason) for prompt in prompts], None
+    found = engine.generate(model, asked, MOST_TOKENS)
     told = [one.has_loaded for one in found if one.has_loaded is not None]
-    expected = _prompt_tokens(model, prompts, found)
+    expected = _prompt_tokens(model, asked, found)
     answers = [
         _judged(prompt, one, _note(one, count), oracles)
         for prompt, one, count in zip(prompts, found, expected, strict=True)
     ]
     return answers, any(told) if told else None
+
+
+def chat_texts(path: Path, prompts: Sequence[str]) -> tuple[Sequence[str], str]:
+    """Prompts in a file's own chat template, as the user's turn before the model's; and why there are none.
+
+    What a template puts in front that the tokenizer puts in front of every text is left out, so that it stands there
+    once.
+    """
+    try:
+        model = open_model(path)
+    except AprtuiError as error:
+        return (), error.problem
+    facts = model.tokenizer
+    if facts is None or facts.chat_template is None:
+        return (), "it has no chat template"
+    special = special_texts(model)
+    turns = [Conversation(prompt, ({"role": "user", "content": prompt},)) for prompt in prompts]
+    rendered = render(facts.chat_template, turns, special)
+    failed = next((one for one in rendered if one.text is None), None)
+    if failed is not None:
+        return (), f"its chat template renders nothing: {failed.error}"
+    begin = special.get("bos_token", "") if facts.add_bos else ""
+    return [(one.text or "").removeprefix(begin) for one in rendered], ""
 
 
 def _prompt_tokens(model: Path, prompts: Sequence[str], found: Sequence[EngineAnswer]) -> list[int | None]:

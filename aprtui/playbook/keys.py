@@ -13,7 +13,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSche
 
 from aprtui.core.gate_table import CONVERSION_PAIRS
 from aprtui.core.gates import FormatLetter
-from aprtui.core.scenarios import Backend, OracleKind, Oracles, OracleSettings, SpeedLimits
+from aprtui.core.scenarios import Backend, Modality, OracleKind, Oracles, OracleSettings, SpeedLimits
 from aprtui.playbook.scalars import (
     COUNT_SCHEMA,
     Count,
@@ -24,7 +24,6 @@ from aprtui.playbook.scalars import (
     Invariant,
     LevelName,
     LocalPath,
-    Modality,
     Name,
     Number,
     Repository,
@@ -111,7 +110,7 @@ class TestMatrix(Section):
     not_for_aprtui = frozenset({"scenario_count"})
 
     modalities: Annotated[tuple[Modality, ...], _LIST] = tuple(Modality)
-    """How the model is talked to; of these `run` has gates."""
+    """How the model is talked to; `serve` has no gates."""
     backends: Annotated[tuple[Backend, ...], _LIST] = tuple(Backend)
     """What it runs on."""
     seed: Count = 0

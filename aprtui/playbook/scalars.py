@@ -25,14 +25,6 @@ _NUMBER = {"anyOf": [{"type": "number"}, {"type": "string", "pattern": r"^\d*\.?
 _FLAG = {"anyOf": [{"type": "boolean"}, {"enum": ["true", "false", "yes", "no", "on", "off"]}]}
 
 
-class Modality(StrEnum):
-    """How apr-qa talks to a model."""
-
-    RUN = "run"
-    CHAT = "chat"
-    SERVE = "serve"
-
-
 class SizeCategory(StrEnum):
     """apr-qa's classes of models by size."""
 

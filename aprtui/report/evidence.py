@@ -31,6 +31,7 @@ class Scenario:
         prompt: A sentence that says what was done; apr-qa shows it.
         seed: Seed of the playbook.
         backend: cpu or gpu.
+        modality: run or chat.
     """
 
     repo: str
@@ -38,14 +39,15 @@ class Scenario:
     prompt: str
     seed: int = 0
     backend: str = "cpu"
+    modality: str = "run"
 
     def to_json(self) -> dict[str, Any]:
         """apr-qa's object."""
         org, _, name = self.repo.rpartition("/")
         return {
-            "id": f"{name}_run_{self.backend}_{self.format}_{self.seed:016x}",
+            "id": f"{name}_{self.modality}_{self.backend}_{self.format}_{self.seed:016x}",
             "model": {"org": org, "name": name, "variant": None},
-            "modality": "run",
+            "modality": self.modality,
             "backend": self.backend,
             "format": self.format,
             "prompt": self.prompt,

@@ -9,7 +9,16 @@ from aprtui.core.events import ConverterFacts
 from aprtui.core.gate_table import gate_of
 from aprtui.core.gates import Gate
 from aprtui.core.outcomes import Level
-from aprtui.core.scenarios import ALL_ORACLES, NO_LIMITS, SECONDS_OF_A_PROMPT, Backend, EngineName, Oracles, SpeedLimits
+from aprtui.core.scenarios import (
+    ALL_ORACLES,
+    NO_LIMITS,
+    SECONDS_OF_A_PROMPT,
+    Backend,
+    EngineName,
+    Modality,
+    Oracles,
+    SpeedLimits,
+)
 from aprtui.core.tolerance import ToleranceSettings
 
 
@@ -78,12 +87,14 @@ class PlannedScenario:
     """One file in one engine, on all prompts.
 
     Attributes:
-        scenario_id: Id of the file, "@", the engine, ":" and the backend; ":speed" behind it where time is measured.
+        scenario_id: Id of the file, "@", the engine, ":" and the backend; behind it ":speed" where time is measured,
+            ":chat" where prompts are put into a chat template.
         file: What is run: the letter of the run's model or of a given source, or a conversion.
         engine: What runs it.
         backend: What that runs on.
         warmup: Runs before those that are measured; None where no time is measured.
         measure: Runs that are measured.
+        modality: How the file is talked to.
     """
 
     scenario_id: str
@@ -92,6 +103,7 @@ class PlannedScenario:
     backend: Backend
     warmup: int | None = None
     measure: int = 0
+    modality: Modality = Modality.RUN
 
     @property
     def step(self) -> str:

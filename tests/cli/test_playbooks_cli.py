@@ -52,7 +52,7 @@ def test_problems_are_counted_and_a_file_tells_them_all(capsys):
     assert code == 0
     assert rows(out)["qwen2.5-coder-7b"].endswith("1 problem")
     assert f"{path}:62: failure_policy: stop_on_p0 is overruled" in out
-    assert "not read: description (line 8), gates (line 34)" in out
+    assert "not read: description (line 8), test_matrix.scenario_count (line 30)" in out
     assert "not used by this version of aprtui: model.size_category (line 20)" in out
 
 

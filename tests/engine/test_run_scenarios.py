@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from engine_runs import aprtui, plan_in, record_of, run_in
 from faulty_converter import Faulty
+from fixture_files import DATA, FIXTURES
 
 import aprtui as package
 from aprtui.core.errors import UsageError
@@ -54,18 +55,21 @@ def test_each_file_runs_in_every_engine_that_opens_it(tmp_path):
     assert [one.scenario_id for one in plan.scenarios if one.backend is Backend.CPU] == [
         *("S@reference:cpu", "S@apr:cpu", "S>G@reference:cpu", "S>G@llama.cpp:cpu", "S>G@apr:cpu"),
         *("S>A@reference:cpu", "S>A@apr:cpu"),
+        *("S@reference:cpu:chat", "S>G@reference:cpu:chat", "S>G@llama.cpp:cpu:chat", "S>A@reference:cpu:chat"),
     ]
     by_id = {gate.gate_id: gate.scenarios for gate in plan.gates}
     assert len(by_id["G1-LOAD"]) == 14 == 2 * len(by_id["F-A1-001"]) == 2 * len(by_id["F-A2-001"])
     assert plan.running.prompts == ("What is 2+2?", "2*3=")
-    assert reasons["F-A3-001"].startswith("chat on the CPU: ") and reasons["F-A6-001"].startswith("serve on a GPU: ")
+    assert by_id["F-A3-001"] == tuple(one.scenario_id for one in plan.scenarios if one.step.endswith(":cpu:chat"))
+    assert reasons["F-A5-001"].startswith("serve on the CPU: ") and reasons["F-A6-001"].startswith("serve on a GPU: ")
 
 
 @pytest.mark.parametrize(
     ("keys", "selection", "gate", "reason"),
     [
         ({}, ALL, "F-A1-001", "the playbook has no test_matrix"),
-        ({"test_matrix": {"modalities": ["chat"]}}, ALL, "G1-LOAD", "run is not among the playbook's modalities"),
+        ({"test_matrix": {"modalities": ["chat"]}}, ALL, "F-A1-001", "run is not among the playbook's modalities"),
+        ({"test_matrix": {"modalities": ["serve"]}}, ALL, "G1-LOAD", "run is not among the playbook's modalities"),
         ({"test_matrix": MATRIX}, ALL, "F-A2-001", "gpu is not among the playbook's backends"),
         ({"test_matrix": MATRIX}, replace(ALL, backends=(Backend.GPU,)), "F-A1-001", "only gpu was asked for"),
         ({"test_matrix": MATRIX}, replace(ALL, levels=()), "F-A1-001", "it runs models; ask for it with --level all"),
@@ -77,6 +81,11 @@ def test_each_file_runs_in_every_engine_that_opens_it(tmp_path):
             {"test_matrix": MATRIX},
             replace(ALL, engines=(EngineName.LLAMA_CPP,)),
             *("F-A1-001", "none of the engines asked for (llama.cpp) runs SafeTensors"),
+        ),
+        (
+            {"test_matrix": MATRIX},
+            replace(ALL, engines=(EngineName.APR,)),
+            *("F-A3-001", "none of the engines asked for (apr) runs SafeTensors in its chat template"),
         ),
         ({"test_matrix": MATRIX}, ALL, "F-PROFILE-CI-001", "the playbook has no profile_ci"),
         ({"profile_ci": {"enabled": "no"}}, ALL, "F-PROFILE-CI-001", "profile_ci.enabled is false"),
@@ -106,7 +115,7 @@ def test_a_file_runs_behind_its_comparison_and_time_is_measured_last_and_alone(t
         tmp_path, ("safetensors", "gguf", "apr"), test_matrix={**MATRIX, "backends": ["cpu"]}, profile_ci=PROFILE
     )
     steps = [one.step for one in plan.steps]
-    assert steps[:2] == ["S@reference:cpu", "S@apr:cpu"]
+    assert steps[:3] == ["S@reference:cpu", "S@apr:cpu", "S@reference:cpu:chat"]
     assert steps.index("S>G@llama.cpp:cpu") < steps.index("S>G~S>G>S")
     timed = [one for one in steps if one.endswith(":speed")]
     assert steps[-len(timed) :] == timed and len(timed) == 7
@@ -175,6 +184,29 @@ def test_gates_of_the_same_product_run_again_with_a_failed_scenario(tmp_path):
     assert told.entries["G3-STABLE"].outcome is Outcome.FALSIFIED
 
 
+def test_other_prompt_tokens_of_apr_are_named(tmp_path):
+    """What apr 0.72.3 printed: it saw 10, 11 and 32 tokens of one prompt in APR, GGUF and SafeTensors."""
+    runs = json.loads((DATA / "apr_transcripts/run.json").read_text(encoding="utf-8"))
+    printed = {
+        Path(run["command"][2]).suffix: run["stdout"]
+        for run in runs
+        if (run["version"], run["model"]) == ("0.72.3", "llama-tiny256") and run["stdout"].startswith("{")
+    }
+    program = stand_in(tmp_path, f"sys.stdout.write({printed!r}[os.path.splitext(sys.argv[2])[1] or '.safetensors'])")
+    asked = playbook(tmp_path, ("safetensors", "gguf", "apr"), test_matrix={**MATRIX, "prompts": ["def add(a, b):"]})
+    model = FIXTURES / "llama-tiny256/hf"
+    _, told = run_in(tmp_path / "run", asked, model, Faulty({}), selection=ONLY_APR, apr=program)
+    entry = told.entries["G1-LOAD"].to_json()
+    named = json.loads(entry["metadata"]["prompt_tokens"])
+    assert [text.partition(" in apr")[0] for text in named] == ["S", "S>A"]
+    assert "it saw 32 tokens where 11 belong: it wrapped the prompt" in named[0]
+    assert "it saw 10 tokens where 11 belong: the token in front of a text is missing" in named[1]
+    assert (entry["outcome"], entry["reason"]) == (
+        "Corroborated",
+        "every file is loaded: 1 prompt, S in apr, S>G in apr, S>A in apr; 2 prompts were seen as other tokens",
+    )
+
+
 @pytest.mark.slow
 def test_the_whole_way_by_the_command_line(tmp_path):
     asked = playbook(tmp_path, ("safetensors", "gguf", "apr"), test_matrix=MATRIX | {"prompts": []}, profile_ci=PROFILE)
@@ -190,14 +222,14 @@ def test_the_whole_way_by_the_command_line(tmp_path):
         "--output-dir",
         tmp_path,
     ]
-    narrowed = [*arguments, "--gate", "F-A1-001", "--gate", "G?-*", "--gate", "F-PROFILE-*"]
+    narrowed = [*arguments, "--gate", "F-A?-001", "--gate", "G?-*", "--gate", "F-PROFILE-*"]
     code, out, err = aprtui(*narrowed, "--dry-run")
     assert code == 0, err
     assert "files to run, on 3 prompts of at most 32 tokens each" in out
     assert "S>G      llama.cpp on cpu\n" in out and "F-A5-001                 serve on the CPU: " in out
     code, out, err = aprtui(*narrowed, timeout=300)
     assert code == 5, out + err
-    for gate in ("G1-LOAD", "G2-BASIC", "G3-STABLE", "G4-VALID", "F-A1-001"):
+    for gate in ("G1-LOAD", "G2-BASIC", "G3-STABLE", "G4-VALID", "F-A1-001", "F-A3-001"):
         assert f"pass  {gate}" in out
     assert "skip  F-PROFILE-CI-001" in out and "no other engine runs it, and the reference computes in float32" in out
     code, out, _ = aprtui("audit", tmp_path / "test/evidence.json")

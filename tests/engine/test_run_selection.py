@@ -62,7 +62,7 @@ def test_what_does_not_exist_is_refused(selection, message):
 
 
 def test_a_gate_that_this_run_does_not_have_is_refused(tmp_path):
-    with pytest.raises(UsageError, match="this run does not have a gate 'F-CONV-DEQUANT-001'"):
+    with pytest.raises(UsageError, match="this run does not have the gate F-CONV-DEQUANT-001: no source"):
         planned(tmp_path, select(["F-CONV-DEQUANT-001"]))
     with pytest.raises(UsageError, match="there is not a gate 'nonsense\\*'"):
         planned(tmp_path, select(["nonsense*"]))

@@ -118,8 +118,14 @@ class Setup:
         return str(program)
 
     def _model(self, place):
-        if self.scenarios:
+        if self.scenarios and not self.without:
             return DEMO
+        if self.scenarios:
+            names = {path.name for path in DEMO.iterdir()}.difference(self.without)
+            (place / "model").mkdir()
+            for name in names:
+                shutil.copyfile(DEMO / name, place / "model" / name)
+            return place / "model"
         if not (self.model_fault or self.config or self.without):
             return MODEL
         model = place / "model"

@@ -31,15 +31,28 @@ SCENARIOS = tuple(gate for gate in GATES if GATES[gate].family is GateFamily.SCE
 _ASKED = ("G0-PULL-001", "F-A?-001", "G[1-4]-*", "F-PROFILE-*")
 
 
-def asked(formats, faults=None, *, engine=EngineName.APR, apr="", backends=("cpu",), fast=0.001, time=1e6):
+def asked(
+    formats,
+    faults=None,
+    *,
+    engine=EngineName.APR,
+    apr="",
+    backends=("cpu",),
+    modalities=("run",),
+    fast=0.001,
+    time=1e6,
+    without=(),
+):
     """A run of scenarios on the demo model, which knows what 2+2 is."""
     limits = {"min_throughput": fast, "max_p50_ms": time, "max_p99_ms": time}
     keys = {
-        "test_matrix": {"modalities": ["run"], "backends": list(backends), "prompts": ["What is 2+2?"]},
+        "test_matrix": {"modalities": list(modalities), "backends": list(backends), "prompts": ["What is 2+2?"]},
         "profile_ci": {"warmup": 1, "measure": 2, "backends": list(backends), "assertions": limits},
     }
-    levels = (Level.BEHAVIOUR,)
-    return Setup(faults or {}, _ASKED, formats, levels=levels, scenarios=keys, engines=(engine,), apr=apr)
+    engines, levels = (engine,), (Level.BEHAVIOUR,)
+    return Setup(
+        faults or {}, _ASKED, formats, without=without, levels=levels, scenarios=keys, engines=engines, apr=apr
+    )
 
 
 RUNS = {
@@ -88,11 +101,28 @@ RUNS = {
     "it runs": Setup({}, _RUNNING, ONLY_APR, levels=(Level.BEHAVIOUR,)),
     "it answers otherwise": Setup({"S-A": "weights.negated"}, _RUNNING, ONLY_APR, levels=(Level.BEHAVIOUR,)),
     "it does not run": Setup({"S-A": "integrity.not_a_number"}, _RUNNING, ONLY_APR, levels=(Level.BEHAVIOUR,)),
-    "good answers": asked(ONLY_GGUF, engine=EngineName.LLAMA_CPP),
+    "good answers": asked(ONLY_GGUF, engine=EngineName.LLAMA_CPP, modalities=("run", "chat")),
+    "good chat on a GPU": asked(ONLY_SAFETENSORS, engine=EngineName.REFERENCE, backends=("gpu",), modalities=("chat",)),
     "good answers on a GPU": asked(ONLY_SAFETENSORS, apr="say('2 + 2 equals 4.')", backends=("cpu", "gpu")),
     "not loaded": asked(ONLY_GGUF, {"S-G": "integrity.header_cut"}, engine=EngineName.LLAMA_CPP),
     "garbage": asked(ONLY_GGUF, {"S-G": "weights.layers_swapped"}, engine=EngineName.LLAMA_CPP),
     "wrong answer": asked(ONLY_GGUF, {"S-G": "weights.zeroed"}, engine=EngineName.LLAMA_CPP),
+    "wrong answer in chat": asked(
+        ONLY_GGUF, {"S-G": "weights.rows_rolled"}, engine=EngineName.LLAMA_CPP, modalities=("chat",)
+    ),
+    "wrong answer in chat on a GPU": asked(
+        *(ONLY_GGUF, {"S-G": "weights.rows_rolled"}),
+        engine=EngineName.REFERENCE,
+        backends=("gpu",),
+        modalities=("chat",),
+    ),
+    "no template": asked(
+        ONLY_SAFETENSORS,
+        engine=EngineName.REFERENCE,
+        backends=("cpu", "gpu"),
+        modalities=("chat",),
+        without=("tokenizer_config.json", "chat_template.jinja"),
+    ),
     "too slow": asked(ONLY_GGUF, engine=EngineName.LLAMA_CPP, fast=1e9, time=1e-9),
     "refusal": asked(ONLY_SAFETENSORS, apr="sys.exit(print('error: no such op', file=sys.stderr) or 8)"),
     "abort": asked(ONLY_SAFETENSORS, apr="os.abort()"),
@@ -184,6 +214,8 @@ PASSES = {
     "G4-VALID": "no text is garbage: 1 prompt, S>G in llama.cpp$",
     "F-A1-001": "every answer holds: 1 prompt, S>G in llama.cpp$",
     "F-A2-001": "every answer holds: 1 prompt, S in apr$",
+    "F-A3-001": "every answer holds: 1 prompt, S>G in llama.cpp$",
+    "F-A4-001": "every answer holds: 1 prompt, S in reference$",
     "F-PROFILE-CI-001": r"S>G in llama.cpp on cpu: [\d.]+ tokens/s, .*, at least 0.001 asked for",
     "F-PROFILE-CI-002": r"S>G in llama.cpp on cpu: p99 [\d.]+ ms, at most 1e\+06 ms asked for",
     "F-PROFILE-CI-003": r"S>G in llama.cpp on cpu: p50 [\d.]+ ms, at most 1e\+06 ms asked for",
@@ -249,6 +281,10 @@ DAMAGED = {
     "G4-VALID": Damage("garbage", "S>G in llama.cpp on cpu: .*: garbage: the text repeats", "G1-LOAD"),
     "F-A1-001": Damage("wrong answer", "S>G in llama.cpp on cpu: .*: arithmetic: 2 . 2 is 4, and the", "G4-VALID"),
     "F-A2-001": Damage("wrong answer on a GPU", "S in apr on gpu: .*: arithmetic: 2 . 2 is 4, and the", "F-A1-001"),
+    "F-A3-001": Damage("wrong answer in chat", "S>G in llama.cpp on cpu: .*'What is 2.2.' is answered", "G0-PULL-001"),
+    "F-A4-001": Damage(
+        "wrong answer in chat on a GPU", "S>G in reference on gpu: .*'What is 2.2.' is answered", "G0-PULL-001"
+    ),
     "F-PROFILE-CI-001": Damage("too slow", r"at least 1e\+09 asked for; the machine's load was", "G1-LOAD"),
     "F-PROFILE-CI-002": Damage("too slow", "p99 .* at most 1e-09 ms asked for; the machine's load was", "G1-LOAD"),
     "F-PROFILE-CI-003": Damage("too slow", "p50 .* at most 1e-09 ms asked for; the machine's load was", "G1-LOAD"),
@@ -285,6 +321,7 @@ SKIPPED = {
     "F-CONTRACT-I5-001": ("no tokenizer", "could not check tokenizer of SafeTensors to APR"),
     "F-GOLDEN-RULE-002": ("no converter", f"could not check S>A: {_NO_CONVERTER}"),
     **dict.fromkeys(SCENARIOS, ("no engine", r"could not check S in apr on .*: the command '.*/apr' is not installed")),
+    **{f"F-A{number}-001": ("no template", "could not check S in ref.*: it has no chat template") for number in (3, 4)},
     **dict.fromkeys(set(BEHAVIOUR).difference(SCENARIOS), ("no converter", f"could not check Saf.*: {_NO_CONVERTER}")),
     **{f"F-CONTRACT-I{number}-001": ("few tensors", _FEW) for number in (2, 3, 4)},
     **{f"F-CONV-{name}-001": ("few tensors", _FEW) for name in ("CARD", "NAME", "SHAPE", "EMBED", "WEIGHT", "DEQUANT")},
@@ -318,7 +355,8 @@ def test_the_good_run_passes(results):
 
 def _good_run(gate):
     if gate in SCENARIOS:
-        return "good answers on a GPU" if gate == "F-A2-001" else "good answers"
+        on_gpu = {"F-A2-001": "good answers on a GPU", "F-A4-001": "good chat on a GPU"}
+        return on_gpu.get(gate, "good answers")
     return "it runs" if gate in BEHAVIOUR else "good"
 
 
@@ -331,8 +369,15 @@ _GATES = [
 ]
 
 
+def _needs_gpu(gate):
+    """apr's chat prints a session of no known shape, so that no stand-in can take the place of a GPU."""
+    if gate == "F-A4-001" and not pytest.importorskip("torch").cuda.is_available():
+        pytest.skip("needs a GPU; tests/gates/test_scenarios.py judges answers of one")
+
+
 @pytest.mark.parametrize("gate", _GATES)
 def test_it_passes_on_good_files(results, gate):
+    _needs_gpu(gate)
     entry = results(_good_run(gate))[1][gate]
     assert entry.outcome is Outcome.CORROBORATED
     assert re.search(PASSES[gate], entry.reason)
@@ -340,6 +385,7 @@ def test_it_passes_on_good_files(results, gate):
 
 @pytest.mark.parametrize("gate", _GATES)
 def test_it_fails_on_damaged_files_for_that_reason(results, gate):
+    _needs_gpu(gate)
     damage = DAMAGED[gate]
     code, entries = results(damage.run)
     entry = entries[gate]

@@ -2,10 +2,13 @@
 
 import re
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
+from fixture_files import FIXTURES
 from run_plans import empty_plan
 
+import aprtui
 from aprtui.core.events import ConversionFailed, ScenarioFinished
 from aprtui.core.outcomes import Outcome
 from aprtui.core.scenarios import (
@@ -15,6 +18,7 @@ from aprtui.core.scenarios import (
     Backend,
     Ending,
     EngineName,
+    Modality,
     OracleKind,
     Oracles,
     OracleVerdict,
@@ -24,7 +28,7 @@ from aprtui.core.scenarios import (
 from aprtui.gates import judge_gate
 from aprtui.inference.engines import AprEngine
 from aprtui.inference.engines.engine import EngineAnswer
-from aprtui.inference.scenarios import answers_of
+from aprtui.inference.scenarios import answers_of, chat_texts
 from aprtui.store.plan import PlannedGate, PlannedScenario, Running
 from aprtui.store.summary import RunRecord
 
@@ -48,12 +52,12 @@ def unsaid(ending, reason="why"):
 GOOD, BAD = said(), said("It is 5.", FAILED, ids=(3, 4))
 
 
-def verdict(gate, answers, *, failures=(), speed=NO_LIMITS):
+def verdict(gate, answers, *, failures=(), speed=NO_LIMITS, backend=Backend.CPU, modality=Modality.RUN):
     """The verdict on answers, or results, by file and engine."""
     planned, results = [], {}
     for (file, engine), found in answers.items():
         name = f"{file}@{engine}:cpu"
-        planned.append(PlannedScenario(name, file, engine, Backend.CPU))
+        planned.append(PlannedScenario(name, file, engine, backend, modality=modality))
         given = found if isinstance(found, ScenarioFinished) else ScenarioFinished(name, answers=(found,))
         results[name] = replace(given, scenario=name)
     planned_gate = PlannedGate(gate, (), scenarios=tuple(results))
@@ -153,6 +157,26 @@ def test_scenarios_that_did_not_run():
     )
     died = ScenarioFinished("", Outcome.CRASHED, "the worker died", stderr="last")
     assert verdict("G3-STABLE", {("S", REFERENCE): died}).outcome is Outcome.CRASHED
+
+
+def test_chat_is_held_against_chat():
+    chat = {"modality": Modality.CHAT}
+    found = verdict("F-A4-001", {("S", REFERENCE): GOOD, ("S>G", REFERENCE): BAD}, backend=Backend.GPU, **chat)
+    assert (found.outcome, found.details["faults"]) == (FAILED, ["the file"])
+    assert found.reason.startswith(f"S>G in reference on gpu: '{ASKED}' is answered 'It is 5.'")
+    found = verdict("F-A4-001", {("S", REFERENCE): GOOD, ("S>G", REFERENCE): GOOD}, backend=Backend.GPU, **chat)
+    assert found.reason == "every answer holds: 1 prompt, S in reference, S>G in reference"
+
+
+def test_a_prompt_is_put_into_the_files_own_chat_template():
+    demo = Path(aprtui.__file__).parent / "demo/model/qwen2-demo"
+    (text,), reason = chat_texts(demo, [ASKED])
+    assert (text, reason) == (f"<|im_start|>user\n{ASKED}<|im_end|>\n<|im_start|>assistant\n", "")
+    assert chat_texts(demo / "model.safetensors", [ASKED])[1] == ""
+    llama = FIXTURES / "llama-tiny256/hf"
+    texts, reason = chat_texts(llama, [ASKED])
+    assert reason or not texts[0].startswith("<s>")
+    assert chat_texts(FIXTURES / "nothing.gguf", [ASKED])[1]
 
 
 def test_empty_texts_are_no_inference():

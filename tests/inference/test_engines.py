@@ -2,17 +2,22 @@
 
 import json
 import sys
+from pathlib import Path
 
 import pytest
 from fixture_files import DATA, FIXTURES
 
+import aprtui
+from aprtui.convert.process import Place, run_command
 from aprtui.core.errors import AprtuiError
+from aprtui.core.scenarios import Backend, Ending
 from aprtui.formats.container import Format
 from aprtui.formats.model import open_model
 from aprtui.inference.engines import AprEngine, LlamaCppEngine, ReferenceEngine
 from aprtui.inference.engines.apr_output import read_answer
 from aprtui.inference.engines.engine import explain_prompt_tokens
 from aprtui.inference.tokenizers import encode_texts
+from aprtui.inference.tokenizers.ends import ends_of
 
 RUNS = json.loads((DATA / "apr_transcripts/run.json").read_text(encoding="utf-8"))
 GGUF = FIXTURES / "qwen2-tiny/gguf/bf16.gguf"
@@ -108,17 +113,68 @@ def test_apr_runs_once_for_each_prompt(tmp_path):
     assert first.seconds > 0
 
 
+PANIC = "thread 'main' panicked at src/main.rs:1"
+
+
 @pytest.mark.parametrize(
-    ("body", "why"),
+    ("body", "ending", "why"),
     [
-        ("print('apr 1') if '--version' in sys.argv else sys.exit(7)", "ended with exit code 7"),
-        ("print('apr 1') if '--version' in sys.argv else os.abort()", "was ended by SIGABRT"),
-        ("print('apr 1') if '--version' in sys.argv else time.sleep(60)", "did not end in 2 s"),
+        ("sys.exit(7)", Ending.FAILED, "ended with exit code 7"),
+        ("os.abort()", Ending.CRASHED, "was ended by SIGABRT"),
+        ("sys.exit(139)", Ending.CRASHED, "ended with exit code 139"),
+        (
+            f'sys.exit(print("{PANIC}", file=sys.stderr) or 101)',
+            Ending.CRASHED,
+            "panicked: it ended with exit code 101",
+        ),
+        (f'sys.exit(print("{PANIC}", file=sys.stderr) or 2)', Ending.CRASHED, "panicked: it ended with exit code 2"),
+        ("os.kill(os.getpid(), 9)", Ending.KILLED, "was killed (SIGKILL)"),
+        ("time.sleep(60)", Ending.TIMEOUT, "did not end in 2 s"),
+        ("print('nothing that is known')", Ending.UNREADABLE, "no text between"),
+        ("""print('{"text": "x", "error": "boom"}')""", Ending.FAILED, "the engine says boom"),
     ],
 )
-def test_what_goes_wrong_is_an_answer(tmp_path, body, why):
-    (answer,) = stand_in(tmp_path, body).generate(GGUF, ["a"], 8)
-    assert (answer.text, why in answer.reason) == (None, True)
+def test_what_goes_wrong_is_an_answer(tmp_path, body, ending, why):
+    (answer,) = stand_in(tmp_path, f"print('apr 1') if '--version' in sys.argv else {body}").generate(GGUF, ["a"], 8)
+    assert (answer.text, answer.ending) == (None, ending)
+    assert why in answer.reason
+
+
+@pytest.mark.parametrize(
+    ("ran", "is_on_gpu", "ending"),
+    [
+        ('"backend": {"ran": "cpu", "fell_back": true}', True, Ending.NOT_RUN),
+        ('"backend": {"ran": "cuda"}', True, Ending.ANSWERED),
+        ('"used_gpu": true', False, Ending.NOT_RUN),
+        ('"used_gpu": false', False, Ending.ANSWERED),
+        ('"model": "m"', True, Ending.ANSWERED),
+    ],
+)
+def test_an_answer_from_another_backend_is_none(ran, is_on_gpu, ending):
+    answer = read_answer(f'{{"text": "x", {ran}}}', "", Backend.GPU if is_on_gpu else Backend.CPU)
+    assert answer.ending is ending
+    assert ending is Ending.ANSWERED or "and says that it ran on the" in answer.reason
+
+
+def test_answers_before_a_crash_of_the_reference_stand(monkeypatch):
+    def dies(module, folder, request, *, time_limit):
+        told = {"ids": [1], "text": "x", "prompt_tokens": 1, "is_cut_off": False, "seconds": 1, "token_seconds": []}
+        lines = [{"loaded": True}, told]
+        (folder / "answers.jsonl").write_text("".join(f"{json.dumps(line)}\n" for line in lines) + '{"torn')
+        return run_command([sys.executable, "-c", "import os; os.abort()"], Place(folder, folder, folder), time_limit=9)
+
+    monkeypatch.setattr("aprtui.inference.engines.reference.run_module", dies)
+    first, second, third = ReferenceEngine().generate(GGUF, ["a", "b", "c"], 4)
+    assert (first.text, first.has_loaded) == ("x", True)
+    assert (second.ending, third.ending) == (Ending.CRASHED, Ending.NOT_RUN)
+    assert third.reason.startswith("an earlier prompt ended the engine: it was ended by SIGABRT")
+
+
+def test_text_stops_where_llama_cpp_stops():
+    """generation_config.json lists two ends, GGUF has room for one."""
+    model = open_model(Path(aprtui.__file__).parent / "demo/model/qwen2-demo")
+    assert ends_of(model) == {765, 767}
+    assert [(model.tokenizer.vocabulary or ())[number] for number in (765, 767)] == ["<|endoftext|>", "<|im_end|>"]
 
 
 def test_the_same_file_in_two_engines():

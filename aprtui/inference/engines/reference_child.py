@@ -54,7 +54,12 @@ def _continued(model: Model, running: ReferenceModel, ids: tuple[int, ...], most
     ends = ends_of(model)
     times: list[float] = []
     begun = monotonic()
-    steps = running.generate(ids, most, ends, lambda: times.append(monotonic())) if ids else []
+    # The model runs once for each token: the moments when it ends are as far apart as the tokens are.
+    hook = running.base.register_forward_hook(lambda *_: times.append(monotonic()))
+    try:
+        steps = running.generate(ids, most, ends) if ids else []
+    finally:
+        hook.remove()
     numbers = [number for number, _ in steps]
     has_ended = bool(numbers) and numbers[-1] in ends
     return {

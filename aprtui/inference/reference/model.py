@@ -31,10 +31,6 @@ _SPARE_BYTES = 1 << 26  # Larger ones are pages of their own, which go back to t
 Call = Callable[..., Any]
 
 
-def _nothing() -> None:
-    """Nobody takes the time."""
-
-
 @dataclass(frozen=True, slots=True)
 class Runtime:
     """How models are run.
@@ -176,13 +172,8 @@ class ReferenceModel:
         return output
 
     @torch.inference_mode()
-    def generate(
-        self, ids: Sequence[int], most: int, ends: frozenset[int], each: Callable[[], object] = _nothing
-    ) -> list[tuple[int, float]]:
-        """Greedy continuation: each id with the margin of its logit over the second best; it ends with its end.
-
-        `each` is called behind each id, for whoever takes its time.
-        """
+    def generate(self, ids: Sequence[int], most: int, ends: frozenset[int]) -> list[tuple[int, float]]:
+        """Greedy continuation: each id with the margin of its logit over the second best; it ends with its end."""
         self._place_buffers()
         found: list[tuple[int, float]] = []
         step = torch.tensor([list(ids)], device=self.runtime.device)
@@ -193,7 +184,6 @@ class ReferenceModel:
             best = torch.topk(output.logits[0, -1].double(), 2)
             chosen = int(output.logits[0, -1].argmax())
             found.append((chosen, float(best.values[0] - best.values[1])))
-            each()
             if chosen in ends:
                 break
             step = torch.tensor([[chosen]], device=self.runtime.device)

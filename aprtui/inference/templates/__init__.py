@@ -2,5 +2,6 @@
 
 from aprtui.inference.templates.conversations import CONVERSATIONS, Conversation
 from aprtui.inference.templates.rendering import Rendering, render
+from aprtui.inference.templates.special import special_texts
 
-__all__ = ["CONVERSATIONS", "Conversation", "Rendering", "render"]
+__all__ = ["CONVERSATIONS", "Conversation", "Rendering", "render", "special_texts"]
