@@ -39,6 +39,7 @@ class Terminal:
     ) -> None:
         self.output = bytearray()
         self.code: int | None = None
+        self.is_closed = False
         self.pid, self._master = pty.fork()
         if not self.pid:
             command = ["-m", "aprtui", *arguments] if module else list(arguments)
@@ -77,8 +78,9 @@ class Terminal:
                 try:
                     piece = os.read(self._master, 1 << 16)
                 except OSError:
-                    break
+                    piece = b""
                 if not piece:
+                    self.is_closed = True
                     break
                 self.output += piece
         return bytes(self.output[start:])
