@@ -39,6 +39,7 @@ class Terminal:
     ) -> None:
         self.output = bytearray()
         self.code: int | None = None
+        self.is_closed = False
         self.pid, self._master = pty.fork()
         if not self.pid:
             command = ["-m", "aprtui", *arguments] if module else list(arguments)
@@ -77,11 +78,19 @@ class Terminal:
                 try:
                     piece = os.read(self._master, 1 << 16)
                 except OSError:
-                    break
+                    piece = b""
                 if not piece:
+                    self.is_closed = True
                     break
                 self.output += piece
         return bytes(self.output[start:])
+
+    @property
+    def processor_seconds(self) -> float:
+        """Time that the program has computed so far, in all its threads, to a hundredth of a second."""
+        with open(f"/proc/{self.pid}/stat") as file:  # noqa: PTH123 - as above
+            fields = file.read().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def press(self, keys: bytes) -> None:
         """Type."""

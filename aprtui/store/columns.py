@@ -7,7 +7,7 @@ What a screen shows of one row in full stays in the journal; a row knows where.
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
 from math import inf, isfinite, isnan
@@ -157,18 +157,11 @@ class Columns:
 
     def allocate(self, comparison: int, names: Iterable[str]) -> None:
         """A waiting row for each of these tensors that has none yet; many at once cost little more than one."""
-        known = self._by_name.setdefault(comparison, {})
+        known = self._by_name.get(comparison, {})
         new = [name for name in dict.fromkeys(map(intern, names)) if name not in known]
-        first, count = len(self.names), len(new)
-        self.kinds += bytes([RowKind.TENSOR]) * count
-        self.statuses += bytes([RowStatus.WAITING]) * count
-        self.comparisons.extend([comparison] * count)
-        self.names += new
-        self._append_nothing(count)
-        numbers = range(first, first + count)
-        known.update(zip(new, numbers, strict=True))
-        self._of_comparison.setdefault(comparison, []).extend(numbers)
-        self.changed.update(numbers)
+        self._append_all(comparison, new)
+        self.statuses += bytes([RowStatus.WAITING]) * len(new)
+        self._append_nothing(len(new))
 
     def set_tensor(self, comparison: int, tensor: Mapping[str, Any], offset: int) -> int:
         """Enter a result as it stands in the journal.
@@ -203,16 +196,17 @@ class Columns:
         """
         part = slice(rows.start, rows.stop)
         names = other.names[part]
-        fresh: Sequence[int]
         known = self._by_name.setdefault(comparison, {})
+        if known.keys().isdisjoint(names):
+            self._append_all(comparison, names)
+            for column in _MEASURED:
+                getattr(self, column).extend(getattr(other, column)[part])
+            return len(names), sum(other.nbytes[part])
         self.allocate(comparison, names)
+        fresh = [at for at, name in zip(rows, names, strict=True) if self.statuses[known[name]] in OPEN]
         numbers = [known[name] for name in names]
         first, end = numbers[0], numbers[0] + len(numbers)
         in_a_row = numbers == list(range(first, end))
-        if in_a_row and self.statuses.count(RowStatus.WAITING, first, end) == len(numbers):
-            fresh = rows
-        else:
-            fresh = [at for at, number in zip(rows, numbers, strict=True) if self.statuses[number] in OPEN]
         for column in _MEASURED:
             mine, theirs = getattr(self, column), getattr(other, column)[part]
             if in_a_row:
@@ -222,6 +216,16 @@ class Columns:
                     mine[number] = value
         self.changed.update(numbers)
         return len(fresh), sum(map(other.nbytes.__getitem__, fresh))
+
+    def _append_all(self, comparison: int, names: list[str]) -> None:
+        """Rows for tensors that have none; columns of what is measured are left to the caller."""
+        numbers = range(len(self.names), len(self.names) + len(names))
+        self.kinds += bytes([RowKind.TENSOR]) * len(names)
+        self.comparisons.extend([comparison] * len(names))
+        self.names += names
+        self._by_name.setdefault(comparison, {}).update(zip(names, numbers, strict=True))
+        self._of_comparison.setdefault(comparison, []).extend(numbers)
+        self.changed.update(numbers)
 
     def _set_tensor(self, comparison: int, tensor: Mapping[str, Any], offset: int, known: dict[str, int]) -> int:
         try:

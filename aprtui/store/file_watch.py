@@ -9,8 +9,6 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 from threading import Event
 
-from watchfiles import watch
-
 _NETWORK = ("nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "fuse.sshfs", "lustre", "beegfs", "ceph", "glusterfs")
 """File systems whose changes by other machines the kernel does not tell."""
 
@@ -25,6 +23,8 @@ def changes(files: Collection[Path], stop: Event) -> Iterator[frozenset[Path]]:
         files: Files that may or may not exist.
         stop: Ends the watching.
     """
+    from watchfiles import watch  # noqa: PLC0415 - few consoles watch, and each would wait for it at its start
+
     wanted = {file.absolute(): file for file in files}
     wanted |= {file.resolve(): file for file in files}
     folders = sorted({path.parent for path in wanted if path.parent.is_dir()})

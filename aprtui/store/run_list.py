@@ -18,6 +18,7 @@ from aprtui.store.summary import run_state
 _KINDS = tuple(
     f'"kind":"{kind.__name__}"'.encode() for kind in (GateFinished, RunStarted, RunResumed, RunFinished, RunInterrupted)
 )
+_TENSOR = b'"kind":"TensorFinished"'
 _HEAD = 200
 """Bytes at the start of a line in which its kind stands."""
 
@@ -105,7 +106,8 @@ def summarise(folder: RunFolder) -> RunSummary:
     end: RunFinished | RunInterrupted | None = None
     reader = folder.reader()
     for _, raw in reader.new_raw_lines():
-        if not any(kind in raw[:_HEAD] for kind in _KINDS) or (line := reader.parsed(raw)) is None:
+        head = raw[:_HEAD]
+        if _TENSOR in head or not any(kind in head for kind in _KINDS) or (line := reader.parsed(raw)) is None:
             continue
         event, last = line.event, line
         if isinstance(event, GateFinished):

@@ -182,6 +182,9 @@ class ConsoleApp(App[None]):
         self.set_timer(_AFTER_FIRST_PAINT_S, self._start_lists)
 
     def _start_lists(self) -> None:
+        if self.follower.is_reading:
+            self.set_timer(_AFTER_FIRST_PAINT_S, self._start_lists)
+            return
         self.lists.start(ask_about_runs=self.opening.run is None)
 
     def _terminated(self) -> None:

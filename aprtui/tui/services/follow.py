@@ -43,6 +43,11 @@ class Follower:
         """Whether its engine ran when somebody looked last."""
         return self._state is RunState.RUNNING
 
+    @property
+    def is_reading(self) -> bool:
+        """Whether a run is open whose journal was not read to its end yet."""
+        return self.view is not None and not self.caught_up
+
     def open(self, folder: RunFolder) -> RunView:
         """Follow a run; one that is open already stays as it is.
 
