@@ -1,7 +1,7 @@
 """The model files that tests read: small models in Hugging Face form, and what real converters made of them.
 
 They are kept as archives because most of them repeat each other's bytes (160 MB unpacked, 58 MB packed).
-`tests/data/README.md` says where each file comes from and how the archive is made.
+`tests/data/README.md` says where each file comes from.
 """
 
 import hashlib

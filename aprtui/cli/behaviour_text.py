@@ -9,6 +9,7 @@ from aprtui.core.safe_text import safe_text
 
 _UNITS = 12
 _TEXT = 48
+_TEXTS = 3
 
 
 def behaviour_lines(behaviour: Behaviour) -> Iterator[str]:
@@ -16,6 +17,10 @@ def behaviour_lines(behaviour: Behaviour) -> Iterator[str]:
     yield f"logits at {behaviour.target.positions} positions; {safe_text(behaviour.runtime, 300)}"
     rows = {"target": behaviour.target, "expected-loss twin": behaviour.twin, "noise floor": behaviour.floor}
     yield from _figures({name: figures for name, figures in rows.items() if figures is not None})
+    for prompt in behaviour.prompts[:_TEXTS]:
+        if prompt.max_kld:
+            at = f"KLD {prompt.max_kld:.3g} at token {prompt.worst}, mean {prompt.mean_kld:.3g}"
+            yield f"  furthest: {at}, in {safe_text(repr(prompt.text), _TEXT)}"
     if behaviour.layers:
         yield ""
         yield "error by part (NMSE): fed what the source's part is fed, and in its own chain"

@@ -16,7 +16,7 @@ _ROOT = Path(aprtui.__file__).parents[1]
 
 
 def run_module(module: str, folder: Path, request: Mapping[str, Any], *, time_limit: float) -> CommandResult:
-    """Run `python -m MODULE FOLDER` with `request.json` in the folder.
+    """Run the module's `main(folder)` with `request.json` in the folder.
 
     Args:
         module: Its `main` reads the request and leaves its answer in the folder.

@@ -12,7 +12,7 @@ from transformers.utils.sentencepiece_model_pb2_new import ModelProto
 
 from aprtui.core.errors import FormatError
 from aprtui.formats.tokenizer import TokenizerModel, TokenType, read_tokenizer
-from aprtui.formats.tokenizer.sentencepiece import read_pieces
+from aprtui.formats.tokenizer.sentencepiece import read_sentencepiece
 
 MODELS = ("llama-tiny256", "qwen2-tiny", "qwen3-tiny", "gemma3-tiny", "phi3-tiny", "gpt2-tiny")
 BPE = {"type": "BPE", "vocab": {"a": 0, "b": 1, "ab": 3}, "merges": ["a b"]}
@@ -154,7 +154,7 @@ PIECES = [("<unk>", 0.0, 2), ("<s>", 0.0, 3), ("<0x0A>", 0.0, 6), ("▁der", -1.
 
 def test_a_sentencepiece_model_written_by_protobuf(tmp_path):
     content = sentencepiece_model(PIECES)
-    assert [(piece.text, piece.score, int(piece.kind)) for piece in read_pieces(content)] == PIECES
+    assert [(piece.text, piece.score, int(piece.kind)) for piece in read_sentencepiece(content).pieces] == PIECES
     decoder = {"5": {"content": "<pad>", "special": False}, "6": {"content": "x▁y", "special": False}}
     config = {"added_tokens_decoder": decoder, "pad_token": "<pad>", "add_bos_token": True}
     found = facts(tmp_path, sentencepiece=content, tokenizer_config=config)
@@ -169,7 +169,7 @@ def test_a_sentencepiece_model_cut_anywhere_is_refused_or_shorter():
     content = sentencepiece_model(PIECES)
     for end in range(len(content)):
         try:
-            assert len(read_pieces(content[:end])) <= len(PIECES)
+            assert len(read_sentencepiece(content[:end]).pieces) <= len(PIECES)
         except FormatError as error:
             assert "sentencepiece" in error.problem
 
@@ -179,7 +179,7 @@ def test_a_sentencepiece_model_cut_anywhere_is_refused_or_shorter():
 )
 def test_what_is_no_sentencepiece_model(tmp_path, content):
     with pytest.raises(FormatError, match="no sentencepiece model"):
-        read_pieces(content)
+        read_sentencepiece(content)
     alone = facts(tmp_path / "a", sentencepiece=content)
     assert alone.stub
     assert alone.problems

@@ -158,6 +158,7 @@ def test_diff_at_behaviour(capsys):
     code, out, _ = run(capsys, "diff", *pair, "--level", "behaviour", "--tokens", "4", "--prompt", "Say it.")
     assert code == 0
     assert "expected-loss twin" in out and "greedy text" in out and "'Say it.'" in out
+    assert out.count("  furthest: KLD ") == 3 and " at token " in out
     code, out, _ = run(capsys, "diff", *pair, "--level", "all", "--tokens", "0", "--format", "json")
     whole = json.loads(out)
     assert [level["level"] for level in whole["levels"]][-1] == "behaviour"

@@ -58,5 +58,7 @@ def _special(tokenizer: TokenizerFacts) -> Iterator[GgufValue]:
     for kind, added in (("bos", tokenizer.add_bos), ("eos", tokenizer.add_eos)):
         if added is not None:
             yield GgufValue(f"tokenizer.ggml.add_{kind}_token", added, ValueType.BOOL)
+    if tokenizer.space_prefix is not None:
+        yield GgufValue("tokenizer.ggml.add_space_prefix", tokenizer.space_prefix, ValueType.BOOL)
     if tokenizer.chat_template is not None:
         yield GgufValue("tokenizer.chat_template", tokenizer.chat_template, ValueType.STRING)

@@ -61,6 +61,10 @@ class TokenizerFacts:
         special_ids: Id by kind: "pad", "unk", "sep", "cls", "mask", "eot", "eom"; bos and eos are metadata.
         add_bos: Whether a text starts with bos, with the default of the format's runtime filled in.
         add_eos: Whether a text ends with eos, likewise.
+        space_prefix: Whether a text gets a space in front (sentencepiece, unigram), with the runtime's default filled
+            in; None where nothing is said.
+        replaces: Characters are replaced before texts are split (unigram), by a table that only the file's own
+            tokenizer reads.
         pre_tokenizer: How text is split before merging.
         chat_template: Text of the default chat template.
         stub: Why the tokenizer counts as missing although there is a file.
@@ -76,6 +80,8 @@ class TokenizerFacts:
     special_ids: Mapping[str, int] = field(default_factory=dict)
     add_bos: bool | None = None
     add_eos: bool | None = None
+    space_prefix: bool | None = None
+    replaces: bool = False
     pre_tokenizer: PreTokenizer | None = None
     chat_template: str | None = None
     stub: str | None = None

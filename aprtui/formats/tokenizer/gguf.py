@@ -43,6 +43,7 @@ def read(container: Container) -> TokenizerFacts | None:
     pre = pre if isinstance(pre, str) else None
     add_bos = flag(raw, "tokenizer.ggml.add_bos_token", problems)
     add_eos = flag(raw, "tokenizer.ggml.add_eos_token", problems)
+    prefix = flag(raw, "tokenizer.ggml.add_space_prefix", problems)
     by_default = model in (TokenizerModel.SENTENCEPIECE, TokenizerModel.WORDPIECE) or pre in ADDS_BOS
     return TokenizerFacts(
         format=container.format,
@@ -53,11 +54,21 @@ def read(container: Container) -> TokenizerFacts | None:
         scores=floats(raw, "tokenizer.ggml.scores", problems),
         special_ids=_special_ids(raw, problems),
         add_bos=by_default if add_bos is None else add_bos,
-        add_eos=model is TokenizerModel.WORDPIECE if add_eos is None else add_eos,
+        add_eos=model in (TokenizerModel.WORDPIECE, TokenizerModel.UNIGRAM) if add_eos is None else add_eos,
+        space_prefix=_space_prefix(model, prefix),
+        replaces=bool(raw.get("tokenizer.ggml.remove_extra_whitespaces"))
+        or "tokenizer.ggml.precompiled_charsmap" in raw,
         pre_tokenizer=None if pre is None else PreTokenizer(pre),
         chat_template=_template(raw, problems),
         problems=tuple(problems),
     )
+
+
+def _space_prefix(model: TokenizerModel | None, stated: bool | None) -> bool | None:
+    """The flag with llama.cpp's default; kinds that never read it have none."""
+    if model not in (TokenizerModel.SENTENCEPIECE, TokenizerModel.UNIGRAM):
+        return None
+    return model is TokenizerModel.SENTENCEPIECE if stated is None else stated
 
 
 def _special_ids(raw: Mapping[str, Any], problems: list[Finding]) -> dict[str, int]:

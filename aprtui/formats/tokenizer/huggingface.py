@@ -24,7 +24,7 @@ from aprtui.formats.tokenizer.facts import (
     unused_name,
 )
 from aprtui.formats.tokenizer.pre_tokenizers import recognise
-from aprtui.formats.tokenizer.sentencepiece import read_pieces
+from aprtui.formats.tokenizer.sentencepiece import read_sentencepiece
 from aprtui.formats.tokenizer.special import added_flags, special_ids
 from aprtui.formats.tokenizer.templates import chat_template
 
@@ -85,12 +85,13 @@ def _from_sentencepiece(files: _Files, config: Mapping[str, Any], *, has_json: b
     if path is None:
         return None
     try:
-        pieces = read_pieces(read_bounded(path, LARGEST_TOKENIZER))
+        stated = read_sentencepiece(read_bounded(path, LARGEST_TOKENIZER))
     except FormatError as error:
         # Some models keep a tokenizer.model of another kind beside tokenizer.json.
         if not has_json:
             files.problems.append(problem("file", error.problem, place="tokenizer.model"))
         return None
+    pieces = stated.pieces
     tokens = [piece.text for piece in pieces]
     # llama.cpp's converter asks for every type but this one; added_tokens_decoder marks such tokens again.
     plain = TokenType.USER_DEFINED
@@ -108,7 +109,13 @@ def _from_sentencepiece(files: _Files, config: Mapping[str, Any], *, has_json: b
             tokens[token.number], types[token.number] = token.stored_text, int(token.kind)
             scores[token.number] = _SCORE_OF_ADDED
     return TokenizerFacts(
-        Format.SAFETENSORS, TokenizerModel.SENTENCEPIECE, vocabulary=tokens, token_types=types, scores=scores
+        Format.SAFETENSORS,
+        TokenizerModel.UNIGRAM if stated.unigram else TokenizerModel.SENTENCEPIECE,
+        vocabulary=tokens,
+        token_types=types,
+        scores=scores,
+        space_prefix=stated.space_prefix,
+        replaces=stated.replaces,
     )
 
 

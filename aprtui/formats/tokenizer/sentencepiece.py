@@ -1,7 +1,8 @@
-"""Pieces of a sentencepiece model (`tokenizer.model`), by hand: four fields of one protobuf message.
+"""A sentencepiece model (`tokenizer.model`), by hand: a few fields of one protobuf message.
 
-sentencepiece_model.proto: ModelProto.pieces = 1 (SentencePiece), trainer_spec = 2; SentencePiece.piece = 1, score = 2
-(float), type = 3; TrainerSpec.model_type = 3 (1 = unigram, 2 = BPE).
+sentencepiece_model.proto: ModelProto.pieces = 1 (SentencePiece), trainer_spec = 2, normalizer_spec = 3;
+SentencePiece.piece = 1, score = 2 (float), type = 3; TrainerSpec.model_type = 3 (1 = unigram, 2 = BPE; unigram by
+default); NormalizerSpec.precompiled_charsmap = 2, add_dummy_prefix = 3 (true by default).
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from aprtui.formats.tokenizer.facts import MOST_TOKENS, TokenType
 
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 _LONGEST_VARINT = 10
+_UNIGRAM = 1
 _TYPES = {1: TokenType.NORMAL, 2: TokenType.UNKNOWN, 3: TokenType.CONTROL, 4: TokenType.USER_DEFINED}
 _TYPES |= {5: TokenType.UNUSED, 6: TokenType.BYTE}
 
@@ -34,21 +36,61 @@ class Piece:
     kind: TokenType
 
 
-def read_pieces(content: bytes) -> list[Piece]:
-    """All pieces in order of id.
+@dataclass(frozen=True, slots=True)
+class SentencepieceModel:
+    """What a file says.
+
+    Attributes:
+        pieces: All pieces in order of id.
+        unigram: Texts are split into the likeliest pieces, not joined by scores.
+        space_prefix: A text gets a space in front.
+        replaces: Characters are replaced by a table before texts are split.
+    """
+
+    pieces: list[Piece]
+    unigram: bool
+    space_prefix: bool
+    replaces: bool
+
+
+def read_sentencepiece(content: bytes) -> SentencepieceModel:
+    """Read a model.
 
     Raises:
         FormatError: The bytes are not a sentencepiece model.
     """
-    pieces = []
+    pieces, unigram, space_prefix, replaces = [], True, True, False
     for number, wire, value in _fields(memoryview(content)):
-        if number == 1 and wire == _BYTES and isinstance(value, memoryview):
+        if wire != _BYTES or not isinstance(value, memoryview):
+            continue
+        if number == 1:
             pieces.append(_piece(value))
             if len(pieces) > MOST_TOKENS:
                 raise FormatError(f"the sentencepiece model has more than {MOST_TOKENS} pieces")
+        elif number == 2:
+            unigram = _number(value, 3, _UNIGRAM) == _UNIGRAM
+        elif number == 3:
+            space_prefix = bool(_number(value, 3, 1))
+            replaces = any(len(table) > 0 for table in _bytes(value, 2))
     if not pieces:
         raise FormatError("it is no sentencepiece model: it has no pieces")
-    return pieces
+    return SentencepieceModel(pieces, unigram, space_prefix, replaces)
+
+
+def _number(message: memoryview, wanted: int, default: int) -> int:
+    """A whole number of a message; the last one counts where there are several."""
+    found = default
+    for number, wire, value in _fields(message):
+        if number == wanted and wire == _VARINT and isinstance(value, int):
+            found = value
+    return found
+
+
+def _bytes(message: memoryview, wanted: int) -> Iterator[memoryview]:
+    """The values of a field that holds bytes."""
+    for number, wire, value in _fields(message):
+        if number == wanted and wire == _BYTES and isinstance(value, memoryview):
+            yield value
 
 
 def _piece(message: memoryview) -> Piece:

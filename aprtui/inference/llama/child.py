@@ -7,7 +7,6 @@ runs inside the process of a check.
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +35,3 @@ def main(folder: Path) -> None:
     """Read `request.json`, write `answer.json`."""
     request = json.loads((folder / "request.json").read_bytes())
     (folder / "answer.json").write_text(json.dumps(answer(request, folder)), encoding="ascii")
-
-
-if __name__ == "__main__":
-    main(Path(sys.argv[1]))

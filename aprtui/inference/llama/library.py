@@ -61,7 +61,6 @@ _default_context = _function("llama_context_default_params", _Parameters)
 _load = _function("llama_model_load_from_file", _pointer, ctypes.c_char_p, _Parameters)
 _new_context = _function("llama_init_from_model", _pointer, _pointer, _Parameters)
 _free_context = _function("llama_free", None, _pointer)
-_free_model = _function("llama_model_free", None, _pointer)
 _vocab = _function("llama_model_get_vocab", _pointer, _pointer)
 _n_tokens = _function("llama_vocab_n_tokens", _int, _pointer)
 _is_end = _function("llama_vocab_is_eog", ctypes.c_bool, _pointer, _int)
@@ -79,7 +78,7 @@ class Refused(Exception):  # noqa: N818 - it is what llama.cpp says, not an erro
 
 
 class LlamaModel:
-    """A GGUF in llama.cpp.
+    """A GGUF in llama.cpp; its memory goes with the process.
 
     Args:
         path: The file; a split one by its first part.
@@ -94,10 +93,6 @@ class LlamaModel:
             raise Refused("llama.cpp does not load the file")
         self._vocabulary = _vocab(self._model)
         self.tokens: int = _n_tokens(self._vocabulary)
-
-    def close(self) -> None:
-        """Free the model."""
-        _free_model(self._model)
 
     def ids(self, text: str, *, add_special: bool) -> list[int]:
         """Ids of a text; special tokens in it count as such."""

@@ -31,7 +31,6 @@ from aprtui.inference.tokenizers.rebuild import CannotRebuild, rebuilt_json
 _REMEMBERED = 64
 _SECONDS = 120.0
 _MODULE = "aprtui.inference.tokenizers.child"
-_SPACE_PREFIX = "tokenizer.ggml.add_space_prefix"
 
 
 class NoEncoderError(AprtuiError):
@@ -88,13 +87,13 @@ def _encode(model: Model, facts: TokenizerFacts, texts: tuple[str, ...]) -> Enco
         raise NoEncoderError(f"tokenizers is not installed{why}", todo="pip install 'aprtui[run]'")
     by = f"(tokenizers {version('tokenizers')})"
     own = model.container.companions.get("tokenizer.json")
-    if own is not None and "tokenizer.model" not in model.container.companions:
+    stated = "tokenizer.model" in model.container.companions and facts.model is not TokenizerModel.UNIGRAM
+    if own is not None and not stated:
         name, content = f"tokenizer.json {by}", read_bounded(own, LARGEST_TOKENIZER).decode("utf-8", "replace")
     else:
         name = f"rebuilt from its {model.format} facts {by}{why}"
         try:
-            prefix = model.container.metadata.get(_SPACE_PREFIX) is not False
-            content = json.dumps(rebuilt_json(facts, space_prefix=prefix))
+            content = json.dumps(rebuilt_json(facts))
         except CannotRebuild as reason:
             raise NoEncoderError(f"its tokenizer cannot be rebuilt: {reason}{why}") from None
     first, last = (_end(model, facts, kind) for kind in ("bos", "eos"))
@@ -134,9 +133,15 @@ def _frozen(ids: Sequence[Sequence[int]]) -> tuple[tuple[int, ...], ...]:
 def _digest(model: Model, facts: TokenizerFacts) -> str:
     """A digest of everything that decides which ids a text becomes."""
     digest = xxhash.xxh3_128()
-    parts: list[object] = [facts.format, facts.model, facts.add_bos, facts.add_eos, facts.pre_tokenizer]
+    parts: list[object] = [
+        facts.format,
+        facts.model,
+        facts.add_bos,
+        facts.add_eos,
+        facts.space_prefix,
+        facts.pre_tokenizer,
+    ]
     parts += [sorted(facts.special_ids.items()), model.container.metadata.get("general.name")]
-    parts += [model.container.metadata.get(_SPACE_PREFIX)]
     parts += [model.config.values.get(f"{kind}_token_id") for kind in ("bos", "eos")]
     digest.update(repr(parts).encode())
     for texts in (facts.vocabulary, facts.merges):

@@ -23,12 +23,11 @@ class CannotRebuild(Exception):  # noqa: N818 - a reason, not an error
     """What a tokenizer lacks, or is, so that it cannot be rebuilt."""
 
 
-def rebuilt_json(tokenizer: TokenizerFacts, *, space_prefix: bool = True) -> dict[str, Any]:
+def rebuilt_json(tokenizer: TokenizerFacts) -> dict[str, Any]:
     """The object of tokenizer.json.
 
     Args:
         tokenizer: The stored facts.
-        space_prefix: A text starts with a space (sentencepiece models, unless GGUF's `add_space_prefix` says no).
 
     Raises:
         CannotRebuild: With the reason.
@@ -44,9 +43,9 @@ def rebuilt_json(tokenizer: TokenizerFacts, *, space_prefix: bool = True) -> dic
     if kind is TokenizerModel.WORDPIECE:
         return _wordpiece(tokenizer)
     if kind is TokenizerModel.SENTENCEPIECE:
-        return _sentencepiece(tokenizer, space_prefix=space_prefix)
+        return _sentencepiece(tokenizer)
     if kind is TokenizerModel.UNIGRAM:
-        return _unigram(tokenizer, space_prefix=space_prefix)
+        return _unigram(tokenizer)
     raise CannotRebuild("its kind is not known")
 
 
@@ -68,7 +67,7 @@ def _added(tokenizer: TokenizerFacts, kinds: Sequence[TokenType]) -> list[dict[s
     ]
 
 
-def _sentencepiece(tokenizer: TokenizerFacts, *, space_prefix: bool) -> dict[str, Any]:
+def _sentencepiece(tokenizer: TokenizerFacts) -> dict[str, Any]:
     """A BPE whose merges follow from the scores, with bytes for what has no piece."""
     tokens, types = tokenizer.vocabulary or (), _types(tokenizer)
     pieces: dict[str, int] = {}
@@ -85,7 +84,7 @@ def _sentencepiece(tokenizer: TokenizerFacts, *, space_prefix: bool) -> dict[str
     else:
         raise CannotRebuild("it has neither scores nor merges")
     replaced = {"type": "Replace", "pattern": {"String": " "}, "content": _SPACE}
-    steps = [{"type": "Prepend", "prepend": _SPACE}, replaced] if space_prefix else [replaced]
+    steps = [*_space_in_front(tokenizer), replaced]
     unknown = next((tokens[number] for number, kind in enumerate(types) if kind == TokenType.UNKNOWN), None)
     model = {
         "type": "BPE",
@@ -115,10 +114,12 @@ def _merges_by_score(pieces: Mapping[str, int], scores: Sequence[float]) -> Iter
         yield pair
 
 
-def _unigram(tokenizer: TokenizerFacts, *, space_prefix: bool) -> dict[str, Any]:
+def _unigram(tokenizer: TokenizerFacts) -> dict[str, Any]:
     tokens, types = tokenizer.vocabulary or (), _types(tokenizer)
     if not tokenizer.scores or len(tokenizer.scores) < len(tokens):
         raise CannotRebuild("it has no scores")
+    if tokenizer.replaces:
+        raise CannotRebuild("it replaces characters by a table of its own before it splits a text")
     unknown = next((number for number, kind in enumerate(types) if kind == TokenType.UNKNOWN), None)
     model = {
         "type": "Unigram",
@@ -126,9 +127,15 @@ def _unigram(tokenizer: TokenizerFacts, *, space_prefix: bool) -> dict[str, Any]
         "vocab": [[text, score] for text, score in zip(tokens, tokenizer.scores, strict=False)],
         "byte_fallback": any(kind == TokenType.BYTE for kind in types),
     }
-    scheme = "always" if space_prefix else "never"
-    split = {"type": "Metaspace", "replacement": _SPACE, "prepend_scheme": scheme, "split": True}
-    return _object(model, _added(tokenizer, _MARKED), pre_tokenizer=split)
+    # Metaspace puts no space in front of a text that has one; sentencepiece and llama.cpp do.
+    steps = _space_in_front(tokenizer)
+    split = {"type": "Metaspace", "replacement": _SPACE, "prepend_scheme": "never", "split": True}
+    normalizer = {"type": "Sequence", "normalizers": steps} if steps else None
+    return _object(model, _added(tokenizer, _MARKED), normalizer=normalizer, pre_tokenizer=split)
+
+
+def _space_in_front(tokenizer: TokenizerFacts) -> list[dict[str, Any]]:
+    return [{"type": "Prepend", "prepend": _SPACE}] if tokenizer.space_prefix is not False else []
 
 
 def _wordpiece(tokenizer: TokenizerFacts) -> dict[str, Any]:
