@@ -153,7 +153,7 @@ class ConsoleApp(App[None]):
         # A killed console must still give the terminal back. SIGHUP stays as it is: there is no terminal any more.
         with suppress(NotImplementedError, RuntimeError, ValueError):  # where this is not the main thread
             asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, self._terminated)
-        for problem in self._own_themes.problems:
+        for problem in (*self._own_themes.problems, *self._wrong_settings()):
             self.say(problem, "warning")
         self.switch_mode("diff" if self.opening.run is not None else "playbooks")
         if self.opening.run is not None:
@@ -163,6 +163,14 @@ class ConsoleApp(App[None]):
         else:
             # What was asked for comes first.
             self.set_timer(_AFTER_FIRST_PAINT_S, self._start_lists)
+
+    def _wrong_settings(self) -> Iterable[str]:
+        """What the settings name and the console does not have."""
+        known = {key.key_id for key in KEYS}
+        wanted = self.options.settings.theme
+        if wanted and wanted not in self.available_themes:
+            yield f"there is no theme {wanted}: the palette (:) lists them"
+        yield from (f"console.keys: there is no key named {name}" for name in self.remapped_keys if name not in known)
 
     def _start_lists(self) -> None:
         self.lists.start(ask_about_runs=False)

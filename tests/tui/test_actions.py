@@ -296,3 +296,33 @@ def test_a_run_of_another_playbook_than_the_one_of_now_is_old(tmp_path, playbook
     drive(fresh, playbooks=[playbooks])
     write_playbook(playbooks, "aprtui:\n  outtype: f16\n")
     drive(old, playbooks=[playbooks])
+
+
+def test_settings_that_name_what_does_not_exist_are_told(tmp_path):
+    async def body(app, pilot):
+        texts = [text for _, text in app.messages]
+        assert "there is no theme nonesuch: the palette (:) lists them" in texts
+        assert "console.keys: there is no key named failurez" in texts
+        assert app.theme == "aprtui-dark"
+
+    drive(body, playbooks=[tmp_path], theme="nonesuch", keys={"failurez": "F"})
+
+
+def test_texts_scroll_by_the_keys_of_lists(tmp_path):
+    folder = write_run(tmp_path, whole_run())
+
+    async def body(app, pilot):
+        await pilot.press("n", "enter")
+        detail = app.screen.detail
+        tops = []
+        for key in ("j", "ctrl+d", "pagedown", "k", "G", "g"):
+            await pilot.press(key)
+            await pilot.pause()
+            tops.append(detail.scroll_offset.y)
+        end = detail.max_scroll_y
+        assert tops[0] == 1
+        assert tops[4:] == [end, 0]
+        assert tops[2] >= tops[1] > tops[0]
+        assert tops[3] == tops[2] - 1
+
+    drive(body, run=folder.path)

@@ -1,5 +1,6 @@
 """Every state that a view can be in, at 80x24: what it says, and what it says to do."""
 
+import asyncio
 import json
 from dataclasses import replace
 
@@ -160,7 +161,7 @@ def test_a_machine_without_a_gpu_is_told_before_and_after_a_run(tmp_path, playbo
         await pilot.press("r")
         assert_shows(app, "run on the CPU: no GPU here")
         await pilot.press("down", "down", "down", "right")
-        assert_shows(app, "--level all --device cpu")
+        assert app.screen.arguments()[-8:-4] == ["--level", "all", "--device", "cpu"]
 
     drive(body, run=folder.path, playbooks=[playbooks])
 
@@ -411,3 +412,111 @@ def test_a_gate_of_another_version_is_shown(tmp_path):
         assert_shows(app, "▾ Others", "✗ 1/1")
 
     drive(body, run=folder.path)
+
+
+MODEL = {
+    "name": "org/small",
+    "path": "/models/small",
+    "facts": {
+        "format": "safetensors",
+        "architecture": "llama",
+        "parameters": 1_500_000,
+        "bytes": 3_000_000,
+        "tensors_by_type": {"BF16": 21},
+        "lacks": ["chat template"],
+    },
+}
+
+
+def test_models_are_listed_with_what_they_lack(playbooks, monkeypatch):
+    broken = {"path": "/models/broken", "problem": "the header is no JSON"}
+    answer = [{"place": "cache", "models": [MODEL, broken, 3]}, 4]
+    asked = answers_with(monkeypatch, "aprtui.tui.screens.models.ask", answer)
+
+    async def body(app, pilot):
+        await pilot.press("2")
+        await until(pilot, lambda: shows(app, "org/small"))
+        assert asked == [["models", "--format", "json"]]
+        assert_shows(app, "safetensors", "llama", "1.5M", "3 MB", "BF16×21", "lacks chat template", "playbooks: none")
+        assert_shows(app, "/models/broken", "! the header is no JSON", "2 of 2")
+        await pilot.press("j", "slash", *"small", "enter")
+        assert_shows(app, "1 of 2")
+
+    drive(body, playbooks=[playbooks])
+
+
+@pytest.mark.parametrize(
+    ("value", "problem", "says"),
+    [
+        (None, "a folder cannot be read", "a folder cannot be read"),
+        ([], "", "There are no models in the caches of this machine."),
+        ({"no": "list"}, "", "There are no models"),
+    ],
+)
+def test_a_list_of_models_that_is_empty_says_why(value, problem, says, playbooks, monkeypatch):
+    answers_with(monkeypatch, "aprtui.tui.screens.models.ask", value, problem)
+
+    async def body(app, pilot):
+        await pilot.press("2")
+        await until(pilot, lambda: shows(app, says))
+
+    drive(body, playbooks=[playbooks])
+
+
+def test_models_that_are_looked_for_say_so(playbooks, monkeypatch):
+    async def ask(arguments, seconds=60.0):
+        await asyncio.sleep(30)
+
+    monkeypatch.setattr("aprtui.tui.screens.models.ask", ask)
+
+    async def body(app, pilot):
+        await pilot.press("2")
+        assert_shows(app, "looking for models …")
+
+    drive(body, playbooks=[playbooks])
+
+
+def test_a_gate_without_rows_says_what_became_of_it(tmp_path):
+    folder = write_run(tmp_path, whole_run())
+
+    async def body(app, pilot):
+        await pilot.press("t", "j", "j", "enter")
+        assert_shows(app, "✓ pass  G0-PULL-001", "5 files read", "no row to show")
+        assert not shows(app, "No run is open")
+        await pilot.press("a", "slash", *"zzz", "enter")
+        assert_shows(app, "0 of 8 match")
+
+    drive(body, run=folder.path)
+
+
+def test_a_run_without_a_result_yet_says_so(tmp_path):
+    folder = write_run(tmp_path, [RunStarted("h", 1)], engine=alive())
+
+    async def body(app, pilot):
+        assert_shows(app, "No result yet: rows come as tensors are compared.", "▶ running starting")
+
+    drive(body, run=folder.path)
+
+
+def test_files_that_are_others_than_the_run_had_are_told(tmp_path, monkeypatch):
+    folder = write_run(tmp_path, whole_run())
+    note = "what is measured now is not what the journal has: a file is another one"
+    answers_with(monkeypatch, "aprtui.tui.services.tensors.ask", {"notes": [note]})
+
+    async def body(app, pilot):
+        await pilot.press("n", "enter")
+        await until(pilot, lambda: "a file is another one" in detail_text(app).replace("\n ", " "))
+
+    drive(body, run=folder.path)
+
+
+def test_what_cannot_be_written_into_the_state_folder_is_told(tmp_path, monkeypatch):
+    def refuse(*_):
+        raise OSError(30, "Read-only file system")
+
+    monkeypatch.setattr("aprtui.tui.services.lists.write_json", refuse)
+
+    async def body(app, pilot):
+        await until(pilot, lambda: any("cannot be written: runs that end later" in text for _, text in app.messages))
+
+    drive(body, playbooks=[tmp_path])

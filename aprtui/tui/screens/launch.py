@@ -190,7 +190,7 @@ def plan_lines(plan: RunPlan, why_made: object) -> list[Line]:
         plural(len(plan.gates), "gate"),
         plural(len(plan.conversions), "conversion"),
         f"{plural(len(plan.comparisons), 'comparison')}, {size(compared)} to read",
-        f"{size(plan.peak_bytes)} of disk",
+        f"{size(plan.peak_bytes)} disk",
     ]
     lines += wrapped(" · ".join(parts), _WIDTH, "text")
     return [*lines, *_conversion_lines(plan, why_made if isinstance(why_made, Mapping) else {})]

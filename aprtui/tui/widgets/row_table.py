@@ -283,5 +283,6 @@ class RowTable(ScrollView, can_focus=True):
 
 def _widths(columns: Sequence[Column], width: int) -> list[int]:
     fixed = sum(column.width for column in columns)
-    flexible = max(4, width - 2 - fixed - len(columns))
+    # The last cell may lie below the scroll bar, and the one before it keeps the text off.
+    flexible = max(4, width - 3 - fixed - len(columns))
     return [column.width or flexible for column in columns]
