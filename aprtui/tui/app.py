@@ -14,7 +14,9 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from textual.app import App, SystemCommand
+from textual.command import CommandPalette, SearchIcon
 from textual.screen import Screen
+from textual.widgets import Input
 
 from aprtui.core.errors import AprtuiError
 from aprtui.playbook.listing import Listed
@@ -387,6 +389,18 @@ class ConsoleApp(App[None]):
             return folder.engine().is_alive
         except AprtuiError:
             return False
+
+    def action_command_palette(self) -> None:
+        """Open the palette, in ASCII where asked."""
+        super().action_command_palette()
+        if self.ascii_only:
+            self.call_after_refresh(self._make_palette_plain)
+
+    def _make_palette_plain(self) -> None:
+        if isinstance(self.screen, CommandPalette):
+            self.screen.add_class("ascii")
+            self.screen.query_one(SearchIcon).icon = ">"
+            self.screen.query_one(Input).placeholder = "type to search"
 
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
         """The palette: every key of the screen as a sentence, and the themes."""

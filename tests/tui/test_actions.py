@@ -92,9 +92,10 @@ def test_ascii_shows_nothing_beyond_it(tmp_path):
     folder = write_run(tmp_path, whole_run())
 
     async def body(app, pilot):
-        for keys in (("x",), ("question_mark",), ("escape", "n", "enter"), ("escape", "1"), ("5",)):
+        for keys in (("x",), ("question_mark",), ("escape", "n", "enter"), ("escape", "1"), ("5",), ("e",), ("colon",)):
             assert "\n".join(text_of(app)).isascii(), "\n".join(text_of(app))
             await pilot.press(*keys)
+            await pilot.pause(0.2)
         assert "\n".join(text_of(app)).isascii()
 
     drive(body, run=folder.path, ascii_only=True, size=(120, 40))
