@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from textual.app import App, SystemCommand
-from textual.command import CommandPalette, SearchIcon
+from textual.command import CommandList, CommandPalette, SearchIcon
 from textual.screen import Screen
 from textual.widgets import Input
 
@@ -45,6 +45,7 @@ from aprtui.tui.services.lists import Lists
 from aprtui.tui.services.starter import Starter
 from aprtui.tui.services.watch import Watch
 from aprtui.tui.themes import FROM_TEXTUAL, chosen_theme, load_themes
+from aprtui.tui.widgets.lines import plain_scroll_bar
 
 _MODES = ("playbooks", "models", "runs", "diff", "log")
 _AFTER_FIRST_PAINT_S = 0.15
@@ -399,7 +400,10 @@ class ConsoleApp(App[None]):
     def _make_palette_plain(self) -> None:
         if isinstance(self.screen, CommandPalette):
             self.screen.add_class("ascii")
-            self.screen.query_one(SearchIcon).icon = ">"
+            icon = self.screen.query_one(SearchIcon)
+            icon.icon = ">"
+            icon.refresh()
+            plain_scroll_bar(self.screen.query_one(CommandList))
             self.screen.query_one(Input).placeholder = "type to search"
 
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:

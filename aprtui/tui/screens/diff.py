@@ -57,6 +57,8 @@ class DiffScreen(RunActions):
     DiffScreen.-tree #gates { display: block; width: 1fr; }
     DiffScreen.-narrow.-tree #rows { display: none; }
     DiffScreen.-zoom #gates, DiffScreen.-zoom #detail { display: none; }
+    DiffScreen.-zoom-detail #gates, DiffScreen.-zoom-detail #rows { display: none; }
+    DiffScreen.-zoom-detail #detail { width: 1fr; }
     """
 
     def __init__(self) -> None:
@@ -455,8 +457,14 @@ class DiffScreen(RunActions):
         self.gate_tree.move(0)
 
     def action_zoom(self) -> None:
-        """The table alone."""
-        self.toggle_class("-zoom")
+        """The pane with the focus alone, the table in place of the tree; or all panes again."""
+        zoomed = self.has_class("-zoom") or self.has_class("-zoom-detail")
+        in_detail = self.query_one(TensorDetail).has_focus
+        self.remove_class("-zoom", "-zoom-detail")
+        if not zoomed:
+            self.add_class("-zoom-detail" if in_detail else "-zoom")
+        if self.gate_tree.has_focus:
+            self.table.focus()
 
     def action_back(self) -> None:
         """From the tree to the table, from one gate to all; a filter goes first."""

@@ -23,10 +23,9 @@ class PlainScrollBarRender(ScrollBarRender):
     HORIZONTAL_BARS: ClassVar[list[str]] = [" "] * 8
 
 
-def plain_scroll_bar(widget: ScrollView, painter: Painter) -> None:
-    """Give a widget such a scroll bar where the terminal shows ASCII alone."""
-    if painter.ascii_only:
-        widget.vertical_scrollbar.renderer = PlainScrollBarRender  # type: ignore[misc]  # of this bar alone
+def plain_scroll_bar(widget: ScrollView) -> None:
+    """Give a widget such a scroll bar, where the terminal shows ASCII alone."""
+    widget.vertical_scrollbar.renderer = PlainScrollBarRender  # type: ignore[misc]  # of this bar alone
 
 
 class Lines(Widget):
@@ -83,7 +82,8 @@ class ScrollingLines(ScrollView, can_focus=True, inherit_bindings=False):
 
     def on_mount(self) -> None:
         """A plain scroll bar where asked."""
-        plain_scroll_bar(self, self.painter)
+        if self.painter.ascii_only:
+            plain_scroll_bar(self)
 
     @property
     def lines(self) -> Sequence[Line]:

@@ -132,7 +132,8 @@ class RowTable(ScrollView, can_focus=True):
 
     def on_mount(self) -> None:
         """Take the size of the source."""
-        plain_scroll_bar(self, self.painter)
+        if self.painter.ascii_only:
+            plain_scroll_bar(self)
         self.rebuild()
 
     def on_resize(self) -> None:
