@@ -13,15 +13,21 @@ from tui_files import write_playbook
 from aprtui.core.events import Heartbeat, RunStarted
 from aprtui.playbook import load_playbook
 from aprtui.settings import ClipboardWay
+from aprtui.tui.app import ConsoleApp
 from aprtui.tui.clipboard import clipboard_file
-from aprtui.tui.keys import KEYS, VIEWS, bindings
+from aprtui.tui.keys import ANYWHERE, DIALOG, FORM, KEYS, LIST, TEXT
 from aprtui.tui.screens.attach import AttachDialog
 from aprtui.tui.screens.compare import CompareScreen
-from aprtui.tui.screens.dialog import AskDialog
+from aprtui.tui.screens.dialog import AskDialog, Dialog
 from aprtui.tui.screens.export import ExportDialog
 from aprtui.tui.screens.help import HelpDialog
 from aprtui.tui.screens.run_actions import tolerance_place
+from aprtui.tui.screens.tensor import TensorScreen
 from aprtui.tui.services.children import ask, command_line
+from aprtui.tui.widgets.form import Form
+from aprtui.tui.widgets.gate_tree import GateTree
+from aprtui.tui.widgets.lines import ScrollingLines
+from aprtui.tui.widgets.row_table import RowTable
 
 
 def test_help_is_searched_by_typing(playbooks):
@@ -45,7 +51,28 @@ def test_every_key_has_its_own_name_and_no_screen_has_a_key_twice():
     for screen in {where for key in KEYS for where in key.where}:
         pressed = [one for key in KEYS if screen in key.where for one in key.keys]
         assert len(pressed) == len(set(pressed)), screen
-    assert len(bindings("app")) >= len(VIEWS)
+
+
+PLACES = {
+    ANYWHERE: ConsoleApp,
+    LIST: RowTable,
+    TEXT: ScrollingLines,
+    FORM: Form,
+    DIALOG: Dialog,
+    "attach": AttachDialog,
+    "tree": GateTree,
+    **{kind.NAME: kind for kind in (*ConsoleApp.MODES.values(), TensorScreen, CompareScreen)},
+}
+
+
+@pytest.mark.parametrize("key", KEYS, ids=lambda key: key.key_id)
+def test_every_key_does_something_wherever_it_says(key):
+    action = key.action.partition("(")[0]
+    for where in key.where:
+        owner = ConsoleApp if action.startswith("app.") else PLACES[where]
+        assert hasattr(owner, f"action_{action.removeprefix('app.')}"), where
+        bound = [one.id for one in PLACES[where]._merge_bindings().key_to_bindings.get(key.keys[0], ())]
+        assert key.key_id in bound, where
 
 
 def test_keys_can_be_others(tmp_path):
