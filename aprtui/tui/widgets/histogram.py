@@ -12,7 +12,7 @@ from aprtui.tui.paint import Line, Span, bar
 from aprtui.tui.widgets.lines import wrapped
 from aprtui.tui.words import count, number
 
-_BESIDE_THE_BAR = 34
+_BESIDE_THE_BAR = 38
 
 
 def histogram_lines(histogram: Sequence[Decade], tensor: TensorResult, width: int) -> list[Line]:
