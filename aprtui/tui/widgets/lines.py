@@ -12,8 +12,11 @@ from textual.scrollbar import ScrollBarRender
 from textual.strip import Strip
 from textual.widget import Widget
 
+from aprtui.core.safe_text import safe_text
 from aprtui.tui.keys import TEXT, bindings
-from aprtui.tui.paint import PAINTS, Line, Painter, Span, shown
+from aprtui.tui.paint import PAINTS, Line, Painter, Span
+
+_LONGEST_WRAPPED = 4000
 
 
 class PlainScrollBarRender(ScrollBarRender):
@@ -135,7 +138,7 @@ def wrapped(text: str, width: int, paint: str = "text", indent: str = "") -> lis
     current: list[str] = []
     used = 0
     room = max(8, width - len(indent))
-    for raw in shown(text).split(" "):
+    for raw in safe_text(text, _LONGEST_WRAPPED).split(" "):
         word = raw
         while cell_len(word) > room:
             if current:
