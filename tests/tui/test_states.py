@@ -1,11 +1,10 @@
 """Every state that a view can be in, at 80x24: what it says, and what it says to do."""
 
-import asyncio
 import json
 from dataclasses import replace
 
 import pytest
-from console import LARGE, SMALL, answers_with, assert_shows, drive, shows, until
+from console import answers_with, assert_shows, drive, shows, until
 from run_folders import (
     NAMES,
     alive,
@@ -25,15 +24,12 @@ from aprtui.core.events import (
     ConversionStarted,
     GateFinished,
     Heartbeat,
-    LevelFinished,
     RunFinished,
     RunInterrupted,
     RunStarted,
     TensorFinished,
 )
-from aprtui.core.findings import LevelResult
-from aprtui.core.json_values import to_json
-from aprtui.core.outcomes import Level, Outcome
+from aprtui.core.outcomes import Outcome
 from aprtui.engine.evidence_run import open_evidence
 from aprtui.store.plan import PlannedGate
 from aprtui.tui.screens.dialog import TextDialog
@@ -118,79 +114,6 @@ def test_a_converter_that_is_missing_is_told_by_rows(tmp_path):
         assert_shows(app, "- SKIP", "apr is not on PATH", "- 1 SKIP")
 
     drive(body, run=folder.path)
-
-
-def test_a_launch_names_converter_version_and_command(tmp_path, playbooks, monkeypatch):
-    plan = plan_of(tmp_path, playbook=playbooks / "demo.playbook.yaml")
-    answers_with(monkeypatch, "aprtui.tui.screens.launch.ask", plan)
-
-    async def body(app, pilot):
-        await pilot.press("r")
-        await until(pilot, lambda: shows(app, "/usr/bin/apr"))
-        assert_shows(app, "apr 0.72.3 · /usr/bin/apr", "2 gates · 1 conversion ·", "aprtui run", "--converter apr")
-        await pilot.press("down", "right", "right")
-        assert_shows(app, "--converter builtin")
-
-    drive(body, playbooks=[playbooks])
-
-
-def test_a_launch_lists_what_is_reused_and_what_is_converted_again(tmp_path, playbooks, monkeypatch):
-    plan = plan_of(tmp_path, playbook=playbooks / "demo.playbook.yaml", comparisons=("S>G", "S>A"))
-    made = {"S>G": "", "S>A": "its source is newer than the one that is kept"}
-    answers_with(monkeypatch, "aprtui.tui.screens.launch.ask", to_json(plan) | {"why_made": made})
-
-    async def body(app, pilot):
-        await pilot.press("r")
-        await until(pilot, lambda: shows(app, "reused: S→G"))
-        assert_shows(app, "converted: S→A (its source is newer than the one that is kept)")
-
-    drive(body, playbooks=[playbooks])
-
-
-def test_a_machine_without_a_gpu_is_told_before_and_after_a_run(tmp_path, playbooks, monkeypatch):
-    monkeypatch.setattr("aprtui.tui.screens.launch.shutil.which", lambda _: None)
-    reason = "behaviour: device cuda: torch sees no CUDA device here; use --device cpu"
-    skipped = LevelResult(Level.BEHAVIOUR, Outcome.SKIPPED, not_checked=(reason,))
-    events = [event for event in whole_run() if not isinstance(event, ComparisonFinished)]
-    events[-2:-2] = [LevelFinished("S~S>G", skipped), ComparisonFinished("S~S>G", Outcome.SKIPPED, "Weights equal")]
-    folder = write_run(tmp_path, events, playbook=playbooks / "demo.playbook.yaml")
-
-    async def body(app, pilot):
-        await pilot.press("slash", *"behaviour", "enter")
-        assert_shows(app, "- SKIP behaviour", "device cuda: torch sees no CUDA device here")
-        await pilot.press("r")
-        assert_shows(app, "run on the CPU: no GPU here")
-        await pilot.press("down", "down", "down", "right")
-        assert app.screen.arguments()[-8:-4] == ["--level", "all", "--device", "cpu"]
-
-    drive(body, run=folder.path, playbooks=[playbooks])
-
-
-@pytest.mark.parametrize("size", [SMALL, LARGE])
-def test_a_launch_shows_its_command_and_keys_however_much_there_is_to_say(size, tmp_path, playbooks, monkeypatch):
-    targets = tuple(f"S>{'G>S>' * number}G" for number in range(1, 30))
-    plan = plan_of(tmp_path, playbook=playbooks / "demo.playbook.yaml", comparisons=targets)
-    made = {one: f"reason {number % 7}" for number, one in enumerate(targets)}
-    answers_with(monkeypatch, "aprtui.tui.screens.launch.ask", to_json(plan) | {"why_made": made})
-
-    async def body(app, pilot):
-        await pilot.press("r")
-        await until(pilot, lambda: shows(app, "reason 0"))
-        assert_shows(app, "▌Gates", "esc cancel", "╰")
-        await pilot.press("pagedown", "pagedown")
-        assert_shows(app, "aprtui run", "esc cancel")
-
-    drive(body, size=size, playbooks=[playbooks])
-
-
-def test_a_launch_says_what_is_missing(tmp_path, playbooks, monkeypatch):
-    answers_with(monkeypatch, "aprtui.tui.screens.launch.ask", None, "model org/demo is not on this machine")
-
-    async def body(app, pilot):
-        await pilot.press("r")
-        await until(pilot, lambda: shows(app, "not on this machine"))
-
-    drive(body, playbooks=[playbooks])
 
 
 def test_files_that_are_gone_leave_what_the_journal_holds(tmp_path, monkeypatch):
@@ -412,68 +335,6 @@ def test_a_gate_of_another_version_is_shown(tmp_path):
         assert_shows(app, "▾ Others", "✗ 1/1")
 
     drive(body, run=folder.path)
-
-
-MODEL = {
-    "name": "org/small",
-    "path": "/models/small",
-    "facts": {
-        "format": "safetensors",
-        "architecture": "llama",
-        "parameters": 1_500_000,
-        "bytes": 3_000_000,
-        "tensors_by_type": {"BF16": 21},
-        "lacks": ["chat template"],
-    },
-}
-
-
-def test_models_are_listed_with_what_they_lack(playbooks, monkeypatch):
-    broken = {"path": "/models/broken", "problem": "the header is no JSON"}
-    answer = [{"place": "cache", "models": [MODEL, broken, 3]}, 4]
-    asked = answers_with(monkeypatch, "aprtui.tui.screens.models.ask", answer)
-
-    async def body(app, pilot):
-        await pilot.press("2")
-        await until(pilot, lambda: shows(app, "org/small"))
-        assert asked == [["models", "--format", "json"]]
-        assert_shows(app, "safetensors", "llama", "1.5M", "3 MB", "BF16×21", "lacks chat template", "playbooks: none")
-        assert_shows(app, "/models/broken", "! the header is no JSON", "2 of 2")
-        await pilot.press("j", "slash", *"small", "enter")
-        assert_shows(app, "1 of 2")
-
-    drive(body, playbooks=[playbooks])
-
-
-@pytest.mark.parametrize(
-    ("value", "problem", "says"),
-    [
-        (None, "a folder cannot be read", "a folder cannot be read"),
-        ([], "", "There are no models in the caches of this machine."),
-        ({"no": "list"}, "", "There are no models"),
-    ],
-)
-def test_a_list_of_models_that_is_empty_says_why(value, problem, says, playbooks, monkeypatch):
-    answers_with(monkeypatch, "aprtui.tui.screens.models.ask", value, problem)
-
-    async def body(app, pilot):
-        await pilot.press("2")
-        await until(pilot, lambda: shows(app, says))
-
-    drive(body, playbooks=[playbooks])
-
-
-def test_models_that_are_looked_for_say_so(playbooks, monkeypatch):
-    async def ask(arguments, seconds=60.0):
-        await asyncio.sleep(30)
-
-    monkeypatch.setattr("aprtui.tui.screens.models.ask", ask)
-
-    async def body(app, pilot):
-        await pilot.press("2")
-        assert_shows(app, "looking for models …")
-
-    drive(body, playbooks=[playbooks])
 
 
 def test_a_gate_without_rows_says_what_became_of_it(tmp_path):
