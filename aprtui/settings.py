@@ -33,6 +33,7 @@ _VARIABLES = {
     _OUTPUT_DIR: "APRTUI_OUTPUT_DIR",
     "console.theme": "APRTUI_THEME",
     "console.ascii": "APRTUI_ASCII",
+    "console.mouse": "APRTUI_MOUSE",
     "console.clipboard": "APRTUI_CLIPBOARD",
 }
 _LINE_OF_SYNTAX_ERROR = re.compile(r"\(at (?:line (?P<line>\d+), column \d+|end of document)\)")
@@ -54,6 +55,7 @@ class ConsoleSettings:
     Attributes:
         theme: Name of a theme; empty for the one that suits the terminal.
         ascii_only: Whether the terminal shows ASCII alone.
+        mouse: Whether the terminal sends what the mouse does.
         clipboard: How text is copied.
         bell: Whether the terminal's bell rings when a run ends.
         watch_models: Whether watching includes the model's files and the converter's program.
@@ -62,6 +64,7 @@ class ConsoleSettings:
 
     theme: str = ""
     ascii_only: bool = False
+    mouse: bool = True
     clipboard: ClipboardWay = ClipboardWay.AUTO
     bell: bool = True
     watch_models: bool = False
@@ -133,7 +136,7 @@ def _from_environment() -> dict[str, Any]:
         elif key == _OUTPUT_DIR:
             found[key] = Path(value).expanduser()
         else:
-            flag = key == "console.ascii"
+            flag = key in ("console.ascii", "console.mouse")
             found[key] = _console_value(key, value not in ("0", "false", "no") if flag else value, variable, "")
     return found
 
@@ -224,6 +227,7 @@ def _name(value: object) -> str:
 _IN_CONSOLE: Mapping[str, tuple[str, Callable[[Any], Any]]] = {
     "console.theme": ("theme", _name),
     "console.ascii": ("ascii_only", _flag),
+    "console.mouse": ("mouse", _flag),
     "console.clipboard": ("clipboard", ClipboardWay),
     "console.bell": ("bell", _flag),
     "console.watch_models": ("watch_models", _flag),

@@ -46,6 +46,7 @@ def to_png(svg: Path, png: Path, width: int) -> None:
     if program is None:
         sys.exit("rsvg-convert is missing: apt-get install librsvg2-bin")
     text = without_outer_blanks(svg.read_text(encoding="utf-8"))
-    text = text.replace("Fira Code", "DejaVu Sans Mono")
+    # The renderer passes over textLength: letters have to be as wide as the cells that Textual counts with.
+    text = text.replace("Fira Code", "DejaVu Sans Mono").replace("font-size: 20px", "font-size: 20.26px")
     command = [program, "--width", str(width), "--output", str(png)]
     subprocess.run(command, input=text.encode(), check=True)  # noqa: S603 - found on PATH by its name

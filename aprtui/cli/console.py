@@ -24,6 +24,7 @@ class ConsoleArguments:
         readonly: Whether nothing may be started, stopped or written.
         theme: Name of a theme; None for the settings'.
         ascii_only: Whether to show ASCII alone.
+        no_mouse: Whether to leave the mouse to the terminal.
         output: Directory for runs that are started; None for the settings'.
         playbooks: Folders with playbooks; empty for the settings'.
     """
@@ -33,6 +34,7 @@ class ConsoleArguments:
     readonly: bool = False
     theme: str | None = None
     ascii_only: bool = False
+    no_mouse: bool = False
     output: Path | None = None
     playbooks: tuple[Path, ...] = ()
 
@@ -56,6 +58,8 @@ def open_console(arguments: ConsoleArguments) -> int:
         console = replace(console, theme=arguments.theme)
     if arguments.ascii_only:
         console = replace(console, ascii_only=True)
+    if arguments.no_mouse:
+        console = replace(console, mouse=False)
     if "SSH_CONNECTION" in os.environ:
         # Textual reads it when it is imported: over a slow line fewer frames are better frames.
         os.environ.setdefault("TEXTUAL_FPS", "15")
@@ -70,7 +74,7 @@ def open_console(arguments: ConsoleArguments) -> int:
         playbooks=arguments.playbooks or settings.playbook_folders,
     )
     app = ConsoleApp(options, Opening(arguments.run, arguments.gate))
-    app.run()
+    app.run(mouse=console.mouse)
     if app.failure is not None:
         click.echo(crash.paragraph(app.failure, app.report), err=True)
         return int(ExitCode.CONSOLE_CRASHED)

@@ -76,6 +76,7 @@ class LazyGroup(click.Group):
 @click.option("--readonly", is_flag=True, help="Console: start, stop and write nothing.")
 @click.option("--theme", metavar="NAME", help="Console: colours; the palette (:) lists them.")
 @click.option("--ascii", "ascii_only", is_flag=True, help="Console: characters of ASCII alone.")
+@click.option("--no-mouse", is_flag=True, help="Console: leave the mouse to the terminal.")
 @click.option("--playbooks", multiple=True, type=click.Path(path_type=Path), help="Console: folder with playbooks.")
 @click.option("--output-dir", "output", type=click.Path(path_type=Path), help="Console: directory for runs.")
 @click.pass_context

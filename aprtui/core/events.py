@@ -331,6 +331,10 @@ class TolerancesChanged:
     tolerances: ToleranceSettings
 
 
+AUDIT = "audit"
+"""Detail of a verdict that was read from stored evidence: what an audit finds it to be worth."""
+
+
 @dataclass(frozen=True, slots=True)
 class GateFinished:
     """A gate's verdict.

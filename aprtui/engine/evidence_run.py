@@ -19,6 +19,7 @@ from typing import Any
 from aprtui.core.diagnosis import Diagnosis
 from aprtui.core.errors import AprtuiError
 from aprtui.core.events import (
+    AUDIT,
     ComparisonFinished,
     ComparisonStarted,
     ConverterFacts,
@@ -235,17 +236,16 @@ def _level(item: Mapping[str, Any], kept: set[str]) -> dict[str, Any]:
 
 
 def _verdict(gate: str, entry: StoredEntry, audit: EntryAudit) -> GateFinished:
-    """An entry as stored; what its audit finds stands behind the reason."""
+    """An entry as stored; what its audit finds stands in the details."""
     outcome = _outcome(entry.outcome)
     reason = entry.reason
     if outcome.value != entry.outcome:
         reason = f"its outcome is {entry.outcome or 'missing'}, which is none: {reason}"
     if outcome is Outcome.CORROBORATED and entry.prompt:
         reason = f"{entry.prompt}: {reason}"
-    if audit.standing is not Standing.HOLDS:
-        reason += f" · audit: {audit.standing}, {audit.why}"
-    stderr = entry.stderr or None
-    return GateFinished(gate, outcome, reason, "", 0, output=entry.output, stderr=stderr)
+    holds = audit.standing is Standing.HOLDS
+    details = {} if holds else {AUDIT: f"{audit.standing}: {audit.why}"}
+    return GateFinished(gate, outcome, reason, "", 0, output=entry.output, details=details, stderr=entry.stderr or None)
 
 
 def _outcome(value: object) -> Outcome:

@@ -49,7 +49,9 @@ SECONDS_BETWEEN_HEARTBEATS = 5.0
 
 _SECONDS_BETWEEN_LOOKS = 0.5
 
-_NO_CONVERTER = "no converter: apr is not configured; name one with --converter (builtin converts all formats)"
+_NO_CONVERTER = (
+    "no converter: the one under test is not on this machine; --converter names another (builtin has all formats)"
+)
 
 
 def run_plan(

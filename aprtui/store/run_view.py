@@ -13,6 +13,7 @@ from time import monotonic
 from aprtui.core.diagnosis import Diagnosis, NamedCause
 from aprtui.core.errors import AprtuiError
 from aprtui.core.events import (
+    AUDIT,
     ComparisonFinished,
     ComparisonStarted,
     ConversionFailed,
@@ -378,9 +379,11 @@ class RunView:
         shown = event.outcome is not Outcome.CORROBORATED or self.is_evidence
         if shown and not self.comparisons_of(event.gate):
             status = status_of_outcome(event.outcome)
-            self.columns.add_text_row(
-                RowKind.NOTICE, status, NO_COMPARISON, event.gate, text=event.reason, offset=offset
-            )
+            # Of a pass what it is worth matters more than what it says.
+            parts = [event.reason, str(event.details.get(AUDIT, ""))]
+            parts.sort(key=lambda part: part is event.reason and event.outcome is Outcome.CORROBORATED)
+            text = " · ".join(part for part in parts if part)
+            self.columns.add_text_row(RowKind.NOTICE, status, NO_COMPARISON, event.gate, text=text, offset=offset)
 
     def _add_failed_conversion(self, event: ConversionFailed, offset: int) -> None:
         self.running.discard(event.conversion)

@@ -14,7 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual.app import App, SystemCommand
+from textual.command import CommandList, CommandPalette, SearchIcon
 from textual.screen import Screen
+from textual.widgets import Input
 
 from aprtui.core.errors import AprtuiError
 from aprtui.settings import ClipboardWay
@@ -42,6 +44,7 @@ from aprtui.tui.services.lists import Lists
 from aprtui.tui.services.starter import Starter
 from aprtui.tui.services.watch import Watch
 from aprtui.tui.themes import FROM_TEXTUAL, chosen_theme, load_themes
+from aprtui.tui.widgets.lines import plain_scroll_bar
 
 if TYPE_CHECKING:
     from aprtui.playbook.listing import Listed
@@ -173,13 +176,21 @@ class ConsoleApp(App[None]):
         # A killed console must still give the terminal back. SIGHUP stays as it is: there is no terminal any more.
         with suppress(NotImplementedError, RuntimeError, ValueError):  # where this is not the main thread
             asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, self._terminated)
-        for problem in self._own_themes.problems:
+        for problem in (*self._own_themes.problems, *self._wrong_settings()):
             self.say(problem, "warning")
         self.switch_mode("diff" if self.opening.run is not None else "playbooks")
         if self.opening.run is not None:
             self.open_run(RunFolder(self.opening.run), gate=self.opening.gate)
         # What was asked for comes first.
         self.set_timer(_AFTER_FIRST_PAINT_S, self._start_lists)
+
+    def _wrong_settings(self) -> Iterable[str]:
+        """What the settings name and the console does not have."""
+        known = {key.key_id for key in KEYS}
+        wanted = self.options.settings.theme
+        if wanted and wanted not in self.available_themes:
+            yield f"there is no theme {wanted}: the palette (:) lists them"
+        yield from (f"console.keys: there is no key named {name}" for name in self.remapped_keys if name not in known)
 
     def _start_lists(self) -> None:
         if self.follower.is_reading:
@@ -399,6 +410,21 @@ class ConsoleApp(App[None]):
             return folder.engine().is_alive
         except AprtuiError:
             return False
+
+    def action_command_palette(self) -> None:
+        """Open the palette, in ASCII where asked."""
+        super().action_command_palette()
+        if self.ascii_only:
+            self.call_after_refresh(self._make_palette_plain)
+
+    def _make_palette_plain(self) -> None:
+        if isinstance(self.screen, CommandPalette):
+            self.screen.add_class("ascii")
+            icon = self.screen.query_one(SearchIcon)
+            icon.icon = ">"
+            icon.refresh()
+            plain_scroll_bar(self.screen.query_one(CommandList))
+            self.screen.query_one(Input).placeholder = "type to search"
 
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
         """The palette: every key of the screen as a sentence, and the themes."""

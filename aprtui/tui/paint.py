@@ -28,7 +28,20 @@ PAINTS = frozenset(
     f"paint--{name}"
     for name in (
         *("text", "strong", "muted", "title", "accent", "pass", "fail", "nan", "crash", "warn", "skip", "wait", "run"),
-        *("key", "over", "bar", "track", "tab", "tab-on", "cursor", "cursor-blurred", "header", "mark", "heat"),
+        *(
+            "key",
+            "over",
+            "bar",
+            "bar-over",
+            "track",
+            "tab",
+            "tab-on",
+            "cursor",
+            "cursor-blurred",
+            "header",
+            "mark",
+            "heat",
+        ),
     )
 )
 """Component classes of the application; their colours stand in console.tcss.

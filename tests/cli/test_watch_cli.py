@@ -4,6 +4,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from threading import Event
 
 import pytest
 from engine_runs import ROOT, record_of, wait_until, write_playbook
@@ -77,3 +78,32 @@ def test_network_disks_are_polled(tmp_path):
     assert file_watch.is_on_network(file_watch.Path("/mnt/my models/a/b"), mounts)
     assert not file_watch.is_on_network(file_watch.Path("/srv/models"), mounts)
     assert not file_watch.is_on_network(tmp_path, tmp_path / "no mounts")
+
+
+@pytest.mark.parametrize("polls", [True, False])
+def test_a_file_on_a_network_disk_is_watched_by_polling(polls, tmp_path, monkeypatch):
+    path = tmp_path / "p.yaml"
+    path.write_text("a")
+    asked = []
+
+    def watch(*folders, **how):
+        asked.append((folders, how["force_polling"], how["watch_filter"](None, str(path))))
+        yield {(1, str(path))}
+
+    monkeypatch.setattr(file_watch, "is_on_network", lambda _: polls)
+    monkeypatch.setattr(file_watch, "watch", watch)
+    assert list(file_watch.changes([path], Event())) == [frozenset({path})]
+    assert asked == [((tmp_path,), True if polls else None, True)]
+
+
+def test_polling_sees_a_save(tmp_path, monkeypatch):
+    """As on a network disk, where the kernel tells nothing: the file is looked at now and then."""
+    path, stop = tmp_path / "p.yaml", Event()
+    path.write_text("a")
+    monkeypatch.setattr(file_watch, "is_on_network", lambda _: True)
+    watched = file_watch.changes([path], stop)
+    assert next(watched) == frozenset()
+    path.write_text("another text")
+    seen = next(found for found in watched if found)
+    stop.set()
+    assert seen == frozenset({path})

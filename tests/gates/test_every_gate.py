@@ -297,7 +297,7 @@ NEVER_SKIPPED = {
 }
 """Gates that are judged in every run, and why."""
 
-_NO_CONVERTER = "no converter: apr is not configured; name one with --converter"
+_NO_CONVERTER = "no converter: the one under test is not on this machine"
 _FEW = r"only tensors that match \*norm\* were compared"
 _UNKNOWN = "could not check structure: tensors: no table of the architecture other"
 

@@ -101,7 +101,7 @@ def test_settings_of_the_console_follow_the_same_order(home, monkeypatch):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ('[console]\ntheem = "x"', "aprtui.toml, line 2, theem: there is no console.theem; known: theme, ascii"),
+        ('[console]\ntheem = "x"', "aprtui.toml, line 2, theem: there is no console.theem; known: theme, ascii, mouse"),
         ("[console]\nbell = 3", "aprtui.toml, line 2, bell: 3 is no value of console.bell"),
         ('[console]\nclipboard = "x"', "aprtui.toml, line 2, clipboard: 'x' is no value of console.clipboard: auto"),
         ("console = 3", "aprtui.toml, line 1, console: a table expected; write [console]"),

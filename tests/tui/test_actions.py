@@ -13,15 +13,21 @@ from tui_files import write_playbook
 from aprtui.core.events import Heartbeat, RunStarted
 from aprtui.playbook import load_playbook
 from aprtui.settings import ClipboardWay
+from aprtui.tui.app import ConsoleApp
 from aprtui.tui.clipboard import clipboard_file
-from aprtui.tui.keys import KEYS, VIEWS, bindings
+from aprtui.tui.keys import ANYWHERE, DIALOG, FORM, KEYS, LIST, TEXT
 from aprtui.tui.screens.attach import AttachDialog
 from aprtui.tui.screens.compare import CompareScreen
-from aprtui.tui.screens.dialog import AskDialog
+from aprtui.tui.screens.dialog import AskDialog, Dialog
 from aprtui.tui.screens.export import ExportDialog
 from aprtui.tui.screens.help import HelpDialog
 from aprtui.tui.screens.run_actions import tolerance_place
+from aprtui.tui.screens.tensor import TensorScreen
 from aprtui.tui.services.children import ask, command_line
+from aprtui.tui.widgets.form import Form
+from aprtui.tui.widgets.gate_tree import GateTree
+from aprtui.tui.widgets.lines import ScrollingLines
+from aprtui.tui.widgets.row_table import RowTable
 
 
 def test_help_is_searched_by_typing(playbooks):
@@ -45,7 +51,28 @@ def test_every_key_has_its_own_name_and_no_screen_has_a_key_twice():
     for screen in {where for key in KEYS for where in key.where}:
         pressed = [one for key in KEYS if screen in key.where for one in key.keys]
         assert len(pressed) == len(set(pressed)), screen
-    assert len(bindings("app")) >= len(VIEWS)
+
+
+PLACES = {
+    ANYWHERE: ConsoleApp,
+    LIST: RowTable,
+    TEXT: ScrollingLines,
+    FORM: Form,
+    DIALOG: Dialog,
+    "attach": AttachDialog,
+    "tree": GateTree,
+    **{kind.NAME: kind for kind in (*ConsoleApp.MODES.values(), TensorScreen, CompareScreen)},
+}
+
+
+@pytest.mark.parametrize("key", KEYS, ids=lambda key: key.key_id)
+def test_every_key_does_something_wherever_it_says(key):
+    action = key.action.partition("(")[0]
+    for where in key.where:
+        owner = ConsoleApp if action.startswith("app.") else PLACES[where]
+        assert hasattr(owner, f"action_{action.removeprefix('app.')}"), where
+        bound = [one.id for one in PLACES[where]._merge_bindings().key_to_bindings.get(key.keys[0], ())]
+        assert key.key_id in bound, where
 
 
 def test_keys_can_be_others(tmp_path):
@@ -92,9 +119,10 @@ def test_ascii_shows_nothing_beyond_it(tmp_path):
     folder = write_run(tmp_path, whole_run())
 
     async def body(app, pilot):
-        for keys in (("x",), ("question_mark",), ("escape", "n", "enter"), ("escape", "1"), ("5",)):
+        for keys in (("x",), ("question_mark",), ("escape", "n", "enter"), ("escape", "1"), ("5",), ("e",), ("colon",)):
             assert "\n".join(text_of(app)).isascii(), "\n".join(text_of(app))
             await pilot.press(*keys)
+            await pilot.pause(0.2)
         assert "\n".join(text_of(app)).isascii()
 
     drive(body, run=folder.path, ascii_only=True, size=(120, 40))
@@ -296,3 +324,33 @@ def test_a_run_of_another_playbook_than_the_one_of_now_is_old(tmp_path, playbook
     drive(fresh, playbooks=[playbooks])
     write_playbook(playbooks, "aprtui:\n  outtype: f16\n")
     drive(old, playbooks=[playbooks])
+
+
+def test_settings_that_name_what_does_not_exist_are_told(tmp_path):
+    async def body(app, pilot):
+        texts = [text for _, text in app.messages]
+        assert "there is no theme nonesuch: the palette (:) lists them" in texts
+        assert "console.keys: there is no key named failurez" in texts
+        assert app.theme == "aprtui-dark"
+
+    drive(body, playbooks=[tmp_path], theme="nonesuch", keys={"failurez": "F"})
+
+
+def test_texts_scroll_by_the_keys_of_lists(tmp_path):
+    folder = write_run(tmp_path, whole_run())
+
+    async def body(app, pilot):
+        await pilot.press("n", "enter")
+        detail = app.screen.detail
+        tops = []
+        for key in ("j", "ctrl+d", "pagedown", "k", "G", "g"):
+            await pilot.press(key)
+            await pilot.pause()
+            tops.append(detail.scroll_offset.y)
+        end = detail.max_scroll_y
+        assert tops[0] == 1
+        assert tops[4:] == [end, 0]
+        assert tops[2] >= tops[1] > tops[0]
+        assert tops[3] == tops[2] - 1
+
+    drive(body, run=folder.path)

@@ -1,13 +1,16 @@
 """Names, reasons and log lines of strangers go through every view: no crash, no markup, no escape byte."""
 
+import json
+
 import pytest
-from console import SMALL, assert_shows, drive, text_of
+from console import SMALL, answers_with, assert_shows, drive, text_of
 from rich.cells import cell_len
 from run_folders import finding, level, tensor, whole_run, write_run
 
 from aprtui.core.events import ComparisonFinished, GateFinished, TensorFinished, WorkerDied
 from aprtui.core.findings import FindingKind
 from aprtui.core.outcomes import Level, Outcome
+from aprtui.engine.evidence_run import open_evidence
 from aprtui.tui.paint import fit, shown
 
 CORPUS = (
@@ -140,6 +143,53 @@ def test_every_view_takes_the_corpus(tmp_path, ascii_only, playbooks):
         no_control_character(app)
         assert app.is_running
 
+    drive(body, size=SMALL, run=folder.path, playbooks=[playbooks], ascii_only=ascii_only)
+
+
+@pytest.mark.parametrize("ascii_only", [False, True])
+def test_answers_of_children_take_the_corpus(tmp_path, ascii_only, playbooks, monkeypatch):
+    """Models, comparisons of runs, launches, details, evidence: what other processes and other people's files say."""
+    write_run(tmp_path, whole_run(), run_id="20260101-000000-bbbb")
+    everything = [name.encode("utf-8", "replace").decode() for name in CORPUS]
+    facts = {"format": everything[11], "architecture": everything[20], "lacks": everything, "tensors_by_type": {}}
+    models = [{"name": name, "path": name, "problem": "", "facts": facts} for name in everything]
+    answers_with(monkeypatch, "aprtui.tui.screens.models.ask", [{"place": everything[12], "models": models}])
+    outcomes = {"before": {"outcome": everything[13], "unit": everything[14]}, "after": {"outcome": "", "margin": ""}}
+    gates = [{"gate": name, "change": "broken", "before": name, "after": name} for name in everything]
+    tensors = [{"comparison": name, "name": name, **outcomes} for name in everything]
+    told = {"gates": gates, "tensors": tensors, "circumstances": [{"what": name} for name in everything]}
+    answers_with(monkeypatch, "aprtui.tui.screens.compare.ask", told)
+    answers_with(monkeypatch, "aprtui.tui.screens.launch.ask", None, everything[12] + everything[-8])
+    side = {"dtype": everything[12], "min": everything[11], "shape": everything}
+    block = {"clauses": [{"clause": name, "measured": {name: name}} for name in everything], "codes": everything}
+    read = {"source": side, "target": side, "block": block, "notes": everything}
+    answers_with(monkeypatch, "aprtui.tui.services.tensors.ask", read)
+    path = tmp_path / "e.json"
+    entries = [
+        {"gate_id": name, "outcome": name, "reason": name, "output": name, "stderr": name} for name in everything
+    ]
+    path.write_text(json.dumps(entries))
+
+    async def body(app, pilot):
+        await pilot.press("n", "enter")
+        await pilot.pause(0.5)
+        for _ in range(8):
+            no_control_character(app)
+            await pilot.press("pagedown")
+        await pilot.press("escape", "2")
+        await pilot.pause(0.3)
+        for key in ("j", "ctrl+d", "G", "4", "c", "enter", "G", "escape", "v", "escape", "r"):
+            await pilot.press(key)
+            no_control_character(app)
+        await pilot.press("escape")
+        app.open_run(open_evidence(path))
+        await pilot.pause(0.5)
+        for key in ("j", "enter", "G", "escape", "t", "G", "y", "escape", "5", "question_mark"):
+            await pilot.press(key)
+            no_control_character(app)
+        assert app.is_running
+
+    folder = write_run(tmp_path, whole_run(), playbook=playbooks / "demo.playbook.yaml")
     drive(body, size=SMALL, run=folder.path, playbooks=[playbooks], ascii_only=ascii_only)
 
 

@@ -183,3 +183,22 @@ def test_a_long_line_of_the_log_is_wrapped_and_the_place_stays(tmp_path):
         assert any("G-LAST" in line for line in text_of(app))
 
     drive(body, run=folder.path)
+
+
+def test_zoom_shows_the_pane_with_the_focus_alone(tmp_path):
+    folder = write_run(tmp_path, whole_run())
+
+    async def body(app, pilot):
+        def panes():
+            return [name for name in ("gates", "rows", "detail") if app.screen.query_one(f"#{name}").display]
+
+        for focus, alone in (("#table", "rows"), ("#tree", "rows"), ("#detail-lines", "detail")):
+            app.screen.query_one(focus).focus()
+            await pilot.press("z")
+            assert panes() == [alone]
+            assert app.focused is not None
+            assert app.focused.display
+            await pilot.press("z")
+            assert panes() == ["gates", "rows", "detail"]
+
+    drive(body, size=LARGE, run=folder.path)

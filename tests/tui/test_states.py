@@ -4,7 +4,7 @@ import json
 from dataclasses import replace
 
 import pytest
-from console import LARGE, SMALL, answers_with, assert_shows, drive, shows, until
+from console import answers_with, assert_shows, drive, shows, until
 from run_folders import (
     NAMES,
     alive,
@@ -24,15 +24,12 @@ from aprtui.core.events import (
     ConversionStarted,
     GateFinished,
     Heartbeat,
-    LevelFinished,
     RunFinished,
     RunInterrupted,
     RunStarted,
     TensorFinished,
 )
-from aprtui.core.findings import LevelResult
-from aprtui.core.json_values import to_json
-from aprtui.core.outcomes import Level, Outcome
+from aprtui.core.outcomes import Outcome
 from aprtui.engine.evidence_run import open_evidence
 from aprtui.store.plan import PlannedGate
 from aprtui.tui.screens.dialog import TextDialog
@@ -117,79 +114,6 @@ def test_a_converter_that_is_missing_is_told_by_rows(tmp_path):
         assert_shows(app, "- SKIP", "apr is not on PATH", "- 1 SKIP")
 
     drive(body, run=folder.path)
-
-
-def test_a_launch_names_converter_version_and_command(tmp_path, playbooks, monkeypatch):
-    plan = plan_of(tmp_path, playbook=playbooks / "demo.playbook.yaml")
-    answers_with(monkeypatch, "aprtui.tui.screens.launch.ask", plan)
-
-    async def body(app, pilot):
-        await pilot.press("r")
-        await until(pilot, lambda: shows(app, "/usr/bin/apr"))
-        assert_shows(app, "apr 0.72.3 · /usr/bin/apr", "2 gates · 1 conversion ·", "aprtui run", "--converter apr")
-        await pilot.press("down", "right", "right")
-        assert_shows(app, "--converter builtin")
-
-    drive(body, playbooks=[playbooks])
-
-
-def test_a_launch_lists_what_is_reused_and_what_is_converted_again(tmp_path, playbooks, monkeypatch):
-    plan = plan_of(tmp_path, playbook=playbooks / "demo.playbook.yaml", comparisons=("S>G", "S>A"))
-    made = {"S>G": "", "S>A": "its source is newer than the one that is kept"}
-    answers_with(monkeypatch, "aprtui.tui.screens.launch.ask", to_json(plan) | {"why_made": made})
-
-    async def body(app, pilot):
-        await pilot.press("r")
-        await until(pilot, lambda: shows(app, "reused: S→G"))
-        assert_shows(app, "converted: S→A (its source is newer than the one that is kept)")
-
-    drive(body, playbooks=[playbooks])
-
-
-def test_a_machine_without_a_gpu_is_told_before_and_after_a_run(tmp_path, playbooks, monkeypatch):
-    monkeypatch.setattr("aprtui.tui.screens.launch.shutil.which", lambda _: None)
-    reason = "behaviour: device cuda: torch sees no CUDA device here; use --device cpu"
-    skipped = LevelResult(Level.BEHAVIOUR, Outcome.SKIPPED, not_checked=(reason,))
-    events = [event for event in whole_run() if not isinstance(event, ComparisonFinished)]
-    events[-2:-2] = [LevelFinished("S~S>G", skipped), ComparisonFinished("S~S>G", Outcome.SKIPPED, "Weights equal")]
-    folder = write_run(tmp_path, events, playbook=playbooks / "demo.playbook.yaml")
-
-    async def body(app, pilot):
-        await pilot.press("slash", *"behaviour", "enter")
-        assert_shows(app, "- SKIP behaviour", "device cuda: torch sees no CUDA device here")
-        await pilot.press("r")
-        assert_shows(app, "run on the CPU: no GPU here")
-        await pilot.press("down", "down", "down", "right")
-        assert_shows(app, "--level all --device cpu")
-
-    drive(body, run=folder.path, playbooks=[playbooks])
-
-
-@pytest.mark.parametrize("size", [SMALL, LARGE])
-def test_a_launch_shows_its_command_and_keys_however_much_there_is_to_say(size, tmp_path, playbooks, monkeypatch):
-    targets = tuple(f"S>{'G>S>' * number}G" for number in range(1, 30))
-    plan = plan_of(tmp_path, playbook=playbooks / "demo.playbook.yaml", comparisons=targets)
-    made = {one: f"reason {number % 7}" for number, one in enumerate(targets)}
-    answers_with(monkeypatch, "aprtui.tui.screens.launch.ask", to_json(plan) | {"why_made": made})
-
-    async def body(app, pilot):
-        await pilot.press("r")
-        await until(pilot, lambda: shows(app, "reason 0"))
-        assert_shows(app, "▌Gates", "esc cancel", "╰")
-        await pilot.press("pagedown", "pagedown")
-        assert_shows(app, "aprtui run", "esc cancel")
-
-    drive(body, size=size, playbooks=[playbooks])
-
-
-def test_a_launch_says_what_is_missing(tmp_path, playbooks, monkeypatch):
-    answers_with(monkeypatch, "aprtui.tui.screens.launch.ask", None, "model org/demo is not on this machine")
-
-    async def body(app, pilot):
-        await pilot.press("r")
-        await until(pilot, lambda: shows(app, "not on this machine"))
-
-    drive(body, playbooks=[playbooks])
 
 
 def test_files_that_are_gone_leave_what_the_journal_holds(tmp_path, monkeypatch):
@@ -411,3 +335,49 @@ def test_a_gate_of_another_version_is_shown(tmp_path):
         assert_shows(app, "▾ Others", "✗ 1/1")
 
     drive(body, run=folder.path)
+
+
+def test_a_gate_without_rows_says_what_became_of_it(tmp_path):
+    folder = write_run(tmp_path, whole_run())
+
+    async def body(app, pilot):
+        await pilot.press("t", "j", "j", "enter")
+        assert_shows(app, "✓ pass  G0-PULL-001", "5 files read", "no row to show")
+        assert not shows(app, "No run is open")
+        await pilot.press("a", "slash", *"zzz", "enter")
+        assert_shows(app, "0 of 8 match")
+
+    drive(body, run=folder.path)
+
+
+def test_a_run_without_a_result_yet_says_so(tmp_path):
+    folder = write_run(tmp_path, [RunStarted("h", 1)], engine=alive())
+
+    async def body(app, pilot):
+        assert_shows(app, "No result yet: rows come as tensors are compared.", "▶ running starting")
+
+    drive(body, run=folder.path)
+
+
+def test_files_that_are_others_than_the_run_had_are_told(tmp_path, monkeypatch):
+    folder = write_run(tmp_path, whole_run())
+    note = "what is measured now is not what the journal has: a file is another one"
+    answers_with(monkeypatch, "aprtui.tui.services.tensors.ask", {"notes": [note]})
+
+    async def body(app, pilot):
+        await pilot.press("n", "enter")
+        await until(pilot, lambda: "a file is another one" in detail_text(app).replace("\n ", " "))
+
+    drive(body, run=folder.path)
+
+
+def test_what_cannot_be_written_into_the_state_folder_is_told(tmp_path, monkeypatch):
+    def refuse(*_):
+        raise OSError(30, "Read-only file system")
+
+    monkeypatch.setattr("aprtui.tui.services.lists.write_json", refuse)
+
+    async def body(app, pilot):
+        await until(pilot, lambda: any("cannot be written: runs that end later" in text for _, text in app.messages))
+
+    drive(body, playbooks=[tmp_path])

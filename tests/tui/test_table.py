@@ -1,7 +1,6 @@
 """The live table: rows that stay where they are, keys that walk over failures, and what costs time."""
 
 from dataclasses import replace
-from time import monotonic
 
 import pytest
 from console import assert_shows, drive, shows, text_of, until
@@ -11,6 +10,7 @@ from aprtui.core.events import ComparisonStarted, RunStarted, TensorFinished
 from aprtui.store.row_order import RowOrder, SortKey
 from aprtui.store.run_view import RunView
 from aprtui.tui.services import follow
+from aprtui.tui.widgets.tensor_source import TensorSource
 from aprtui.tui.words import margin_text
 
 
@@ -179,23 +179,21 @@ def test_margins_are_short(margin, text, tmp_path):
     assert margin_text(row) == text
 
 
-def test_a_hundred_thousand_rows_open_at_once(tmp_path):
+def test_of_a_hundred_thousand_rows_those_in_sight_alone_are_made(tmp_path, monkeypatch):
+    made = []
+    cells = TensorSource.cells
+    monkeypatch.setattr(TensorSource, "cells", lambda self, at: made.append(at) or cells(self, at))
     folder = write_run(tmp_path, [RunStarted("h", 1), ComparisonStarted("S~S>G", 0)], engine=alive())
     names = [f"model.layers.{number // 9}.block{number % 9}.weight" for number in range(100_000)]
 
     async def body(app, pilot):
-        began = monotonic()
         app.current.take_inventory(names)
         app.screen.show_run(app.current)
         await pilot.pause()
-        opened = monotonic() - began
         assert_shows(app, "100000 of 100000")
-        began = monotonic()
         await pilot.press("G")
-        pressed = monotonic() - began
         assert app.screen.table.cursor == 99_999
-        assert opened < 3.0, f"{opened:.2f} s to open"
-        assert pressed < 1.0, f"{pressed:.2f} s for a key"
+        assert 0 < len(made) < 20 * app.screen.table.page
 
     drive(body, run=folder.path)
 

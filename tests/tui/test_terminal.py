@@ -1,5 +1,6 @@
 """The console on a real terminal: what reaches it, and what a lost terminal or a kill leaves behind."""
 
+import base64
 import json
 import os
 import re
@@ -114,6 +115,58 @@ def test_without_a_terminal_the_console_says_what_to_do():
     )
     assert done.returncode == 2
     assert "the console needs a terminal" in done.stderr
+
+
+def test_256_colours_where_the_terminal_does_not_say_that_it_has_more(tmp_path):
+    folder = write_run(tmp_path, whole_run())
+    with Terminal(["open", str(folder.path)], environment=environment(), truecolor=False) as terminal:
+        terminal.read(15, until=b"FAIL")
+        terminal.read(1)
+        assert b"38;5;" in terminal.output
+        assert b"38;2;" not in terminal.output
+
+
+@pytest.mark.parametrize("how", ["default", "option", "environment", "settings"])
+def test_the_mouse_can_be_left_to_the_terminal(how, tmp_path):
+    folder = write_run(tmp_path, whole_run())
+    added, before = {}, []
+    if how == "option":
+        before = ["--no-mouse"]
+    elif how == "environment":
+        added = {"APRTUI_MOUSE": "0"}
+    elif how == "settings":
+        settings = Path(os.environ["XDG_CONFIG_HOME"]) / "aprtui" / "settings.toml"
+        settings.parent.mkdir(parents=True)
+        settings.write_text("[console]\nmouse = false\n")
+    with Terminal([*before, "open", str(folder.path)], environment=environment() | added) as terminal:
+        terminal.read(15, until=b"FAIL")
+        terminal.read(0.5)
+        assert (b"\x1b[?1003h" in terminal.output) is (how == "default")
+
+
+@pytest.mark.parametrize("inside_tmux", [False, True])
+def test_a_copy_goes_to_the_terminal_or_through_tmux(inside_tmux, tmp_path):
+    folder = write_run(tmp_path, whole_run())
+    added = {}
+    if inside_tmux:
+        program = tmp_path / "bin" / "tmux"
+        program.parent.mkdir()
+        program.write_text(f'#!/bin/sh\necho "$@" > {tmp_path}/asked\ncat > {tmp_path}/buffer\n')
+        program.chmod(0o755)
+        added = {"TMUX": "/tmp/x,1,0", "PATH": f"{program.parent}:{os.environ['PATH']}"}
+    with Terminal(["open", str(folder.path)], environment=environment() | added) as terminal:
+        terminal.read(15, until=b"FAIL")
+        terminal.press(b"n")
+        terminal.read(0.3)
+        terminal.press(b"y")
+        terminal.read(5, until=b"What to copy")
+        terminal.press(b"\r")
+        terminal.read(5, until=b"through tmux" if inside_tmux else b"clipboard")
+        sequence = b"\x1b]52;c;" + base64.b64encode(NAMES[2].encode())
+        assert (sequence in terminal.output) is not inside_tmux
+    if inside_tmux:
+        assert (tmp_path / "asked").read_text() == "load-buffer -w -\n"
+        assert (tmp_path / "buffer").read_text() == NAMES[2]
 
 
 def test_no_color_and_sixteen_colours(tmp_path):

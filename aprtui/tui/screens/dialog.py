@@ -116,7 +116,7 @@ class TextDialog(Dialog[None]):
 
     def on_mount(self) -> None:
         """Wrap the text."""
-        width = min(74, self.app.size.width - 4)
+        width = min(72, self.app.size.width - 6)
         lines = list(self._make(width))
         text = self.query_one("#text", ScrollingLines)
         text.styles.height = max(1, min(len(lines), self.app.size.height - 6))

@@ -25,11 +25,11 @@ from aprtui.tui.screens.dialog import TextDialog
 from aprtui.tui.screens.run_actions import RunActions
 from aprtui.tui.widgets.causes import diagnosis_lines
 from aprtui.tui.widgets.gate_tree import GateSource, GateTree
-from aprtui.tui.widgets.lines import Lines
+from aprtui.tui.widgets.lines import Lines, wrapped
 from aprtui.tui.widgets.row_table import EmptySource, RowTable
 from aprtui.tui.widgets.tensor_detail import TensorDetail
 from aprtui.tui.widgets.tensor_source import TensorSource
-from aprtui.tui.words import comparison_title, duration, size, state_span, tolerance_sentence
+from aprtui.tui.words import comparison_title, duration, outcome_span, size, state_span, tolerance_sentence
 
 _ORDER_OF_KEYS = tuple(SortKey)
 _SECONDS_BETWEEN_SORTS = 1.0
@@ -301,8 +301,21 @@ class DiffScreen(RunActions):
                 self._scope_title = comparison_title(view.plan.comparisons[node.comparison])
             scope = scope or (NO_COMPARISON,)
         assert isinstance(self.table.source, TensorSource)
+        self.table.empty = self._no_rows(view)
         self.table.source.several = len(view.comparisons if scope is None else set(scope)) > 1
         order.show(scope)
+
+    def _no_rows(self, view: RunView) -> tuple[Line, ...]:
+        """What stands in the table where a gate, a filter or the run has no row to show."""
+        node = self.gate_tree.node
+        found = view.gates.get(node.gate) if node is not None else None
+        if node is None or not node.gate:
+            return ((("  No result yet: rows come as tensors are compared.", "muted"),),)
+        reason = wrapped(
+            found.reason if found is not None else "", (self.table.size.width or self.size.width) - 4, "text", "  "
+        )
+        outcome = outcome_span(found.outcome if found is not None else None)
+        return ((("  ", "text"), outcome, (f"  {node.label}", "strong")), *reason, (), (("  no row to show", "muted"),))
 
     @on(RowTable.Moved, "#tree")
     def _gate_chosen(self) -> None:
@@ -440,8 +453,14 @@ class DiffScreen(RunActions):
         self.gate_tree.move(0)
 
     def action_zoom(self) -> None:
-        """The table alone."""
-        self.toggle_class("-zoom")
+        """The pane with the focus alone, the table in place of the tree; or all panes again."""
+        zoomed = self.has_class("-zoom") or self.has_class("-zoom-detail")
+        in_detail = self.query_one(TensorDetail).has_focus
+        self.remove_class("-zoom", "-zoom-detail")
+        if not zoomed:
+            self.add_class("-zoom-detail" if in_detail else "-zoom")
+        if self.gate_tree.has_focus:
+            self.table.focus()
 
     def action_back(self) -> None:
         """From the tree to the table, from one gate to all; a filter goes first."""

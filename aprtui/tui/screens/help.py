@@ -18,7 +18,7 @@ from aprtui.tui.widgets.row_table import Column, RowTable
 LEGEND = (
     "✓ pass corroborated   ✗ FAIL falsified   ! CRSH crashed   ~ TIME timed out",
     "- SKIP not checked    SHAP NAME CARD TYPE NAN FILE CONV META TOKN: what is",
-    "wrong where no margin says it; names for remapping keys: docs/console.md",
+    "wrong where no margin says it. Hold shift to select text with the mouse.",
 )
 
 

@@ -142,7 +142,9 @@ class LaunchDialog(FormDialog[list[str]]):
             self._found = wrapped(answer.problem.removeprefix("aprtui: "), _WIDTH, "warn")
         else:
             try:
-                self._found = plan_lines(from_json(RunPlan, answer.value), answer.value.get("why_made"))
+                self._found = plan_lines(
+                    from_json(RunPlan, answer.value), self._converter.value, answer.value.get("why_made")
+                )
             except ValueError as error:
                 self._found = wrapped(str(error), _WIDTH, "warn")
         self._write()
@@ -171,16 +173,17 @@ def converter_names() -> list[str]:
     return list(dict.fromkeys((*_CONVERTERS, *own)))
 
 
-def plan_lines(plan: RunPlan, why_made: object) -> list[Line]:
+def plan_lines(plan: RunPlan, name: str, why_made: object) -> list[Line]:
     """What a plan will do: through which program, how much of it is converted or reused, and how much disk that takes.
 
     Args:
         plan: The plan.
+        name: Of the converter that was asked for.
         why_made: For each conversion why it is made; empty where a product is reused.
     """
     converter = plan.converter
     if converter is None:
-        lines = wrapped("converter not found: every gate that needs a conversion will be Skipped", _WIDTH, "warn")
+        lines = wrapped(f"{name} is not on this machine: gates that need a conversion will be Skipped", _WIDTH, "warn")
     else:
         path = converter.path or "part of aprtui"
         lines = wrapped(f"{converter.name} {converter.version} · {path}", _WIDTH, "strong")
@@ -190,7 +193,7 @@ def plan_lines(plan: RunPlan, why_made: object) -> list[Line]:
         plural(len(plan.gates), "gate"),
         plural(len(plan.conversions), "conversion"),
         f"{plural(len(plan.comparisons), 'comparison')}, {size(compared)} to read",
-        f"{size(plan.peak_bytes)} of disk",
+        f"{size(plan.peak_bytes)} disk",
     ]
     lines += wrapped(" · ".join(parts), _WIDTH, "text")
     return [*lines, *_conversion_lines(plan, why_made if isinstance(why_made, Mapping) else {})]

@@ -19,6 +19,9 @@ T = TypeVar("T")
 WIDE = 110
 """Cells from which a list shows more columns."""
 
+WIDEST = 160
+"""Cells from which it also shows where an entry lies, behind columns of a width of their own."""
+
 
 class ListSource(ABC, Generic[T]):
     """The rows of a list.
@@ -28,6 +31,7 @@ class ListSource(ABC, Generic[T]):
         shown: Those that fit filter and `failures_only`, in the chosen order.
         order: Which of `orders` is chosen.
         is_wide: Whether the table has room for more columns.
+        has_room: Whether it has room for paths, too.
     """
 
     def __init__(self) -> None:
@@ -36,7 +40,7 @@ class ListSource(ABC, Generic[T]):
         self.filter = Filter("")
         self.failures_only = False
         self.order, self.reverse = 0, False
-        self.is_wide = False
+        self.is_wide = self.has_room = False
 
     def __len__(self) -> int:
         return len(self.shown)
@@ -72,7 +76,7 @@ class ListSource(ABC, Generic[T]):
 
     def columns(self, width: int) -> Sequence[Column]:
         """More of them where there is room."""
-        self.is_wide = width >= WIDE
+        self.is_wide, self.has_room = width >= WIDE, width >= WIDEST
         return self.all_columns()
 
     @abstractmethod

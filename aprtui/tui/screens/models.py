@@ -37,12 +37,12 @@ class ModelSource(ListSource[_Model]):
     def all_columns(self) -> Sequence[Column]:
         """More of them where there is room."""
         return [
-            Column("MODEL", 0, keep_end=True, sorted=self.order == 1),
+            Column("MODEL", 60 if self.has_room else 0, keep_end=True, sorted=self.order == 1),
             Column("FORMAT", 11),
             Column("ARCHITECTURE", 12),
             Column("PARAMS", 7, right=True),
             Column("SIZE", 8, right=True, sorted=self.order == 2),
-            *([Column("TYPES", 34)] if self.is_wide else []),
+            *([Column("TYPES", 0 if self.has_room else 34)] if self.is_wide else []),
         ]
 
     def cells(self, position: int) -> Sequence[Span]:

@@ -68,12 +68,14 @@ class PlaybookSource(ListSource["Listed"]):
     def all_columns(self) -> Sequence[Column]:
         """More of them where there is room."""
         model = [Column("MODEL", 40, keep_end=True)] if self.is_wide else []
+        file = [Column("FILE", 0, keep_end=True)] if self.has_room else []
         return [
-            Column("PLAYBOOK", 0, sorted=self.order == 0),
+            Column("PLAYBOOK", 36 if file else 0, sorted=self.order == 0),
             Column("FORMATS", 13),
             *model,
             Column("LAST RUN", 10, sorted=self.order == 1),
             Column("RESULT", 19, sorted=self.order == 2),
+            *file,
         ]
 
     def cells(self, position: int) -> Sequence[Span]:
@@ -92,10 +94,14 @@ class PlaybookSource(ListSource["Listed"]):
             cells.append((playbook.model.hf_repo or "", "muted"))
         run = self.run(entry)
         if run is None:
-            return [*cells, ("—", "muted"), ("· never run", "muted")]
+            return [*cells, ("—", "muted"), ("· never run", "muted"), *self._file(entry)]
         word, paint = result_span(run)
         is_old = run.plan is not None and run.plan.playbook.fingerprint not in ("", playbook.fingerprint)
-        return [*cells, (ago(run.started), "muted"), (f"{word} old" if is_old else word, "warn" if is_old else paint)]
+        result = (f"{word} old" if is_old else word, "warn" if is_old else paint)
+        return [*cells, (ago(run.started), "muted"), result, *self._file(entry)]
+
+    def _file(self, entry: Listed) -> list[Span]:
+        return [(str(entry.path), "muted")] if self.has_room else []
 
 
 def entry_name(entry: Listed) -> str:

@@ -41,9 +41,10 @@ class RunSource(ListSource[RunSummary]):
     def all_columns(self) -> Sequence[Column]:
         """More of them where there is room."""
         more = [Column("TOOK", 9), Column("CONVERTER", 18), Column("HOST", 16)] if self.is_wide else []
+        more += [Column("FOLDER", 0, keep_end=True)] if self.has_room else []
         return [
             Column("RUN", 20, sorted=self.order == 0),
-            Column("PLAYBOOK", 0, sorted=self.order == 1),
+            Column("PLAYBOOK", 36 if self.has_room else 0, sorted=self.order == 1),
             Column("RESULT", 17, sorted=self.order == 2),
             Column("BEGAN", 10),
             *more,
@@ -62,6 +63,8 @@ class RunSource(ListSource[RunSummary]):
             converter = run.plan.converter
             name = "none" if converter is None else f"{converter.name} {converter.version}"
             cells += [(took, "muted"), (name, "muted"), (run.host, "muted")]
+        if self.has_room:
+            cells.append((str(run.folder.path), "muted"))
         return cells
 
 

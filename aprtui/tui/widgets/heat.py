@@ -9,7 +9,7 @@ from aprtui.tui.paint import Line, Span
 from aprtui.tui.words import count, number
 
 SHADES = " ░▒▓█"
-_MOST_ROWS = 10
+_FEWEST_ROWS = 10
 CLOSEST = 7
 """Closeness at which the elements of the selected cell are read."""
 
@@ -23,10 +23,16 @@ class HeatView:
         row: Selected row of the map.
         column: Selected column.
         closeness: 0 shows the whole map, more shows a part of it around the selected cell.
+        most_rows: Lines that the map may take.
     """
 
     def __init__(self) -> None:
         self.row = self.column = self.closeness = 0
+        self.most_rows = _FEWEST_ROWS
+
+    def fit(self, height: int) -> None:
+        """Take up to half of a place of so many lines."""
+        self.most_rows = max(_FEWEST_ROWS, height // 2)
 
     def pan(self, heat: HeatMap, down: int, across: int, width: int) -> None:
         """Move the selected cell, by as many cells of the map as one character stands for."""
@@ -51,14 +57,14 @@ class HeatView:
         self.row, self.column = -self.row, -self.column
 
     def _steps(self, heat: HeatMap, width: int) -> tuple[int, int]:
-        down = -(-len(heat.cells) // _MOST_ROWS)
+        down = -(-len(heat.cells) // self.most_rows)
         across = -(-len(heat.cells[0]) // max(8, width))
         return max(1, down >> self.closeness), max(1, across >> self.closeness)
 
     def lines(self, reading: TensorReading, heat: HeatMap, width: int) -> list[Line]:
         """The part of the map, then what the selected cell covers and the elements in it that are known."""
         step_down, step_across = self._steps(heat, width)
-        rows = self._window(len(heat.cells), step_down, _MOST_ROWS, self.row)
+        rows = self._window(len(heat.cells), step_down, self.most_rows, self.row)
         columns = self._window(len(heat.cells[0]), step_across, max(8, width), self.column)
         largest = max(max(cells) for cells in heat.cells) or 1.0
         lines: list[Line] = []

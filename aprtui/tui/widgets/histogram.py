@@ -12,7 +12,7 @@ from aprtui.tui.paint import Line, Span, bar
 from aprtui.tui.widgets.lines import wrapped
 from aprtui.tui.words import count, number
 
-_BESIDE_THE_BAR = 34
+_BESIDE_THE_BAR = 38
 
 
 def histogram_lines(histogram: Sequence[Decade], tensor: TensorResult, width: int) -> list[Line]:
@@ -31,7 +31,7 @@ def histogram_lines(histogram: Sequence[Decade], tensor: TensorResult, width: in
         share = log10(one.count + 1) / log10(most + 1) if most else 0.0
         spans: list[Span] = [
             (f" 1e{one.power:<+4d}", "muted"),
-            (bar(share, room), "over" if one.outside else "bar"),
+            (bar(share, room), "bar-over" if one.outside else "bar"),
             (f" {count(one.count):>7}", "text"),
             (f"  ✗ {count(one.outside):<6} outside ε" if one.outside else "", "fail"),
         ]

@@ -12,8 +12,11 @@ from textual.scrollbar import ScrollBarRender
 from textual.strip import Strip
 from textual.widget import Widget
 
+from aprtui.core.safe_text import safe_text
 from aprtui.tui.keys import TEXT, bindings
-from aprtui.tui.paint import Line, Painter, Span, shown
+from aprtui.tui.paint import Line, Painter, Span
+
+_LONGEST_WRAPPED = 4000
 
 
 class PlainScrollBarRender(ScrollBarRender):
@@ -23,10 +26,9 @@ class PlainScrollBarRender(ScrollBarRender):
     HORIZONTAL_BARS: ClassVar[list[str]] = [" "] * 8
 
 
-def plain_scroll_bar(widget: ScrollView, painter: Painter) -> None:
-    """Give a widget such a scroll bar where the terminal shows ASCII alone."""
-    if painter.ascii_only:
-        widget.vertical_scrollbar.renderer = PlainScrollBarRender  # type: ignore[misc]  # of this bar alone
+def plain_scroll_bar(widget: ScrollView) -> None:
+    """Give a widget such a scroll bar, where the terminal shows ASCII alone."""
+    widget.vertical_scrollbar.renderer = PlainScrollBarRender  # type: ignore[misc]  # of this bar alone
 
 
 class Lines(Widget):
@@ -80,7 +82,8 @@ class ScrollingLines(ScrollView, can_focus=True, inherit_bindings=False):
 
     def on_mount(self) -> None:
         """A plain scroll bar where asked."""
-        plain_scroll_bar(self, self.painter)
+        if self.painter.ascii_only:
+            plain_scroll_bar(self)
 
     @property
     def lines(self) -> Sequence[Line]:
@@ -132,7 +135,7 @@ def wrapped(text: str, width: int, paint: str = "text", indent: str = "") -> lis
     current: list[str] = []
     used = 0
     room = max(8, width - len(indent))
-    for raw in shown(text).split(" "):
+    for raw in safe_text(text, _LONGEST_WRAPPED).split(" "):
         word = raw
         while cell_len(word) > room:
             if current:

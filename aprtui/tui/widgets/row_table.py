@@ -131,7 +131,8 @@ class RowTable(ScrollView, can_focus=True):
 
     def on_mount(self) -> None:
         """Take the size of the source."""
-        plain_scroll_bar(self, self.painter)
+        if self.painter.ascii_only:
+            plain_scroll_bar(self)
         self.rebuild()
 
     def on_resize(self) -> None:
@@ -282,5 +283,6 @@ class RowTable(ScrollView, can_focus=True):
 
 def _widths(columns: Sequence[Column], width: int) -> list[int]:
     fixed = sum(column.width for column in columns)
-    flexible = max(4, width - 2 - fixed - len(columns))
+    # The last cell may lie below the scroll bar, and the one before it keeps the text off.
+    flexible = max(4, width - 3 - fixed - len(columns))
     return [column.width or flexible for column in columns]

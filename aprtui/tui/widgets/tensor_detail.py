@@ -88,6 +88,7 @@ class TensorDetail(ScrollingLines):
     def refresh_lines_shown(self) -> None:
         """Make the lines anew."""
         width = self.size.width
+        self.heat.fit(self.size.height)
         if self.view is None or self.row is None or width < 10:
             self.show([] if self.row else [((" nothing is selected", "muted"),)])
             return
