@@ -9,9 +9,12 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import socket
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -83,19 +86,30 @@ def main() -> None:
     """Run both playbooks, take the pictures."""
     socket.gethostname = lambda: "gpu-07"
     FOLDER.mkdir(exist_ok=True)
-    with tempfile.TemporaryDirectory() as name:
-        scratch = Path(name)
+    with fresh_folder() as scratch:
         os.environ |= {"XDG_STATE_HOME": str(scratch / "state"), "PATH": f"{scratch / 'bin'}:{os.environ['PATH']}"}
         install_apr(scratch / "bin", "0.72.3")
         broken = BrokenConverter(BROKEN_TOGETHER)
         demo = run(playbooks_folder() / "demo.playbook.yaml", MODEL, scratch, broken, pairs=("S-G",))
         playbook = scratch / "llama-tiny256.playbook.yaml"
         playbook.write_text('name: llama-tiny256\nversion: "1.0.0"\nmodel:\n  hf_repo: org/llama-tiny256\n')
-        llama = run(playbook, FIXTURES / "llama-tiny256" / "hf", scratch, None)
+        model = shutil.copytree(FIXTURES / "llama-tiny256" / "hf", scratch / "llama-tiny256")
+        llama = run(playbook, model, scratch, None)
         for folder, pictures in ((demo, DEMO), (llama, LLAMA)):
             for picture in pictures:
                 asyncio.run(take(folder, picture, scratch))
                 print(FOLDER / f"{picture.name}.png")
+
+
+@contextmanager
+def fresh_folder() -> Iterator[Path]:
+    """A folder that is called the same on every machine, because its name is in the pictures."""
+    folder = Path(tempfile.gettempdir()) / "aprtui"
+    folder.mkdir(mode=0o700)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder)
 
 
 def run(

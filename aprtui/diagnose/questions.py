@@ -45,9 +45,12 @@ def _why_not(question: Question, comparison: Comparison) -> str:
     if question is Question.TRANSPOSED:
         rest = f", the other {others} have another cause" if others else ""
         return f"{len(passed)} of {len(comparison.tensors)} tensors have every element in its place{rest}"
-    blocks = [tensor for tensor in passed if tensor.target_dtype.info.family is Family.BLOCK]
+    quantised = [tensor for tensor in comparison.tensors if tensor.target_dtype.info.family is Family.BLOCK]
+    if not quantised:
+        return "no tensor is quantised"
+    blocks = [tensor for tensor in quantised if tensor.judgement.passed]
     if not blocks:
-        return "no tensor that passes is quantised"
+        return f"all {len(quantised)} quantised tensors have another cause"
     certified = sum(tensor.record.certificate is not None for tensor in blocks)
     exact = len(blocks) - certified
     parts = [f"{certified} quantised tensors are certified, their loss is that of their type"] if certified else []
