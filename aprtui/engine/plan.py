@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import pairwise
@@ -115,10 +115,7 @@ def make_plan(
     """
     check_outtypes(playbook)
     model = read_stored(start.model.path)
-    stored = {source.letter: read_stored(source.path) for source in start.sources}
-    for source in start.sources:
-        check_source(source, stored[source.letter], model)
-    stored[model.letter] = model
+    stored = {**_read_sources(start.sources, model), model.letter: model}
     expected = playbook.model.expected
     scenarios = Scenarios(playbook, selection, start.apr)
     candidates, not_planned = _candidates(playbook, stored, model.letter, _levels(playbook, selection), scenarios)
@@ -150,6 +147,13 @@ def make_plan(
         scenarios=tuple(scenarios.entered.values()),
         engines_left_out=scenarios.left_out(),
     )
+
+
+def _read_sources(sources: Sequence[GivenSource], model: StoredModel) -> dict[FormatLetter, StoredModel]:
+    stored = {source.letter: read_stored(source.path) for source in sources}
+    for source in sources:
+        check_source(source, stored[source.letter], model)
+    return stored
 
 
 def _planned(gate: Gate, routes: Routes, scenarios: Scenarios) -> PlannedGate:

@@ -14,6 +14,7 @@ _NETWORK = ("nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "fuse.sshfs", "lustre"
 
 _DEBOUNCE_MS = 1600
 _QUIET_MS = 300
+_LOOK_MS = 500
 
 
 def changes(files: Collection[Path], stop: Event) -> Iterator[frozenset[Path]]:
@@ -22,27 +23,53 @@ def changes(files: Collection[Path], stop: Event) -> Iterator[frozenset[Path]]:
     Args:
         files: Files that may or may not exist.
         stop: Ends the watching.
-    """
-    from watchfiles import watch  # noqa: PLC0415 - few consoles watch, and each would wait for it at its start
 
+    Yields:
+        Also nothing at all now and then, so that whoever waits can look elsewhere.
+    """
     wanted = {file.absolute(): file for file in files}
     wanted |= {file.resolve(): file for file in files}
     folders = sorted({path.parent for path in wanted if path.parent.is_dir()})
-    polling = any(map(is_on_network, folders))
+    if any(map(is_on_network, folders)):
+        yield from _polled(files, stop)
+        return
+    from watchfiles import watch  # noqa: PLC0415 - few consoles watch, and each would wait for it at its start
+
     for found in watch(
         *folders,
         watch_filter=lambda _, path: Path(path) in wanted,
         debounce=_DEBOUNCE_MS,
         step=_QUIET_MS,
         stop_event=stop,
-        rust_timeout=500,
+        rust_timeout=_LOOK_MS,
         yield_on_timeout=True,
-        force_polling=True if polling else None,
         recursive=False,
         raise_interrupt=False,
     ):
-        changed = frozenset(wanted[Path(path)] for _, path in found)
-        yield changed
+        yield frozenset(wanted[Path(path)] for _, path in found)
+
+
+def _polled(files: Collection[Path], stop: Event) -> Iterator[frozenset[Path]]:
+    """Looks at a few files; watchfiles' own polling compares whole seconds and would miss the second of two saves."""
+    before, changed = {file: _stamp(file) for file in files}, frozenset[Path]()
+    while not stop.wait(_LOOK_MS / 1000):
+        now = {file: _stamp(file) for file in files}
+        just = frozenset(file for file in files if now[file] != before[file])
+        before = now
+        if just:
+            changed |= just
+            yield frozenset()
+        else:
+            yield changed
+            changed = frozenset()
+
+
+def _stamp(file: Path) -> tuple[int, int, int] | None:
+    try:
+        found = file.stat()
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_size, found.st_ino
 
 
 def is_on_network(path: Path, mounts: Path = Path("/proc/mounts")) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
 from array import array
 from collections import deque
@@ -14,23 +13,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual.app import App, SystemCommand
-from textual.command import CommandList, CommandPalette, SearchIcon
 from textual.screen import Screen
-from textual.widgets import Input
 
 from aprtui.core.errors import AprtuiError
-from aprtui.settings import ClipboardWay
 from aprtui.store.run_folder import RunFolder
 from aprtui.store.run_list import RunSummary
 from aprtui.store.run_view import Changes, RunView
 from aprtui.tui import crash
-from aprtui.tui.clipboard import clipboard_file, copy_by_tmux, fits_osc52, write_clipboard_file
+from aprtui.tui.clipboard import copy
 from aprtui.tui.keys import ANYWHERE, KEYS, bindings
 from aprtui.tui.options import ConsoleOptions, Opening
 from aprtui.tui.paint import PAINTS, Painter, shown
+from aprtui.tui.palette import commands, make_plain
 from aprtui.tui.screens.attach import AttachDialog
 from aprtui.tui.screens.compare import ChooseRunDialog, CompareScreen
-from aprtui.tui.screens.dialog import AskDialog, TextDialog
+from aprtui.tui.screens.dialog import TextDialog
 from aprtui.tui.screens.diff import DiffScreen
 from aprtui.tui.screens.help import HelpDialog
 from aprtui.tui.screens.log import LogScreen
@@ -40,18 +37,17 @@ from aprtui.tui.screens.runs import RunsScreen
 from aprtui.tui.screens.tensor import TensorScreen
 from aprtui.tui.screens.view import ConsoleScreen
 from aprtui.tui.services.follow import Follower
+from aprtui.tui.services.leaving import leave
 from aprtui.tui.services.lists import Lists
 from aprtui.tui.services.starter import Starter
 from aprtui.tui.services.watch import Watch
 from aprtui.tui.themes import FROM_TEXTUAL, chosen_theme, load_themes
-from aprtui.tui.widgets.lines import plain_scroll_bar
 
 if TYPE_CHECKING:
     from aprtui.playbook.listing import Listed
 
 _MODES = ("playbooks", "models", "runs", "diff", "log")
 _AFTER_FIRST_PAINT_S = 0.15
-_KEEP, _STOP, _CANCEL = "leave them running", "stop them", "stay here"
 
 
 class ConsoleApp(App[None]):
@@ -292,16 +288,7 @@ class ConsoleApp(App[None]):
         self.run_worker(self._copy(text, what), group="copy")
 
     async def _copy(self, text: str, what: str) -> None:
-        way = self.options.settings.clipboard
-        kept = write_clipboard_file(text)
-        place = f"also in {clipboard_file()}" if kept else "no file could be written"
-        if way in (ClipboardWay.AUTO, ClipboardWay.TMUX) and await copy_by_tmux(text):
-            self.say(f"{what} copied through tmux; {place}")
-        elif way in (ClipboardWay.AUTO, ClipboardWay.OSC52) and fits_osc52(text) and "TMUX" not in os.environ:
-            self.copy_to_clipboard(text)
-            self.say(f"{what} sent to the terminal's clipboard; {place}")
-        else:
-            self.say(f"{what} is in {clipboard_file()}" if kept else "nothing could be copied", "warning")
+        self.say(*await copy(text, what, self.options.settings.clipboard, self.copy_to_clipboard))
 
     # What services tell.
 
@@ -385,64 +372,14 @@ class ConsoleApp(App[None]):
 
     def action_interrupt(self) -> None:
         """Quit; asks where engines run here that this console started."""
-        live = [run for run in self.starter.started if self._is_live(run)]
-        if not live:
-            self.exit()
-            return
-        count = f"{len(live)} run is live" if len(live) == 1 else f"{len(live)} runs are live"
-        text = f"{count}. Left running, they are found again when the console starts, and by `aprtui ps`."
-
-        def answered(answer: str | None) -> None:
-            if answer == _KEEP:
-                self.exit()
-            elif answer == _STOP:
-                self.run_worker(self._stop_and_leave(live), group="stop")
-
-        self.push_screen(AskDialog("Quit", text, (_KEEP, _STOP, _CANCEL)), answered)
-
-    async def _stop_and_leave(self, folders: Iterable[RunFolder]) -> None:
-        for folder in folders:
-            await self.starter.stop(folder)
-        self.exit()
-
-    def _is_live(self, folder: RunFolder) -> bool:
-        try:
-            return folder.engine().is_alive
-        except AprtuiError:
-            return False
+        leave(self)
 
     def action_command_palette(self) -> None:
         """Open the palette, in ASCII where asked."""
         super().action_command_palette()
         if self.ascii_only:
-            self.call_after_refresh(self._make_palette_plain)
-
-    def _make_palette_plain(self) -> None:
-        if isinstance(self.screen, CommandPalette):
-            self.screen.add_class("ascii")
-            icon = self.screen.query_one(SearchIcon)
-            icon.icon = ">"
-            icon.refresh()
-            plain_scroll_bar(self.screen.query_one(CommandList))
-            self.screen.query_one(Input).placeholder = "type to search"
+            self.call_after_refresh(lambda: make_plain(self.screen))
 
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
-        """The palette: every key of the screen as a sentence, and the themes."""
-        name = screen.NAME if isinstance(screen, ConsoleScreen) else ""
-        for key in KEYS:
-            if key.help and (name in key.where or ANYWHERE in key.where) and not key.key_id.startswith("map."):
-                yield SystemCommand(key.help, key.key_id, self._palette_action(key.action, screen))
-        for theme in sorted(self.available_themes):
-            yield SystemCommand(f"Theme {theme}", "colours", self._theme_setter(theme))
-
-    def _palette_action(self, action: str, screen: Screen[Any]) -> Any:  # noqa: ANN401 - what Textual calls
-        async def act() -> None:
-            await self.run_action(action, screen if not action.startswith("app.") and action != "back" else self)
-
-        return act
-
-    def _theme_setter(self, name: str) -> Any:  # noqa: ANN401 - what Textual calls
-        def act() -> None:
-            self.theme = name
-
-        return act
+        """What the palette offers."""
+        return commands(self, screen)

@@ -8,12 +8,36 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 from aprtui.paths import state_folder
+from aprtui.settings import ClipboardWay
 
 LONGEST_OSC52 = 74994
 """Bytes of encoded text that terminals take; k9s uses the same limit."""
+
+
+async def copy(text: str, what: str, way: ClipboardWay, send: Callable[[str], None]) -> tuple[str, str]:
+    """Copy a text the best way there is.
+
+    Args:
+        text: The text.
+        what: What it is, for the sentence.
+        way: The way that the settings ask for.
+        send: Writes a text to the terminal as OSC 52.
+
+    Returns:
+        A sentence that says where the text is, and its severity.
+    """
+    kept = write_clipboard_file(text)
+    place = f"also in {clipboard_file()}" if kept else "no file could be written"
+    if way in (ClipboardWay.AUTO, ClipboardWay.TMUX) and await _copy_by_tmux(text):
+        return f"{what} copied through tmux; {place}", "information"
+    if way in (ClipboardWay.AUTO, ClipboardWay.OSC52) and _fits_osc52(text) and "TMUX" not in os.environ:
+        send(text)
+        return f"{what} sent to the terminal's clipboard; {place}", "information"
+    return f"{what} is in {clipboard_file()}" if kept else "nothing could be copied", "warning"
 
 
 def clipboard_file() -> Path:
@@ -38,12 +62,12 @@ def write_clipboard_file(text: str) -> bool:
     return True
 
 
-def fits_osc52(text: str) -> bool:
+def _fits_osc52(text: str) -> bool:
     """Whether terminals take a text of this length."""
     return len(text.encode("utf-8", "backslashreplace")) * 4 / 3 < LONGEST_OSC52
 
 
-async def copy_by_tmux(text: str) -> bool:
+async def _copy_by_tmux(text: str) -> bool:
     """Put a text into tmux's buffer and ask it to pass it on; whether there was a tmux that took it."""
     program = shutil.which("tmux")
     if "TMUX" not in os.environ or program is None:

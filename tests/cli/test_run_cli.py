@@ -82,7 +82,7 @@ def test_entries_have_the_shape_that_apr_qa_reads(capsys, tmp_path):
 def test_without_a_converter_nothing_passes(capsys, tmp_path):
     code, out, _ = run(capsys, "run", DEMO, "--output", tmp_path)
     assert code == 5
-    assert out.count("pass  F-") == 0 and "name one with --converter" in out
+    assert out.count("pass  F-") == 0 and "--converter names another" in out
     entries = json.loads((tmp_path / "demo/evidence.json").read_text(encoding="utf-8"))
     conversions = [entry for entry in entries if entry["gate_id"].startswith("F-")]
     assert len(conversions) == 26 and {entry["outcome"] for entry in conversions} == {"Skipped"}

@@ -144,7 +144,7 @@ def test_a_run_starts_from_any_format(playbook, tmp_path, root):
 def test_without_a_converter_everything_is_skipped(playbook, tmp_path):
     entries = results(playbook, None, tmp_path)
     assert set(outcomes(entries).values()) == {"Skipped"}
-    assert all("name one with --converter" in entries[gate].reason for gate in PAIRS)
+    assert all("--converter names another" in entries[gate].reason for gate in PAIRS)
     # What needs no conversion is judged all the same.
     assert entries["G0-VALIDATE-001"].outcome is Outcome.CORROBORATED
     assert "converter" not in entries["F-CONV-S-G"].to_json()["metadata"]

@@ -77,7 +77,7 @@ def test_files_that_cannot_be_read(home):
         load_settings()
     Path("aprtui.toml").unlink()
     Path("aprtui.toml").mkdir()
-    with pytest.raises(AprtuiError, match=r"aprtui.toml: the settings cannot be read"):
+    with pytest.raises(AprtuiError, match=r"aprtui.toml: these settings cannot be read"):
         load_settings()
 
 
