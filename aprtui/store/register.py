@@ -26,6 +26,7 @@ def register(folder: RunFolder) -> None:
     if folder.is_bundle:
         return
     run = folder.path.absolute()
+    run.mkdir(parents=True, exist_ok=True)  # An entry without its folder is removed by whoever looks.
     write_json(register_folder() / f"{run.name}.json", {"folder": str(run)})
 
 
@@ -39,8 +40,8 @@ def registered_runs() -> list[RunFolder]:
             continue
         if folder.exists:
             runs.append(folder)
-        elif folder.path.parent.exists():
-            # A folder whose whole place is missing may lie on a disk that is not mounted.
+        elif folder.path.parent.exists() and not folder.path.exists():
+            # A folder whose whole place is missing may lie on a disk that is not mounted; one without a plan begins.
             entry.unlink(missing_ok=True)
     return runs
 

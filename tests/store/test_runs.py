@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -107,9 +108,18 @@ def test_entries_of_runs_that_are_gone_are_removed(tmp_path):
     register(kept)
     register(removed)
     (tmp_path / "unmounted").rename(tmp_path / "hidden")
-    (removed.path / "plan.json").unlink()
+    shutil.rmtree(removed.path)
     assert registered_runs() == []
     assert [path.stem for path in register_folder().glob("*")] == ["r1"]
+
+
+def test_a_run_that_begins_is_not_taken_for_one_that_is_gone(tmp_path):
+    plan = new_run(tmp_path / "other").plan()
+    beginning = RunFolder(tmp_path / "r1")
+    register(beginning)
+    assert registered_runs() == []  # somebody looks before it has a plan
+    beginning.write_plan(plan)
+    assert registered_runs() == [beginning]
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", '{"folder": 5}', '{"other": 1}'])
