@@ -9,8 +9,10 @@ of its own, and a line of Markdown says what it took:
 * `lockstep`: `aprtui diff A B --level behaviour --tokens 0`, which never holds a whole model;
 * `all`: `aprtui diff A B --level all`, every level and greedy text, which needs the model in float32 (2 GB here).
 
-Peak memory is the process's own (`ru_maxrss`), mapped pages of files included; llama.cpp runs in a child and is not in
-it. The load of the machine stands beside the seconds, because they mean little where it is high.
+Peak memory is the process's own; llama.cpp runs in a child and is not in it. "held" is what the process needs
+(anonymous pages, looked at twenty times a second), "resident" counts pages of the mapped files as well, which the
+system drops when it needs the room. The load of the machine stands beside the seconds, because they mean little where
+it is high.
 """
 
 from __future__ import annotations
@@ -31,6 +33,7 @@ from aprtui.formats.container import Format
 from aprtui.formats.model import open_model
 from aprtui.formats.output_types import parse_output_type
 
+_LOOK_S = 0.05
 TYPES = ("bf16", "q8_0", "q4_k_m")
 RUNS = {"lockstep": ("--level", "behaviour", "--tokens", "0"), "all": ("--level", "all")}
 
@@ -65,15 +68,29 @@ def prepare(folder: Path, layers: int) -> tuple[Path, dict[str, Path]]:
     return source, products
 
 
-def measure(source: Path, product: Path, options: Sequence[str]) -> tuple[float, float]:
-    """Wall seconds and peak resident set in MiB of one run."""
+def measure(source: Path, product: Path, options: Sequence[str]) -> tuple[float, float, float]:
+    """Wall seconds of one run, and its peaks in MiB: anonymous pages, and all resident ones."""
     command = [sys.executable, "-m", "aprtui", "diff", str(source), str(product), *options]
-    started = time.perf_counter()
+    started, held = time.perf_counter(), 0
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    _, status, usage = os.wait4(process.pid, 0)
+    while True:
+        pid, status, usage = os.wait4(process.pid, os.WNOHANG)
+        if pid:
+            break
+        held = max(held, anonymous_kib(process.pid))
+        time.sleep(_LOOK_S)
     if status:
         raise SystemExit(f"{product.name} ended with {os.waitstatus_to_exitcode(status)}")
-    return time.perf_counter() - started, usage.ru_maxrss / 1024
+    return time.perf_counter() - started, held / 1024, usage.ru_maxrss / 1024
+
+
+def anonymous_kib(pid: int) -> int:
+    """Memory of a process that is in no file (proc(5), RssAnon); 0 where it has ended."""
+    try:
+        lines = Path(f"/proc/{pid}/status").read_text(encoding="ascii", errors="replace").splitlines()
+    except OSError:
+        return 0
+    return next((int(line.split()[1]) for line in lines if line.startswith("RssAnon:")), 0)
 
 
 def main() -> None:
@@ -82,13 +99,15 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, required=True)
     folder: Path = parser.parse_args().folder
     folder.mkdir(parents=True, exist_ok=True)
-    print("| run | layers | type | seconds | peak MiB | load |\n| --- | --- | --- | --- | --- | --- |")
+    print("| run | layers | type | seconds | held, MiB | resident, MiB | load |\n|" + " --- |" * 7)
     for name, layers in (("lockstep", 24), ("lockstep", 12), ("all", 24)):
         source, products = prepare(folder, layers)
         for kind, product in products.items():
-            seconds, peak = measure(source, product, RUNS[name])
+            seconds, held, resident = measure(source, product, RUNS[name])
             load = os.getloadavg()[0]
-            print(f"| {name} | {layers} | {kind} | {seconds:.0f} | {peak:.0f} | {load:.1f} |", flush=True)
+            print(
+                f"| {name} | {layers} | {kind} | {seconds:.0f} | {held:.0f} | {resident:.0f} | {load:.1f} |", flush=True
+            )
 
 
 if __name__ == "__main__":
