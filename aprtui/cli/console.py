@@ -40,15 +40,15 @@ class ConsoleArguments:
 
 
 def has_terminal() -> bool:
-    """Whether standard input and output are a terminal."""
-    return sys.stdin.isatty() and sys.stdout.isatty()
+    """Whether standard input, output and error are a terminal; the last is the one that Textual draws on."""
+    return all(stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr))
 
 
 def open_console(arguments: ConsoleArguments) -> int:
     """Run the console until it is left; 70 where it failed.
 
     Raises:
-        UsageError: Standard input or output is no terminal, or settings are wrong.
+        UsageError: Standard input, output or error is no terminal, or settings are wrong.
     """
     if not has_terminal():
         raise UsageError("the console needs a terminal", todo="`aprtui --help` lists the commands that need none")

@@ -285,6 +285,17 @@ def test_an_interrupted_run_says_so(tmp_path):
     drive(body, run=folder.path)
 
 
+def test_a_run_that_had_ended_before_is_not_announced(tmp_path):
+    """The demo's console is the process that was the engine."""
+    folder = write_run(tmp_path, whole_run(), engine=alive())
+
+    async def body(app, pilot):
+        await until(pilot, lambda: shows(app, "✓ finished"))
+        assert not any("gates do not hold" in text for _, text in app.messages)
+
+    drive(body, run=folder.path)
+
+
 def test_a_live_run_shows_bytes_and_the_time_that_is_left(tmp_path):
     events = [RunStarted("h", 1), ComparisonStarted("S~S>G", 0)]
     events += [TensorFinished("S~S>G", tensor(name, nbytes=200_000)) for name in NAMES]

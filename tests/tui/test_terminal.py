@@ -9,12 +9,14 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from run_folders import NAMES, alive, append, tensor, whole_run, write_run
 from terminal import ROOT, Terminal
 from test_hostile_names import CORPUS, hostile_run
 
+from aprtui.cli.console import has_terminal
 from aprtui.core.events import ComparisonStarted, RunStarted, TensorFinished
 from aprtui.store.run_view import RunView
 from aprtui.tui import crash
@@ -115,6 +117,15 @@ def test_without_a_terminal_the_console_says_what_to_do():
     )
     assert done.returncode == 2
     assert "the console needs a terminal" in done.stderr
+
+
+@pytest.mark.parametrize("redirected", ["", "stdin", "stdout", "stderr"])
+def test_each_stream_has_to_be_a_terminal(monkeypatch, redirected):
+    for name in ("stdin", "stdout", "stderr"):
+        monkeypatch.setattr(f"sys.{name}", SimpleNamespace(isatty=lambda name=name: name != redirected))
+    found = has_terminal()
+    monkeypatch.undo()
+    assert found is (redirected == "")
 
 
 def test_256_colours_where_the_terminal_does_not_say_that_it_has_more(tmp_path):

@@ -73,7 +73,8 @@ class Follower:
         waits = not self.caught_up and not self.is_live
         changes = view.read(_FIRST_SLICE_S if waits else _SLICE_S)
         state = view.state()
-        ended = state is not self._state and self._state is RunState.RUNNING
+        # Before its journal was read a run may look as if it went on: this process may have been its engine.
+        ended = self.caught_up and state is not self._state and self._state is RunState.RUNNING
         if state is not self._state:
             self._state, changes.gates = state, True
         if changes.rows or changes.gates or changes.log or not (changes.more or self.caught_up):
