@@ -57,7 +57,8 @@ def open_evidence(path: Path) -> RunFolder:
     Raises:
         AprtuiError: It cannot be read, holds no entries, or there is no room for it.
     """
-    entries, audit = read_entries(path), audit_evidence(path)
+    entries = read_entries(path)
+    audit = audit_evidence(path, entries=entries)
     if not entries:
         raise AprtuiError("the evidence holds no entry: nothing was tested", file=path)
     evidence = _Evidence(path, entries, audit)

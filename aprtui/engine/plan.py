@@ -18,7 +18,6 @@ from aprtui.core.gates import FORMAT_TITLES, FormatLetter, Gate, GateFamily
 from aprtui.core.outcomes import Level
 from aprtui.core.scenarios import NO_LIMITS, SECONDS_OF_A_PROMPT
 from aprtui.core.tolerance import ToleranceSettings
-from aprtui.engine.jobs import FORMATS
 from aprtui.engine.routes import EXACT_OUTTYPES, Routes
 from aprtui.engine.scenario_plan import Scenarios
 from aprtui.engine.selection import EVERYTHING, Selection
@@ -44,7 +43,6 @@ from aprtui.store.plan import (
 RULES_VERSION = "3"
 """Version of the tolerances, layout rules and gates; evidence names it."""
 
-_LETTERS = {format_: letter for letter, format_ in FORMATS.items()}
 _STATIC_LEVELS = tuple(level for level in Level if level is not Level.BEHAVIOUR)
 _WITHOUT_LEVELS = "its levels are left out"
 _RUNS_MODELS = "it runs models; ask for it with --level all, or behaviour in aprtui.levels"

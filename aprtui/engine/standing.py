@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -59,14 +59,7 @@ def what_stands(before: RunPlan, now: RunPlan, record: RunRecord) -> Standing:
         and (expected or one.source != one.target)
         and _has_result(record.comparisons.get(one.comparison_id))
     }
-    scenarios = {
-        one.scenario_id
-        for one in now.scenarios
-        if before.running == now.running
-        and one in before.scenarios
-        and conversions.issuperset(file for file in one.files if ">" in file)
-        and _has_answers(record.scenarios.get(one.scenario_id))
-    }
+    scenarios = _standing_scenarios(before, now, record, conversions)
     results = comparisons | scenarios
     gates = tuple(
         gate.gate_id
@@ -77,13 +70,29 @@ def what_stands(before: RunPlan, now: RunPlan, record: RunRecord) -> Standing:
     return Standing(gates, tuple(sorted(comparisons)), tuple(sorted(made)), scenarios=tuple(sorted(scenarios)))
 
 
+def _standing_scenarios(before: RunPlan, now: RunPlan, record: RunRecord, conversions: Collection[str]) -> set[str]:
+    """Scenarios whose answers stand, which they do while the engine's program is the same."""
+    if before.running != now.running:
+        return set()
+    engines = {one.engine for one in record.scenarios.values() if one is not None and one.engine is not None}
+    there = {engine for engine in engines if _is_there(engine)}
+    answered = {name for name, one in record.scenarios.items() if _has_answers(one) and one and one.engine in there}
+    return {
+        one.scenario_id
+        for one in now.scenarios
+        if one in before.scenarios
+        and one.scenario_id in answered
+        and all(file in conversions for file in one.files if ">" in file)
+    }
+
+
 def _has_answers(found: ScenarioFinished | None) -> bool:
     """Whether an engine ran the file, and nothing but the file decided what became of it."""
-    if found is None or found.absent is not None or found.engine is None or not _is_there(found.engine):
+    if found is None or found.absent is not None or found.engine is None:
         return False
-    return found.speed is not None or all(
-        one.ending not in (Ending.TIMEOUT, Ending.KILLED, Ending.NOT_RUN) for one in found.answers
-    )
+    if not found.answers:
+        return found.speed is not None
+    return all(one.ending not in (Ending.TIMEOUT, Ending.KILLED, Ending.NOT_RUN) for one in found.answers)
 
 
 def _is_there(engine: EngineFacts) -> bool:

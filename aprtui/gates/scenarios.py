@@ -96,9 +96,9 @@ def _unknown(given: Given) -> Iterator[Trouble]:
 
 
 def _loads(given: Given, _: Measurements) -> Iterator[Trouble]:
-    if given.result.has_loaded is False:
+    if given.result.has_loaded is False and given.answer.ending in _UNANSWERED:
         yield Trouble(Outcome.FALSIFIED, f"{given.place}: it is not loaded: {given.answer.reason}", given)
-    elif given.result.has_loaded is None:
+    elif not given.result.has_loaded:
         yield from _unknown(given)
         if given.answer.ending in _UNANSWERED:
             text = f"{given.place}: it does not say whether it loaded the file ({given.answer.reason})"

@@ -40,6 +40,7 @@ from aprtui.inference.samples import LONGEST, samples_of
 from aprtui.inference.text import Answers, generated, require_whole
 from aprtui.inference.tokenizers import NoEncoderError, encode_texts
 from aprtui.inference.tokenizers.decode import text_of
+from aprtui.inference.tokenizers.ends import ends_of
 
 CONTINUED = 16
 """Tokens that the source says to each prompt, where a whole model fits into memory."""
@@ -278,7 +279,7 @@ def _continued(model: ReferenceModel, source: Model, prompts: Sequence[str]) -> 
         encoded = encode_texts(source, prompts).ids
     except (CannotRunError, NoEncoderError) as error:
         return {}, error.problem
-    ends = frozenset(source.config.values.get("eos_token_id", ()))
+    ends = ends_of(source)
     found = {}
     for prompt, ids in zip(prompts, encoded, strict=True):
         given = ids[: LONGEST - CONTINUED]

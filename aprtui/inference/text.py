@@ -19,6 +19,7 @@ from aprtui.inference.machine import require
 from aprtui.inference.reference.model import ReferenceModel
 from aprtui.inference.tokenizers import encode_texts
 from aprtui.inference.tokenizers.decode import text_of
+from aprtui.inference.tokenizers.ends import ends_of
 
 if TYPE_CHECKING:
     from aprtui.inference.measure import Pair, Request
@@ -56,7 +57,7 @@ def compare_texts(
     encoded = encode_texts(pair.source, prompts).ids
     vocabulary = min(int(model.checkpoint.config.get("vocab_size") or 0) for model in models)
     usable = [(text, ids) for text, ids in zip(prompts, encoded, strict=True) if ids and max(ids) < vocabulary]
-    ends = frozenset(pair.source.config.values.get("eos_token_id", ()))
+    ends = ends_of(pair.source)
     source, target = ([generated(model, ids, request.tokens, ends) for _, ids in usable] for model in models)
     facts = pair.source.tokenizer
     found = []

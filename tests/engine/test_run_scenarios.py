@@ -14,9 +14,10 @@ import aprtui as package
 from aprtui.core.errors import UsageError
 from aprtui.core.events import ScenarioFinished
 from aprtui.core.outcomes import ExitCode, Level, Outcome
-from aprtui.core.scenarios import Backend, EngineName
+from aprtui.core.scenarios import Backend, EngineFacts, EngineName, Speed
 from aprtui.engine.schedule import MODEL, Schedule
 from aprtui.engine.selection import Selection, failed_of
+from aprtui.engine.standing import what_stands
 from aprtui.playbook import load_playbook
 from aprtui.store.plan import Limits
 from aprtui.store.summary import RunRecord
@@ -164,6 +165,16 @@ def test_answers_stand_when_a_run_goes_on_and_others_are_asked_again(tmp_path):
     stand_in(tmp_path, "sys.exit(3)  # another program under the same name")
     code, anew = run_in(tmp_path / "run", asked, DEMO, None, selection=ONLY_APR, apr=program)
     assert (code, anew.begun) == (ExitCode.FALSIFIED, ["S@apr:cpu"])
+
+
+@pytest.mark.parametrize("speed", [None, Speed(2, 10, 5.0, None, None, 0.1, 2)])
+def test_a_time_that_was_not_measured_is_taken_again(tmp_path, monkeypatch, speed):
+    monkeypatch.setattr("aprtui.engine.standing.program_digest", lambda _: "d")
+    plan, _ = planned(tmp_path, test_matrix=MATRIX, profile_ci=PROFILE)
+    timed = next(one.scenario_id for one in plan.scenarios if one.measure)
+    finished = ScenarioFinished(timed, engine=EngineFacts("apr", "1", "apr", "d"), speed=speed)
+    found = what_stands(plan, plan, RunRecord(scenarios={timed: finished}))
+    assert found.scenarios == (() if speed is None else (timed,))
 
 
 def test_gates_of_the_same_product_run_again_with_a_failed_scenario(tmp_path):

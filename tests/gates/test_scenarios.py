@@ -113,6 +113,17 @@ def test_what_says_nothing_of_a_file_never_passes(answer, outcome, reason):
         assert reason in found.reason
 
 
+@pytest.mark.parametrize(
+    ("ending", "outcome"),
+    [(Ending.KILLED, Outcome.CRASHED), (Ending.TIMEOUT, Outcome.TIMEOUT), (Ending.FAILED, FAILED)],
+)
+def test_loading_fails_only_where_the_file_is_at_fault(ending, outcome):
+    result = ScenarioFinished("", answers=(unsaid(ending, "while it was loaded"),), has_loaded=False)
+    found = verdict("G1-LOAD", {("S", APR): result})
+    assert found.outcome is outcome
+    assert "while it was loaded" in found.reason
+
+
 def test_a_product_without_a_tokenizer_fails_where_the_model_has_one():
     found = verdict("G2-BASIC", {("S", REFERENCE): GOOD, ("S>A", REFERENCE): unsaid(Ending.NOT_PROMPTED)})
     assert (found.outcome, "it cannot be prompted" in found.reason) == (FAILED, True)

@@ -29,13 +29,13 @@ def recorded(version, model, file, prompt):
         for run in RUNS
         if (run["version"], run["model"], run["command"][2], run["command"][4]) == (version, model, file, prompt)
     ]
-    return read_answer(run["stdout"], run["stderr"])
+    return read_answer(run["stdout"], run["stderr"], Backend.CPU)
 
 
 def test_every_recorded_run_gives_text_or_a_reason():
     assert len(RUNS) > 30
     for run in RUNS:
-        answer = read_answer(run["stdout"], run["stderr"])
+        answer = read_answer(run["stdout"], run["stderr"], Backend.CPU)
         assert (answer.text is None) == bool(answer.reason)
         for noise in ("Source:", "Completed in", "=== APR", "tok_per_sec", "hf/model"):
             assert noise not in (answer.text or "")
@@ -83,7 +83,7 @@ def test_prompt_tokens_that_differ_are_named():
     ],
 )
 def test_other_outputs_give_no_text(stdout):
-    answer = read_answer(stdout, "")
+    answer = read_answer(stdout, "", Backend.CPU)
     assert answer.text in (None, "")
     assert answer.reason or answer.text == ""
 
@@ -92,7 +92,7 @@ def test_text_may_hold_the_markers_itself():
     printed = (
         "=== APR Run ===\n\nSource: m\n\nOutput:\na\nOutput:\nb\n\nCompleted in time\n\nCompleted in 0.10s (cached)\n"
     )
-    assert read_answer(printed, "").text == "a\nOutput:\nb\n\nCompleted in time"
+    assert read_answer(printed, "", Backend.CPU).text == "a\nOutput:\nb\n\nCompleted in time"
 
 
 def stand_in(folder, body):
@@ -147,13 +147,21 @@ def test_what_goes_wrong_is_an_answer(tmp_path, body, ending, why):
         ('"backend": {"ran": "cuda"}', True, Ending.ANSWERED),
         ('"used_gpu": true', False, Ending.NOT_RUN),
         ('"used_gpu": false', False, Ending.ANSWERED),
-        ('"model": "m"', True, Ending.ANSWERED),
+        ('"model": "m"', True, Ending.NOT_RUN),
+        ('"model": "m"', False, Ending.ANSWERED),
     ],
 )
 def test_an_answer_from_another_backend_is_none(ran, is_on_gpu, ending):
     answer = read_answer(f'{{"text": "x", {ran}}}', "", Backend.GPU if is_on_gpu else Backend.CPU)
     assert answer.ending is ending
-    assert ending is Ending.ANSWERED or "and says that it ran on the" in answer.reason
+    says = "does not say that it did" if "model" in ran else "says that it ran on the"
+    assert ending is Ending.ANSWERED or says in answer.reason
+
+
+def test_text_alone_does_not_say_that_a_gpu_ran_it():
+    printed = "\nOutput:\nx\n\nCompleted in 0.10s (fast)\n"
+    assert read_answer(printed, "", Backend.CPU).text == "x"
+    assert read_answer(printed, "", Backend.GPU).ending is Ending.NOT_RUN
 
 
 def test_answers_before_a_crash_of_the_reference_stand(monkeypatch):

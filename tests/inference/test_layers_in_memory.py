@@ -53,7 +53,6 @@ def held(monkeypatch):
         live = {}
         for model in models:
             live |= {id(each): each.nbytes for each in model._model.parameters() if not each.is_meta}
-            live |= {id(each): each.nbytes for spare in model._spare.values() for each in spare}
         found["weights"].append(sum(live.values()))
 
     def recorded(self, *arguments):
@@ -81,3 +80,13 @@ def test_six_times_the_layers_take_the_same_memory(tmp_path, held):
         files.append(held["files"])
     assert peaks[0] == peaks[1]
     assert files[1] > 4 * files[0]  # What the source showed lies on the disk, and that does grow.
+
+
+def test_what_a_layer_leaves_goes_back_to_the_system(tmp_path, monkeypatch):
+    """glibc would keep it, layer for layer."""
+    events = []
+    unload = ReferenceModel._unload
+    monkeypatch.setattr(ReferenceModel, "_unload", lambda self, unit: (unload(self, unit), events.append("unload"))[0])
+    monkeypatch.setattr("aprtui.inference.reference.model.return_memory", lambda: events.append("return"))
+    assert compare_models(*pair_of(tmp_path, 2), SCOPE).outcome is Outcome.CORROBORATED
+    assert events[:6] == ["unload", "return"] * 3

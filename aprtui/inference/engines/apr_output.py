@@ -21,17 +21,21 @@ _WARNING = re.compile(r"^\s*(?:warning|\[WARN)", re.IGNORECASE)
 _LONGEST_LINE = 300
 
 
-def read_answer(stdout: str, stderr: str, backend: Backend = Backend.CPU) -> EngineAnswer:
+def read_answer(stdout: str, stderr: str, backend: Backend) -> EngineAnswer:
     """The answer in an output; without text where the output has none of the known shapes.
 
     Args:
         stdout: Standard output.
         stderr: Standard error.
-        backend: What it was asked to run on; an answer that another one gave is none.
+        backend: What it was asked to run on; an answer that another one gave is none, nor is one that does not say that
+            a GPU gave it.
     """
     warnings = tuple(safe_text(line.strip(), _LONGEST_LINE) for line in stderr.splitlines() if _WARNING.match(line))
     begin = stdout.lstrip()
-    answer = _from_json(begin, backend) if begin.startswith("{") else _from_text(stdout)
+    answer, ran = _from_json(begin) if begin.startswith("{") else (_from_text(stdout), None)
+    if answer.text is not None and ran is not backend and (ran is not None or backend is Backend.GPU):
+        says = f"says that it ran on the {ran}" if ran is not None else "does not say that it did"
+        answer = no_answer(Ending.NOT_RUN, f"it was asked to run on the {backend} and {says}")
     return replace(answer, warnings=warnings)
 
 
@@ -39,31 +43,30 @@ def _without_text(reason: str) -> EngineAnswer:
     return no_answer(Ending.UNREADABLE, reason)
 
 
-def _from_json(stdout: str, backend: Backend) -> EngineAnswer:
+def _from_json(stdout: str) -> tuple[EngineAnswer, Backend | None]:
+    """The answer, and what it ran on, as far as it says."""
     try:
         whole = json.loads(stdout)
     except (ValueError, RecursionError) as error:
-        return _without_text(f"its JSON cannot be read: {error}")
+        return _without_text(f"its JSON cannot be read: {error}"), None
     text, tokens, counted = (whole.get(name) for name in ("text", "tokens", "prompt_tokens"))
     failed = whole.get("error") or whole.get("refusal")
     if failed or whole.get("status", "ok") != "ok":
         words = safe_text(str(failed or whole.get("status")), _LONGEST_LINE)
-        return no_answer(Ending.FAILED, f"the engine says {words}")
-    ran = _ran_on(whole)
-    if ran is not None and ran is not backend:
-        return no_answer(Ending.NOT_RUN, f"it was asked to run on the {backend} and says that it ran on the {ran}")
+        return no_answer(Ending.FAILED, f"the engine says {words}"), None
     if not isinstance(text, str):
-        return _without_text("its JSON holds no text")
+        return _without_text("its JSON holds no text"), None
     fits = isinstance(tokens, list) and all(isinstance(number, int) for number in tokens)
     ids = tuple(tokens) if fits else None
     speed = whole.get("tok_per_sec")
-    return EngineAnswer(
+    answer = EngineAnswer(
         text,
         ids,
         counted if isinstance(counted, int) else None,
         has_loaded=True,
         tokens_per_second=float(speed) if isinstance(speed, int | float) and speed > 0 else None,
     )
+    return answer, _ran_on(whole)
 
 
 def _ran_on(whole: dict[str, Any]) -> Backend | None:

@@ -21,13 +21,13 @@ from transformers.utils import logging as transformers_logging
 
 from aprtui.core.errors import AprtuiError
 from aprtui.inference.errors import CannotRunError, NotAModelError
+from aprtui.inference.machine import return_memory
 from aprtui.inference.reference.checkpoint import Checkpoint
 from aprtui.inference.reference.weights import read_into, sources_of
 
 transformers_logging.set_verbosity_error()  # Its warnings on a stranger's configuration are metadata's findings.
 
 _SHOWN = 3
-_SPARE_BYTES = 1 << 26  # Larger ones are pages of their own, which go back to the system.
 Call = Callable[..., Any]
 
 
@@ -93,9 +93,6 @@ class ReferenceModel:
         self.runtime = runtime
         self._resident = False
         self._loaded: set[str] = set()
-        # Layers have equal shapes: what one leaves, the next one takes. Freed and taken anew, each layer's memory
-        # stays with the allocator, and a model grows with its layers after all.
-        self._spare: dict[torch.Size, list[torch.Tensor]] = {}
         self._observer: Observer | None = None
         self._output_class: Any = None
         self._model = _instantiate(checkpoint, runtime)
@@ -149,7 +146,6 @@ class ReferenceModel:
                 output = self.base(input_ids=ids.to(self.runtime.device), use_cache=False)
         finally:
             self._observer = None
-            self._spare.clear()
         self._output_class = type(output)
         last: torch.Tensor = output.last_hidden_state
         return last
@@ -201,7 +197,7 @@ class ReferenceModel:
             if not before:
                 for unit in self.units:
                     self._unload(unit)
-                self._spare.clear()
+                return_memory()
 
     def _run(self, unit: Unit, call: Call, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
         self._load(unit)
@@ -212,6 +208,7 @@ class ReferenceModel:
         finally:
             if not self._resident:
                 self._unload(unit)
+                return_memory()
 
     def _place_buffers(self) -> None:
         """Buffers are computed, not stored. They go to the device with the first run: before, room is not sure."""
@@ -262,8 +259,7 @@ class ReferenceModel:
         for module_name, module in unit.module.named_modules(prefix=unit.name):
             for name, parameter in module.named_parameters(recurse=False):
                 views = sources_of(self._sources[f"{module_name}.{name}"], self.checkpoint.views)
-                spare = self._spare.get(parameter.shape)
-                values = spare.pop() if spare else torch.empty(parameter.shape, dtype=torch.float32)
+                values = torch.empty(parameter.shape, dtype=torch.float32)
                 read_into(values, views)
                 _set(module, name, values.to(self.runtime.device))
         self._loaded.add(unit.name)
@@ -273,8 +269,6 @@ class ReferenceModel:
             return
         for module in unit.module.modules():
             for name, parameter in module.named_parameters(recurse=False):
-                if parameter.device.type == "cpu" and parameter.nbytes <= _SPARE_BYTES:
-                    self._spare.setdefault(parameter.shape, []).append(parameter.data)
                 _set(module, name, torch.empty(parameter.shape, dtype=torch.float32, device="meta"))
         self._loaded.discard(unit.name)
 

@@ -23,7 +23,11 @@ _ALSO_PASSES_AS = {
 
 
 def audit_evidence(
-    path: Path, *, planned: Sequence[str] = (), model_digests: Mapping[str, str] | None = None
+    path: Path,
+    *,
+    planned: Sequence[str] = (),
+    model_digests: Mapping[str, str] | None = None,
+    entries: Sequence[StoredEntry] | None = None,
 ) -> FileAudit:
     """Audit a file.
 
@@ -31,11 +35,12 @@ def audit_evidence(
         path: An evidence.json of apr-qa or of aprtui.
         planned: Ids of the gates that a playbook plans.
         model_digests: Digests of the model at hand, by file name.
+        entries: Its entries, where they were read already.
 
     Raises:
         AprtuiError: The file cannot be read.
     """
-    entries = read_entries(path)
+    entries = read_entries(path) if entries is None else entries
     model = _model(entries)
     audits = tuple(
         judge_ours(entry, model_digests or {}) if is_ours(entry) else judge(entry, model) for entry in entries
