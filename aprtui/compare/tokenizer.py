@@ -72,7 +72,7 @@ class _Comparison:
             self.not_checked.append(f"add_eos: {self.target.format} has no key for it")
         elif self.target.format not in _WITHOUT_ADD_EOS:
             self._flag("add_eos", self.source.add_eos, self.target.add_eos)
-        if None not in (self.source.space_prefix, self.target.space_prefix):
+        if {self.source.space_prefix, self.target.space_prefix} != {None}:
             self._flag("space_prefix", self.source.space_prefix, self.target.space_prefix)
         self._chat_template()
         return judge_level(

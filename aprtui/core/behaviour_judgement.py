@@ -68,10 +68,10 @@ class _Excess:
 
     @property
     def ratio(self) -> float:
-        """A factor that certainly holds; infinite where the twin shows nothing."""
-        if self.twin[0]:
-            return self.product[0] / self.twin[0]
-        return inf if self.product[0] else 0.0
+        """A factor that certainly holds; 0 where no factor is needed, infinite where the twin shows nothing."""
+        if self.holds(0.0):
+            return 0.0
+        return self.product[0] / self.twin[0] if self.twin[0] else inf
 
 
 def judge_logits(behaviour: Behaviour, settings: ToleranceSettings = OWN_RULES) -> BehaviourJudgement:

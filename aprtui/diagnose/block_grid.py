@@ -15,6 +15,8 @@ _RUN = 32
 _SUPER_BLOCK = 256
 _LEVELS = 16
 _DIVISORS = (1, 2, 3)
+_BF16_BITS, _F16_BITS = 7, 10
+"""Stored bits of the mantissa."""
 _OFF_GRID = 1e-2
 """Of a step: the floats were computed from a scale and a minimum, and rounded."""
 
@@ -34,6 +36,7 @@ def lies_on_block_grid(source: Floats, target: Floats) -> NDArray[np.bool_]:
     with np.errstate(all="ignore"):
         runs = target.astype(np.float64).reshape(-1, _RUN)
         steps = _steps(runs)
+        steps = np.where(_is_own_spacing(runs, steps), np.inf, steps)
         # A sub-block with one value has no step of its own: its scale was rounded to zero beside its neighbours'.
         widest = np.repeat(_widest(steps, target.shape), _RUN, axis=1).reshape(target.shape)
         near: NDArray[np.bool_] = np.abs(source.astype(np.float64) - target) <= widest
@@ -56,6 +59,19 @@ def _steps(runs: NDArray[np.float64]) -> NDArray[np.float64]:
         even = (np.abs(places - np.round(places)) < _OFF_GRID * divisor).all(axis=1) & (places[:, -1] < _LEVELS)
         found = np.where(even & np.isinf(found), step, found)
     return np.where(span == 0, 0.0, found)
+
+
+def _is_own_spacing(runs: NDArray[np.float64], steps: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Whether the levels of a run are only the neighbouring values of BF16 or F16, where no block put them."""
+    largest = np.abs(runs).max(axis=1)
+    found = np.zeros(len(runs), bool)
+    for bits, values in (
+        (_BF16_BITS, runs.astype(np.float32).view(np.uint32) & np.uint32(0xFFFF) == 0),
+        (_F16_BITS, runs == runs.astype(np.float16)),
+    ):
+        spacing = np.exp2(np.floor(np.log2(largest)) - bits)
+        found |= values.all(axis=1) & (steps > 0) & (steps <= (1 + _OFF_GRID) * spacing)
+    return found
 
 
 def _widest(steps: NDArray[np.float64], shape: tuple[int, ...]) -> NDArray[np.float64]:

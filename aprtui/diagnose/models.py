@@ -37,13 +37,13 @@ def other_models(plan: LayoutPlan, left: Mapping[str, TensorResult], rearranged:
     foreign = [
         name
         for name, value in alike.items()
-        if abs(value) < _NO_LIKENESS and rearranged.get(name, 0.0) < _LIKE_A_REARRANGEMENT
+        if abs(value) < _NO_LIKENESS and name in rearranged and rearranged[name] < _LIKE_A_REARRANGEMENT
     ]
     close = [name for name, value in alike.items() if value >= _STILL_ALIKE and len(pairs[name].source.shape) > 1]
     matrices = sum(len(pair.source.shape) > 1 for pair in plan.pairs)
     found = []
     if foreign:
-        most = max(rearranged.get(name, 0.0) for name in foreign)
+        most = max(rearranged[name] for name in foreign)
         evidence = f"correlation with the source {alike[foreign[0]]:.3f}, at most {most:.2f} under any rearrangement"
         found.append(_found("weights.one_model_for_another", foreign, evidence, left))
     if matrices and len(close) >= max(2, _MANY * matrices):
@@ -75,8 +75,10 @@ def with_pruned_layers(found: list[Found], proved: Mapping[str, Proved], target:
         origins.update((parse(name).layer, parse(step.origin).layer) for step in item.found.steps if step.origin)
     kept = ", ".join(str(origins[layer]) for layer in held)
     members = tuple(dict.fromkeys(member for cause in parts for member in cause.members))
-    sizes = {(Level.METADATA, name) for name in (_SIZE, "layer_types")}
-    accounts = sizes.union(*(cause.accounts_for for cause in parts))
+    sizes = {(level, name) for level in (Level.METADATA, Level.INTEGRITY) for name in (_SIZE, "layer_types")}
+    accounts = {failure for cause in parts for failure in cause.accounts_for}
+    # A number of layers that is neither the source's nor the product's own is a fault beside the pruning.
+    accounts = accounts | sizes if stated else accounts - sizes
     evidence = f"the product's layers are those of numbers {kept}"
     pruned = Found("weights.layers_pruned", members, evidence, frozenset(accounts))
     of_sizes = [cause for cause in found if cause.code.startswith("metadata.") and cause.accounts_for <= accounts]

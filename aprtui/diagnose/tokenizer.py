@@ -21,6 +21,7 @@ _BY_PART = {
     "add_eos": "tokenizer.bos_or_eos_added",
     "special_tokens": "tokenizer.special_id",
     "scores": "tokenizer.scores",
+    "space_prefix": "tokenizer.space_prefix",
 }
 _LOST_OR_CHANGED = {
     "pre_tokenizer": ("tokenizer.pre_tokenizer_lost", "tokenizer.pre_tokenizer_wrong"),
@@ -30,7 +31,7 @@ _LOST_OR_CHANGED = {
 _OF_KIND = ("model", "merges", "pre_tokenizer", "scores")
 _FIELDS = (
     *("model", "vocabulary", "merges", "token_types", "scores", "add_bos", "add_eos", "pre_tokenizer"),
-    *("chat_template", "special_ids"),
+    *("chat_template", "special_ids", "space_prefix"),
 )
 _BYTE_ALPHABET = str.maketrans({"Ġ": " ", "Ċ": "\n", "ĉ": "\t"})
 _VOCAB_SIZE: tuple[Failure, ...] = ((Level.METADATA, "vocab_size"), (Level.INTEGRITY, "vocab_size"))

@@ -339,5 +339,5 @@ def summarised(
         "good_products": products,
         "false_alarms": len(alarms),
         "seconds": round(seconds, 1),
-        "passed": found == len(tried) and enough and not alarms,
+        "passed": bool(tried) and found == len(tried) and enough and not alarms,
     }

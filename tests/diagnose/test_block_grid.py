@@ -10,7 +10,10 @@ from aprtui.core.dtypes import DType
 from aprtui.diagnose import diagnose
 from aprtui.diagnose.block_grid import lies_on_block_grid
 from aprtui.diagnose.through import through
+from aprtui.faults.draft import draft_of
+from aprtui.faults.writing import write_draft
 from aprtui.formats.model import open_model
+from aprtui.formats.views.edited import ValuesEdited
 
 VALUES = np.random.default_rng(3).standard_normal((16, 512), np.float32) * np.float32(0.02)
 
@@ -44,6 +47,23 @@ def test_an_infinite_value_is_on_no_grid():
     inside = lies_on_block_grid(VALUES, target)
     assert not inside[3, 32:64].any() and not inside[5, :32].any()
     assert inside.sum() == inside.size - 2 * 32
+
+
+def test_norms_of_few_levels_are_not_called_quantised(tmp_path):
+    """BF16 near one has steps of 1/128: another model's norm within one of them lies on that grid by itself."""
+    source = open_model(FIXTURES / "llama-tiny256/hf")
+    draft, random = draft_of(source), np.random.default_rng(0)
+    tensor = next(item for item in draft.tensors if item.canonical == "model.norm.weight")
+    ones = 1 + random.integers(-6, 6, 256) / 128
+    draft.put(tensor, ValuesEdited(tensor.view, lambda values, _: ones.astype(np.float32).reshape(values.shape)))
+    (tmp_path / "a").mkdir()
+    before = open_model(write_draft(draft, tmp_path / "a"))
+    others = ones + random.choice([-1, 1], 256) / 128
+    draft.put(tensor, ValuesEdited(tensor.view, lambda values, _: others.astype(np.float32).reshape(values.shape)))
+    (tmp_path / "b").mkdir()
+    after = open_model(write_draft(draft, tmp_path / "b"))
+    diagnosis = diagnose(before, after, compare_models(before, after, Scope()), Scope()).diagnosis
+    assert not {named.code for named in diagnosis.causes} & {"weights.quantised_in_passing", "weights.grid"}
 
 
 @pytest.mark.parametrize("model", ["qwen2-tiny", "qwen2-mixed-tiny"])

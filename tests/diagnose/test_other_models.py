@@ -72,6 +72,19 @@ def test_pruned_layers_hide_no_other_fault(source, tmp_path):
     assert diagnosis.is_complete
 
 
+@pytest.mark.parametrize("stated_number", [7, LAYERS])
+def test_a_number_of_layers_that_is_nobodys_is_a_fault_of_its_own(stated_number, source, tmp_path):
+    draft = draft_of(source)
+    keep_layers(draft, (0, 2, 3), said=False)
+    stated.set_value(draft, "num_hidden_layers", stated_number)
+    diagnosis = diagnosed(source, draft, tmp_path / "product")
+    codes = {named.code for named in diagnosis.causes}
+    assert "weights.layers_pruned" in codes
+    subjects = {one.subject for one in diagnosis.unexplained}
+    sizes = {member for named in diagnosis.causes if named.code != "weights.layers_pruned" for member in named.members}
+    assert "num_hidden_layers" in subjects | sizes
+
+
 def test_weights_of_another_model_resemble_nothing(source, tmp_path):
     def foreign(values, rows):
         return np.random.default_rng(int(rows[0])).standard_normal(values.shape, np.float32) * values.std()

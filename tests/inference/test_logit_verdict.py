@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime
+from math import isfinite
 
 import numpy as np
 import pytest
@@ -83,6 +84,15 @@ def test_the_needed_factor_is_the_smallest_that_holds(behaviour):
         again = judge_logits(behaviour, settings)
         assert (again.outcome, again.needed) == (outcome, judgement.needed)
         assert "aprtui.tolerance.kld_factor" in again.rule and "p.yaml, line 3" in again.rule
+
+
+def test_a_twin_that_never_errs_leaves_a_factor_to_name(behaviour):
+    """A product within three standard errors of a perfect twin needs no factor for its top-1 agreement."""
+    perfect = replace(behaviour.twin, top1_agreement=1.0, top1_agreement_se=0.0)
+    close = replace(behaviour.target, top1_agreement=0.999, top1_agreement_se=0.001)
+    excess = replace(behaviour.excess, top1=0.001, top1_se=0.001)
+    judgement = judge_logits(replace(behaviour, twin=perfect, target=close, excess=excess))
+    assert isfinite(judgement.needed)
 
 
 def test_no_factor_forgives_what_is_not_finite_or_has_to_be_equal(behaviour):
