@@ -173,7 +173,7 @@ def run_planned(planned: PlannedRun) -> RunResult:
 
 def _causes_of(planned: PlannedRun) -> Iterator[str]:
     """The three questions, and the causes by name."""
-    causes = run_causes(planned.plan, read_record(planned.folder.reader().new_lines()))
+    causes = run_causes(planned.plan, read_record(planned.folder.reader().new_lines()).comparisons)
     yield from question_lines(causes.questions)
     yield from cause_lines(causes)
 

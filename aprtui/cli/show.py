@@ -52,7 +52,7 @@ def run_lines(folder: RunFolder, plan: RunPlan, record: RunRecord) -> Iterator[s
     if record.end is None and state is RunState.DIED:
         yield f"its engine died; `aprtui run --resume {plan.run_id}` goes on"
     yield ""
-    causes = run_causes(plan, record)
+    causes = run_causes(plan, record.comparisons)
     yield from question_lines(causes.questions)
     yield ""
     for gate in plan.gates:

@@ -2,14 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from aprtui.core.causes import Question
 from aprtui.core.diagnosis import Answer, Diagnosis, NamedCause, QuestionAnswered
+from aprtui.core.events import ComparisonFinished
+from aprtui.core.findings import LevelResult
 from aprtui.core.gates import GateFamily
 from aprtui.store.plan import RunPlan
-from aprtui.store.summary import ComparisonRecord, RunRecord
+
+
+class Compared(Protocol):
+    """What any reader of a journal keeps of a comparison."""
+
+    @property
+    def levels(self) -> Sequence[LevelResult]:
+        """Results of its levels."""
+
+    @property
+    def finished(self) -> ComparisonFinished | None:
+        """How it ended; None where it has not."""
+
+    @property
+    def diagnosis(self) -> Diagnosis | None:
+        """Why it fails; None where it holds, or was not explained."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,12 +66,12 @@ class RunCauses:
     unexplained: int
 
 
-def run_causes(plan: RunPlan, record: RunRecord) -> RunCauses:
-    """Causes of a run's conversions, from the comparisons of products with their own sources.
+def run_causes(plan: RunPlan, comparisons: Mapping[str, Compared]) -> RunCauses:
+    """Causes of a run's conversions, from the comparisons of products with their own sources, by id.
 
     What else compares (both ends of a round trip, a product with the model) shows the same faults again.
     """
-    found = {one: record.comparisons[one] for one in _of_conversions(plan) if one in record.comparisons}
+    found = {one: comparisons[one] for one in _of_conversions(plan) if one in comparisons}
     diagnoses = {one: record.diagnosis for one, record in found.items() if record.diagnosis is not None}
     causes: dict[str, dict[str, tuple[NamedCause, tuple[str, ...]]]] = {}
     for comparison, diagnosis in diagnoses.items():
@@ -80,8 +98,8 @@ def _of_conversions(plan: RunPlan) -> Iterator[str]:
     yield from wanted
 
 
-def _measured(record: ComparisonRecord) -> bool:
-    return record.finished is not None and bool(record.levels)
+def _measured(one: Compared) -> bool:
+    return one.finished is not None and bool(one.levels)
 
 
 def _answered(question: Question, diagnoses: dict[str, Diagnosis], *, complete: bool) -> QuestionAnswered:

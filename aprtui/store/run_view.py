@@ -42,6 +42,7 @@ from aprtui.store.columns import NO_COMPARISON, Columns, RowKind
 from aprtui.store.plan import PlannedComparison, RunPlan
 from aprtui.store.row_cache import read_rows, tensor_line
 from aprtui.store.row_status import OPEN, RowStatus, status_of_finding, status_of_outcome
+from aprtui.store.run_causes import RunCauses, run_causes
 from aprtui.store.run_folder import RunFolder, RunState
 from aprtui.store.summary import run_state
 
@@ -214,6 +215,10 @@ class RunView:
         diagnosis = self.comparisons[index].diagnosis if index != NO_COMPARISON else None
         name = self.columns.names[number]
         return tuple(cause for cause in diagnosis.causes if name in cause.members) if diagnosis is not None else ()
+
+    def causes_of_run(self) -> RunCauses:
+        """Why the run fails, over all its conversions."""
+        return run_causes(self.plan, {one.plan.comparison_id: one for one in self.comparisons})
 
     def _add_item(self, item: tuple[int, bytes] | range, changes: Changes) -> None:
         if isinstance(item, range):

@@ -23,7 +23,8 @@ from aprtui.tui.keys import bindings
 from aprtui.tui.paint import Line, Span, bar, fit, title
 from aprtui.tui.screens.dialog import TextDialog
 from aprtui.tui.screens.run_actions import RunActions
-from aprtui.tui.widgets.causes import diagnosis_lines
+from aprtui.tui.screens.view import spread
+from aprtui.tui.widgets.causes import answer_spans, diagnosis_lines
 from aprtui.tui.widgets.gate_tree import GateSource, GateTree
 from aprtui.tui.widgets.lines import Lines, wrapped
 from aprtui.tui.widgets.row_table import EmptySource, RowTable
@@ -201,7 +202,10 @@ class DiffScreen(RunActions):
         if not self.is_ready or self.view is None:
             return
         progress = progress_of(self.view)
-        self.query_one("#progress", Lines).show(self._progress_line(self.view, progress))
+        answers = () if self.view.state() is RunState.RUNNING else answer_spans(self.view.causes_of_run())
+        self.query_one("#progress", Lines).show(
+            spread(self._progress_line(self.view, progress), answers, self.size.width)
+        )
         self.query_one("#counts", Lines).show(self._counts_line(self.view))
         order = self.order
         if order is not None:

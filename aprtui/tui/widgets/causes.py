@@ -3,22 +3,36 @@
 from __future__ import annotations
 
 from aprtui.core.diagnosis import Answer, Diagnosis, NamedCause
+from aprtui.store.run_causes import RunCauses
 from aprtui.tui.paint import Line, Span
 from aprtui.tui.widgets.lines import wrapped
-from aprtui.tui.words import number
 
-_ANSWERS: dict[Answer, Span] = {
-    Answer.YES: ("✗ yes    ", "fail"),
-    Answer.NO: ("✓ no     ", "pass"),
-    Answer.UNKNOWN: ("? unknown", "warn"),
-}
+_PAINTS = {Answer.YES: "fail", Answer.NO: "pass", Answer.UNKNOWN: "warn"}
+_WORDS = {Answer.YES: "✗ yes    ", Answer.NO: "✓ no     ", Answer.UNKNOWN: "? unknown"}
+
+
+def answer_spans(causes: RunCauses) -> list[Span]:
+    """The three questions over a whole run in one line; nothing where no comparison fails."""
+    if not causes.causes and not causes.unexplained:
+        return []
+    spans: list[Span] = []
+    for answered in causes.questions:
+        count = f" {answered.count}" if answered.count else ""
+        spans += [
+            (f"  {answered.question.value} ", "muted"),
+            (f"{answered.answer.value}{count}", _PAINTS[answered.answer]),
+        ]
+    return [*spans, (" ", "text")]
 
 
 def diagnosis_lines(diagnosis: Diagnosis, width: int) -> list[Line]:
     """The diagnosis of one comparison."""
     lines: list[Line] = [*wrapped(diagnosis.sentence, width, "accent"), ()]
     for answered in diagnosis.questions:
-        head: list[Span] = [(f"{answered.question.value:<13}", "muted"), _ANSWERS[answered.answer]]
+        head: list[Span] = [
+            (f"{answered.question.value:<13}", "muted"),
+            (_WORDS[answered.answer], _PAINTS[answered.answer]),
+        ]
         count = f"  {answered.count}" if answered.count else ""
         lines.append([*head, (count, "text")])
         lines += wrapped(answered.evidence, width, "muted", "    ")
@@ -37,6 +51,6 @@ def cause_lines(cause: NamedCause, width: int) -> list[Line]:
     lines: list[Line] = [((cause.code, "fail"),)]
     lines += wrapped(f"{facts.title}: {cause.where}", width, "text", "  ")
     lines += wrapped(cause.evidence, width, "muted", "  ")
-    if cause.before is not None and cause.after is not None:
-        lines.append(((f"  error {number(cause.before)}, repaired {number(cause.after)}", "muted"),))
+    if cause.error is not None:
+        lines += wrapped(cause.error, width, "muted", "  ")
     return [*lines, *wrapped(f"→ {facts.advice}", width, "accent", "  ")]
