@@ -90,7 +90,7 @@ def _of_conversions(plan: RunPlan) -> Iterator[str]:
     wanted: dict[str, None] = {}
     for gate in plan.gates:
         if gate.gate.family is GateFamily.PAIR:
-            wanted[gate.comparisons[0]] = None
+            wanted.update(dict.fromkeys(gate.comparisons[:1]))  # Evidence alone may hold a pair without any.
         elif gate.gate.family is GateFamily.ROUND_TRIP:
             wanted.update(dict.fromkeys(gate.comparisons[:-1]))
         elif gate.gate.routes:

@@ -202,10 +202,10 @@ class DiffScreen(RunActions):
         if not self.is_ready or self.view is None:
             return
         progress = progress_of(self.view)
-        answers = () if self.view.state() is RunState.RUNNING else answer_spans(self.view.causes_of_run())
-        self.query_one("#progress", Lines).show(
-            spread(self._progress_line(self.view, progress), answers, self.size.width)
-        )
+        line = self._progress_line(self.view, progress)
+        if self.view.state() is not RunState.RUNNING and (answers := answer_spans(self.view.causes_of_run())):
+            line = spread(line, answers, self.size.width)
+        self.query_one("#progress", Lines).show(line)
         self.query_one("#counts", Lines).show(self._counts_line(self.view))
         order = self.order
         if order is not None:
