@@ -67,7 +67,7 @@ def diagnose_metadata(source: Model, target: Model, result: LevelResult | None) 
 
 
 def with_causes_beneath(
-    source: Model, target: Model, findings: Sequence[Finding], known: Sequence[Found]
+    source: Model, target: Model, findings: Sequence[Finding], known: Sequence[Found], layer: int
 ) -> list[Found]:
     """The known causes, and those of keys that only fail under their repairs.
 
@@ -76,6 +76,7 @@ def with_causes_beneath(
         target: B.
         findings: What fails under the repairs of the known causes.
         known: Causes found so far.
+        layer: In which round these came to light.
     """
     stated, values = target.config.explicit, target.config.values
     # Readers ignore a pattern of layers where there is no window: it is in the file all the same.
@@ -87,7 +88,7 @@ def with_causes_beneath(
     kept = [replace(cause, accounts_for=cause.accounts_for | also) if cause is window else cause for cause in known]
     left = [finding for finding in findings if finding.subject not in ignored]
     beneath = diagnose_metadata(source, target, judge_level(Level.METADATA, left, checked=len(left)))
-    return [*kept, *(replace(cause, layer=2) for cause in beneath)]
+    return [*kept, *(replace(cause, layer=layer) for cause in beneath)]
 
 
 def still_failing(source: Model, target: Model, causes: list[Found], via: Sequence[Format] = ()) -> tuple[Finding, ...]:

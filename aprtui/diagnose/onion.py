@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from itertools import count
 from pathlib import Path
 from time import monotonic
 
@@ -136,14 +137,14 @@ class _Onion:
         if not failing(self.levels.get(Level.METADATA)) or self.source.config.is_missing:
             return
         known: set[str] = set()
-        while True:
+        for layer in count(2):
             left = metadata.still_failing(self.source, self.target, self.found, self.via)
             named = {name for cause in self.found for level, name in cause.accounts_for if level is Level.METADATA}
             new = [finding for finding in left if finding.subject not in named | known]
             if not new:
                 return
             known |= {finding.subject for finding in new}
-            self.found = metadata.with_causes_beneath(self.source, self.target, new, self.found)
+            self.found = metadata.with_causes_beneath(self.source, self.target, new, self.found, layer)
             self.layers = max(self.layers, *(cause.layer for cause in self.found))
 
     def _not_repaired(self) -> list[Finding]:
