@@ -63,16 +63,17 @@ class LlamaCppEngine:
         """Continue each prompt; the model is loaded twice, for tokens and for text."""
         begun, has_loaded = monotonic(), False
         try:
-            opened = open_model(model)
-        except AprtuiError as error:
-            return (no_answer(Ending.UNREADABLE, f"aprtui cannot read its tokens: {error.problem}"),) * len(prompts)
-        try:
             ids = llama_ids(model, prompts, add_special=True)
             has_loaded = True
             limit = self.seconds * max(1, len(prompts))
             steps = llama_generate(model, ids, most=most, exact=self.exact, time_limit=limit)
         except AprtuiError as error:
             return (_without_answer(error, has_loaded=has_loaded),) * len(prompts)
+        try:
+            opened = open_model(model)
+        except AprtuiError as error:
+            reason = f"llama.cpp runs it, and aprtui cannot read its tokens: {error.problem}"
+            return (no_answer(Ending.UNREADABLE, reason, has_loaded=True),) * len(prompts)
         seconds = (monotonic() - begun) / max(1, len(prompts))
         facts, ends = opened.tokenizer, ends_of(opened)
         answers = []
