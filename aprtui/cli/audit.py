@@ -11,8 +11,6 @@ import click
 
 from aprtui.cli import options
 from aprtui.cli.output import show
-from aprtui.core.gate_table import GATES
-from aprtui.core.gates import FormatLetter, GateFamily
 from aprtui.core.json_values import to_json
 from aprtui.core.outcomes import ExitCode
 from aprtui.core.safe_text import safe_text
@@ -25,7 +23,6 @@ _COLORS = {
     Standing.CANNOT_BE_KNOWN: "yellow",
 }
 _ORDER = (Standing.CONTRADICTS, Standing.WITHOUT_SUBSTANCE, Standing.CANNOT_BE_KNOWN, Standing.HOLDS)
-_PLANNED = (GateFamily.PAIR, GateFamily.ROUND_TRIP, GateFamily.TWO_ROUTES)
 _EVIDENCE = "evidence.json"
 
 
@@ -58,15 +55,10 @@ def _files(paths: Sequence[Path]) -> list[Path]:
 
 
 def _planned(path: Path) -> tuple[str, ...]:
-    """Gates about conversions that a playbook plans: those whose formats it names."""
-    from aprtui.playbook import load_playbook  # noqa: PLC0415 - evidence alone is read without YAML
+    from aprtui.engine.plan import planned_gates  # noqa: PLC0415 - evidence alone is read without a planner
+    from aprtui.playbook import load_playbook  # noqa: PLC0415 - nor YAML
 
-    formats = set(load_playbook(path).model.formats)
-    return tuple(
-        gate.gate_id
-        for gate in GATES.values()
-        if gate.family in _PLANNED and {FormatLetter(letter) for route in gate.routes for letter in route} <= formats
-    )
+    return planned_gates(load_playbook(path))
 
 
 def _digests(model: Path) -> dict[str, str]:

@@ -147,6 +147,14 @@ def make_plan(
     )
 
 
+def planned_gates(playbook: Playbook) -> tuple[str, ...]:
+    """Ids of the gates that a run of a playbook plans for a SafeTensors model, whichever that is."""
+    scenarios = Scenarios(playbook, EVERYTHING, "apr")
+    root = FormatLetter.SAFETENSORS
+    candidates, _ = _candidates(playbook, {}, root, _levels(playbook, EVERYTHING), scenarios)
+    return tuple(gate.gate_id for gate in candidates)
+
+
 def _read_sources(sources: Sequence[GivenSource], model: StoredModel) -> dict[FormatLetter, StoredModel]:
     stored = {source.letter: read_stored(source.path) for source in sources}
     for source in sources:

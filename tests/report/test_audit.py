@@ -145,6 +145,66 @@ OURS = (
 )
 
 
+def ran(ending="answered", verdict="Corroborated", oracle="garbage", **scenario):
+    """Metadata of a gate that an engine decided."""
+    answer = {"prompt": "2+2?", "ending": ending, "text": "4", "verdicts": [{"oracle": oracle, "outcome": verdict}]}
+    run = {"files": {"m.gguf": "xxh3:3"}, "answers": [answer]} | scenario
+    return {"metadata": {"aprtui_version": "0.1.0", "family": "scenario", "scenarios": json.dumps([run])}}
+
+
+@pytest.mark.parametrize(
+    ("gate", "fields", "expected"),
+    [
+        ("F-A1-001", ran(), HOLDS),
+        ("F-A1-001", ran("crashed"), CONTRADICTS),
+        ("F-A1-001", ran(verdict="Falsified", oracle="arithmetic"), CONTRADICTS),
+        ("F-A1-001", ran(answers=[]), EMPTY),
+        ("F-A1-001", ran(files={}), OPEN),
+        ("G1-LOAD", ran("failed", has_loaded=True), HOLDS),
+        ("G1-LOAD", ran(has_loaded=False), CONTRADICTS),
+        ("G2-BASIC", ran(verdict="Falsified"), HOLDS),
+        ("G2-BASIC", ran("failed"), CONTRADICTS),
+        ("G3-STABLE", ran("failed"), HOLDS),
+        ("G3-STABLE", ran("crashed"), CONTRADICTS),
+        ("G4-VALID", ran(verdict="Falsified", oracle="arithmetic"), HOLDS),
+        ("G4-VALID", ran(verdict="Falsified"), CONTRADICTS),
+        ("F-PROFILE-CI-001", ran(answers=[], speed={"tokens_per_second": 3.0}), HOLDS),
+    ],
+)
+def test_a_pass_of_engines_is_held_against_their_answers(gate, fields, expected, tmp_path):
+    assert one(tmp_path, gate, "Corroborated", **fields).standing is expected
+
+
+def failing(*places):
+    fact = {"subject": "rope_theta", "message": "no number", "severity": "failure"}
+    findings = [fact | {"place": place} for place in places]
+    return {"levels": [{"level": "metadata", "outcome": "Falsified", "checked": 3, "findings": findings}]}
+
+
+@pytest.mark.parametrize(
+    ("family", "found", "expected"),
+    [
+        ("round trip", failing("rope_theta"), CONTRADICTS),
+        ("two routes", failing("rope_theta"), CONTRADICTS),
+        ("pair", failing("A, rope_theta"), HOLDS),
+        ("pair", failing("A, rope_theta", "rope_theta"), HOLDS),
+        ("round trip", failing("A, rope_theta"), HOLDS),
+        ("content", failing("rope_theta"), HOLDS),
+    ],
+)
+def test_what_only_the_source_shows_contradicts_no_pass(family, found, expected, tmp_path):
+    assert one(tmp_path, "F-CONV-RT-001", "Corroborated", **own(found, family=family)).standing is expected
+
+
+def test_all_planned_gates_are_asked_of_our_own_evidence(tmp_path, capsys):
+    one(tmp_path, "F-CONV-S-G", "Corroborated", **own())
+    with pytest.raises(SystemExit):
+        main(["audit", str(tmp_path / "evidence.json"), "--playbook", str(PLAYBOOK), "--format", "json"])
+    (report,) = json.loads(capsys.readouterr().out)
+    planned = {"F-CONV-S-A", "F-CONV-RT-001", "F-CONTRACT-I2-001", "G0-VALIDATE-001", "F-CONV-NAME-001"}
+    assert planned <= set(report["missing"]) and "F-CONV-S-G" not in report["missing"]
+
+
 @pytest.mark.parametrize(("outcome", "fields", "expected"), OURS)
 def test_our_own_entries_are_judged_by_their_comparisons(outcome, fields, expected, tmp_path):
     found = one(tmp_path, "F-CONV-S-G", outcome, **fields)

@@ -6,15 +6,16 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from fixture_files import unpack
 
 from aprtui.cli.main import main
+from aprtui.core.causes import CAUSES
+from aprtui.report.audit import Standing, audit_evidence
 
 ROOT = Path(__file__).parents[2]
-CERTIFICATIONS = ROOT.parent / "shared" / "fixtures" / "apr-qa" / "certifications"
+CERTIFICATIONS = unpack("certifications.tar.xz")
 DOC = (ROOT / "docs" / "audit.md").read_text(encoding="utf-8")
 ANSWERS = {"What is 2+2?": "4", "Given x=5 and y=3, what is x*y? Then what is the result plus 10?": "25"}
-
-pytestmark = pytest.mark.skipif(not CERTIFICATIONS.exists(), reason="the certifications of apr-qa are not there")
 
 
 def entries():
@@ -74,3 +75,24 @@ def test_the_command_prints_what_the_page_says(capsys):
     assert left.value.code == 1
     summary = capsys.readouterr().out.strip().splitlines()[-2:]
     assert all(line in DOC for line in summary)
+
+
+@pytest.mark.parametrize("folder", ["qwen2.5-coder-0.5b-mvp", "qwen2-5-coder-1-5b-instruct"])
+def test_what_the_seed_case_does_not_list(folder):
+    """docs/audit.md, of the 0.5B and of the 1.5B: failed conversions hold, compared outputs cannot be known."""
+    found = {entry.gate_id: entry for entry in audit_evidence(CERTIFICATIONS / folder / "evidence.json").entries}
+    failed = ("F-CONV-G-S", "F-CONV-G-A", "F-CONV-RT-001", "F-CONV-IDEM-001", "F-CONV-COM-001")
+    for gate in failed:
+        assert (found[gate].outcome, found[gate].standing) == ("Falsified", Standing.HOLDS), gate
+        assert "failed" in found[gate].why
+    pairs, trips = ("S-G", "S-A", "A-S", "A-G"), ("RT-002", "RT-003", "RT-004")
+    for gate in (f"F-CONV-{name}" for name in (*pairs, *trips)):
+        assert (found[gate].outcome, found[gate].standing) == ("Falsified", Standing.CANNOT_BE_KNOWN), gate
+        assert found[gate].cause == "measurement.whole_output"
+
+
+def test_every_cause_of_measuring_is_named_of_some_entry():
+    audits = [audit_evidence(path) for path in CERTIFICATIONS.rglob("evidence.json")]
+    named = {entry.cause for audit in audits for entry in audit.entries}
+    named |= {code for code in CAUSES if any(f"({code})" in note for audit in audits for note in audit.notes)}
+    assert {code for code in CAUSES if code.startswith("measurement.")} <= named

@@ -6,11 +6,14 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from aprtui.core.gate_table import gate_of
+from aprtui.core.gates import GateFamily
 from aprtui.report.audit.facts import EntryAudit, FileAudit
 from aprtui.report.audit.own import has_own_tolerances, is_ours, judge_ours
 from aprtui.report.audit.reading import StoredEntry, read_entries
-from aprtui.report.audit.rules import PASSING_PAIR, judge
+from aprtui.report.audit.rules import PASSING_PAIR, epsilon_of, judge
 
+_ASKED_OF_OTHERS = (GateFamily.PAIR, GateFamily.ROUND_TRIP, GateFamily.TWO_ROUTES)
 _LETTERS = {"SafeTensors": "S", "Gguf": "G", "Apr": "A"}
 _ALSO_PASSES_AS = {
     ("Gguf", "Gguf"): ("F-CONV-RT-001",),
@@ -33,7 +36,8 @@ def audit_evidence(
 
     Args:
         path: An evidence.json of apr-qa or of aprtui.
-        planned: Ids of the gates that a playbook plans.
+        planned: Ids of the gates that a playbook plans. Of files of apr-qa only those about conversions are asked,
+            because what it writes under other ids is not what aprtui's gates of that name ask.
         model_digests: Digests of the model at hand, by file name.
         entries: Its entries, where they were read already.
 
@@ -41,6 +45,8 @@ def audit_evidence(
         AprtuiError: The file cannot be read.
     """
     entries = read_entries(path) if entries is None else entries
+    if not any(map(is_ours, entries)):
+        planned = [gate for gate in planned if gate_of(gate).family in _ASKED_OF_OTHERS]
     model = _model(entries)
     audits = tuple(
         judge_ours(entry, model_digests or {}) if is_ours(entry) else judge(entry, model) for entry in entries
@@ -89,6 +95,14 @@ def _notes(
     replaced = sum(has_own_tolerances(entry) for entry in entries if is_ours(entry))
     if replaced:
         yield f"{replaced} entries were judged under tolerances of their playbook in place of the rules' own"
+    epsilons = Counter(found for entry in theirs if (found := epsilon_of(entry)) is not None)
+    targets = {target for _, target in epsilons}
+    if len(targets) > 1 and len({epsilon for epsilon, _ in epsilons}) == 1:
+        (epsilon, _), *_ = epsilons
+        yield (
+            f"{epsilons.total()} conversions into {' and '.join(sorted(targets))} were judged by one epsilon of "
+            f"{epsilon:g}, whatever their types can hold (measurement.one_epsilon)"
+        )
     loosened = sum("loosened" in audit.why for audit in audits)
     if loosened:
         yield f"{loosened} passes have differences above 1e-6: the rule was replaced, not met"

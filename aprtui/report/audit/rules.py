@@ -43,6 +43,12 @@ def judge(entry: StoredEntry, model: str) -> EntryAudit:
     return _audit(entry, Standing.CANNOT_BE_KNOWN, "aprtui knows no rule for this gate", ask="how it is judged")
 
 
+def epsilon_of(entry: StoredEntry) -> tuple[float, str] | None:
+    """The epsilon that a failing conversion was held against, and the format it ends in; None where none is stored."""
+    pair, found = _PAIR.match(entry.gate_id), _DIFFERENCE.search(entry.reason)
+    return None if pair is None or found is None else (float(found.group(2)), FORMATS[pair.group(2)])
+
+
 def _skip_as_pass(entry: StoredEntry) -> EntryAudit:
     why = "a pass, though its own output says that the check was skipped"
     return _audit(entry, Standing.WITHOUT_SUBSTANCE, why, cause="measurement.failure_as_pass")
