@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -29,3 +29,17 @@ def run_module(module: str, folder: Path, request: Mapping[str, Any], *, time_li
     code = f"import sys; sys.path.insert(0, {os.fspath(_ROOT)!r}); from {module} import main; "
     code += f"from pathlib import Path; main(Path({os.fspath(folder)!r}))"
     return run_command([sys.executable, "-c", code], Place(folder, folder, folder), time_limit=time_limit)
+
+
+def tell(folder: Path, answers: Callable[[dict[str, Any]], Iterator[dict[str, Any]]]) -> None:
+    """In the process: write each answer to the request as a line of `answers.jsonl` as soon as it is there.
+
+    Args:
+        folder: Holds `request.json`.
+        answers: Takes the request.
+    """
+    request = json.loads((folder / "request.json").read_bytes())
+    with (folder / "answers.jsonl").open("w", encoding="ascii") as file:
+        for one in answers(request):
+            file.write(json.dumps(one) + "\n")
+            file.flush()

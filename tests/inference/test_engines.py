@@ -2,6 +2,7 @@
 
 import json
 import sys
+from itertools import takewhile
 from pathlib import Path
 
 import pytest
@@ -164,18 +165,43 @@ def test_text_alone_does_not_say_that_a_gpu_ran_it():
     assert read_answer(printed, "", Backend.GPU).ending is Ending.NOT_RUN
 
 
-def test_answers_before_a_crash_of_the_reference_stand(monkeypatch):
-    def dies(module, folder, request, *, time_limit):
-        told = {"ids": [1], "text": "x", "prompt_tokens": 1, "is_cut_off": False, "seconds": 1, "token_seconds": []}
-        lines = [{"loaded": True}, told]
-        (folder / "answers.jsonl").write_text("".join(f"{json.dumps(line)}\n" for line in lines) + '{"torn')
-        return run_command([sys.executable, "-c", "import os; os.abort()"], Place(folder, folder, folder), time_limit=9)
+def process_that(ends, monkeypatch):
+    """A process that answers "a" and "c" and ends in some other way at "b"."""
+    asked = []
 
-    monkeypatch.setattr("aprtui.inference.engines.reference.run_module", dies)
+    def runs(module, folder, request, *, time_limit):
+        asked.append(request["prompts"])
+        told = {"ids": [1], "text": "x", "prompt_tokens": 1, "is_cut_off": False, "seconds": 1, "token_seconds": []}
+        lines = [{"loaded": True}, *[told for _ in takewhile(lambda prompt: prompt != "b", request["prompts"])]]
+        is_torn = "b" in request["prompts"]
+        (folder / "answers.jsonl").write_text("".join(f"{json.dumps(line)}\n" for line in lines) + '{"torn' * is_torn)
+        code = f"import os, signal, sys; {ends}" if is_torn else "pass"
+        return run_command([sys.executable, "-c", code], Place(folder, folder, folder), time_limit=9)
+
+    monkeypatch.setattr("aprtui.inference.engines.told.run_module", runs)
+    return asked
+
+
+@pytest.mark.parametrize("engine", [ReferenceEngine(), LlamaCppEngine()], ids=["reference", "llama.cpp"])
+def test_answers_before_and_behind_a_crash_stand(engine, monkeypatch):
+    asked = process_that("print('x.cpp:1: GGML_ASSERT(no) failed', file=sys.stderr); os.abort()", monkeypatch)
+    first, second, third = engine.generate(GGUF, ["a", "b", "c"], 4)
+    assert (first.text, third.text) == ("x", "x")
+    assert (second.ending, second.has_loaded) == (Ending.CRASHED, True)
+    assert second.reason == "it was ended by SIGABRT: x.cpp:1: GGML_ASSERT(no) failed"
+    assert asked == [["a", "b", "c"], ["c"]]
+
+
+@pytest.mark.parametrize(
+    ("ends", "ending"), [("os.kill(os.getpid(), signal.SIGKILL)", Ending.KILLED), ("sys.exit(3)", Ending.FAILED)]
+)
+def test_prompts_behind_any_other_end_are_not_asked_again(ends, ending, monkeypatch):
+    """Each start would meet the same want of memory or the same error."""
+    asked = process_that(ends, monkeypatch)
     first, second, third = ReferenceEngine().generate(GGUF, ["a", "b", "c"], 4)
-    assert (first.text, first.has_loaded) == ("x", True)
-    assert (second.ending, third.ending) == (Ending.CRASHED, Ending.NOT_RUN)
-    assert third.reason.startswith("an earlier prompt ended the engine: it was ended by SIGABRT")
+    assert (first.text, second.ending, third.ending) == ("x", ending, Ending.NOT_RUN)
+    assert third.reason.startswith("an earlier prompt ended the engine: it ")
+    assert len(asked) == 1
 
 
 def test_text_stops_where_llama_cpp_stops():
@@ -212,3 +238,11 @@ def test_engines_say_who_they_are_and_what_they_lack(tmp_path, monkeypatch):
     monkeypatch.setattr("aprtui.inference.engines.llama_cpp.installed_version", lambda: None)
     with pytest.raises(AprtuiError, match="xllamacpp is not installed"):
         _ = LlamaCppEngine().identity
+
+
+def test_llama_cpp_refuses_in_its_own_words(tmp_path):
+    broken = tmp_path / "m.gguf"
+    broken.write_bytes(GGUF.read_bytes().replace(b"qwen2.block_count", b"qwen2.block_cownt"))
+    (answer,) = LlamaCppEngine().generate(broken, ["a"], 3)
+    assert (answer.ending, answer.has_loaded) == (Ending.FAILED, False)
+    assert "key not found in model: qwen2.block_count" in answer.reason

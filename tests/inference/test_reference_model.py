@@ -13,7 +13,8 @@ from aprtui.formats.container import Format
 from aprtui.formats.model import open_model
 from aprtui.formats.output_types import parse_output_type
 from aprtui.inference.errors import NotAModelError
-from aprtui.inference.llama import llama_generate, llama_logits
+from aprtui.inference.llama import llama_logits
+from aprtui.inference.llama.library import LlamaModel
 from aprtui.inference.reference.checkpoint import checkpoint_of
 from aprtui.inference.reference.model import ReferenceModel, Runtime
 
@@ -88,7 +89,7 @@ def test_generated_tokens_are_llama_cpps(name, converted):
     model = reference(path)
     with model.kept():
         ours = model.generate([1, 2, 3, 4], 8, frozenset())
-    (theirs,) = llama_generate(path, [[1, 2, 3, 4]], most=8, exact=True)
+    theirs = LlamaModel(str(path)).generate([1, 2, 3, 4], 8, exact=True)
     assert [number for number, _ in ours] == [number for number, _, _ in theirs]
     assert [margin for _, margin in ours] == pytest.approx([margin for _, margin, _ in theirs], abs=3e-3)
 

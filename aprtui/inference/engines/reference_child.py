@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 from aprtui.core.errors import AprtuiError
 from aprtui.core.scenarios import Ending
 from aprtui.formats.model import Model, open_model
+from aprtui.inference.child import tell
 from aprtui.inference.errors import CannotRunError
 from aprtui.inference.machine import check_device, require
 from aprtui.inference.reference.checkpoint import checkpoint_of
@@ -78,8 +78,4 @@ def _failed(error: AprtuiError, ending: Ending, *, loaded: bool | None) -> dict[
 
 def main(folder: Path) -> None:
     """Read `request.json`, write `answers.jsonl` line by line."""
-    request = json.loads((folder / "request.json").read_bytes())
-    with (folder / "answers.jsonl").open("w", encoding="ascii") as file:
-        for one in answers(request):
-            file.write(json.dumps(one) + "\n")
-            file.flush()
+    tell(folder, answers)

@@ -22,8 +22,6 @@ def answer(request: dict[str, Any], folder: Path) -> dict[str, Any]:
         if request["what"] == "ids":
             return {"ids": [model.ids(text, add_special=request["add_special"]) for text in request["texts"]]}
         exact = bool(request["exact"])
-        if request["what"] == "generate":
-            return {"steps": [model.generate(ids, request["most"], exact=exact) for ids in request["sequences"]]}
         for number, ids in enumerate(request["sequences"]):
             np.save(folder / f"{number}.npy", model.logits(ids, exact=exact))
     except Refused as error:

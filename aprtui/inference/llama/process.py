@@ -30,19 +30,6 @@ class LlamaRefusedError(AprtuiError):
     """llama.cpp does not load or run a file, or ends while it does."""
 
 
-class LlamaCrashedError(LlamaRefusedError):
-    """llama.cpp's process ended without an answer.
-
-    Args:
-        result: The process.
-        file: The GGUF.
-    """
-
-    def __init__(self, result: CommandResult, file: Path) -> None:
-        super().__init__(f"llama.cpp {_words(result) or result.ending}", file=file)
-        self.result = result
-
-
 class LlamaTimeoutError(AprtuiError):
     """llama.cpp did not answer in time and was ended."""
 
@@ -87,42 +74,24 @@ def llama_logits(path: Path, sequences: Sequence[Sequence[int]], *, exact: bool)
     return _ask(path, "logits", sequences=[list(ids) for ids in sequences], exact=exact)[1]
 
 
-def llama_generate(
-    path: Path, sequences: Sequence[Sequence[int]], *, most: int, exact: bool, time_limit: float = SECONDS
-) -> list[list[tuple[int, float, float]]]:
-    """Greedy continuations: for each sequence its new ids, each with the margin of its logit over the second best.
-
-    With each comes the moment when it was there, in seconds of a clock that only runs forward.
-
-    Raises:
-        LlamaRefusedError: llama.cpp refuses the file, with its own words.
-        LlamaTimeoutError: It took too long.
-    """
-    lists = [list(ids) for ids in sequences]
-    answer, _ = _ask(path, "generate", time_limit=time_limit, sequences=lists, most=most, exact=exact)
-    return [[(int(number), float(margin), float(at)) for number, margin, at in steps] for steps in answer["steps"]]
-
-
-def _ask(
-    path: Path, what: str, *, time_limit: float = SECONDS, **asked: object
-) -> tuple[dict[str, Any], list[NDArray[np.float32]]]:
+def _ask(path: Path, what: str, **asked: object) -> tuple[dict[str, Any], list[NDArray[np.float32]]]:
     with tempfile.TemporaryDirectory(prefix="aprtui-llama-") as name:
         folder = Path(name)
         request = {"what": what, "path": str(path.absolute()), **asked}
-        result = run_module(_MODULE, folder, request, time_limit=time_limit)
+        result = run_module(_MODULE, folder, request, time_limit=SECONDS)
         if result.timed_out:
-            raise LlamaTimeoutError(f"llama.cpp did not answer in {time_limit:.0f} s", file=path)
+            raise LlamaTimeoutError(f"llama.cpp did not answer in {SECONDS:.0f} s", file=path)
         answer_path = folder / "answer.json"
         if not answer_path.is_file():
-            raise LlamaCrashedError(result, path)
+            raise LlamaRefusedError(f"llama.cpp {words_of_llama(result) or result.ending}", file=path)
         answer = json.loads(answer_path.read_bytes())
         if "refused" in answer:
-            said = _words(result)
+            said = words_of_llama(result)
             raise LlamaRefusedError(answer["refused"] + (f": {said}" if said else ""), file=path)
         return answer, [np.load(folder / f"{number}.npy") for number in range(answer.get("sequences", 0))]
 
 
-def _words(result: CommandResult) -> str:
-    """The line of llama.cpp's log that says what is wrong; the lines behind it say that loading failed."""
+def words_of_llama(result: CommandResult) -> str:
+    """The line of llama.cpp's log that says what is wrong; empty without one."""
     said = (line for line in result.stderr.last_lines if any(word in line for word in _LLAMA_SAYS))
     return next(said, "")
