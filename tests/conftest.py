@@ -1,6 +1,13 @@
 """What holds for all tests: no run enters the user's register, slow tests run on demand."""
 
+import signal
+
 import pytest
+
+
+def pytest_configure():
+    # Jobs in the background of a shell inherit SIGINT ignored, and so would the programs that tests interrupt.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)

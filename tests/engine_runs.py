@@ -8,10 +8,10 @@ import time
 from pathlib import Path
 
 from aprtui.engine.jobs import measure
-from aprtui.engine.marked import mark_of, marked_processes
 from aprtui.engine.plan import Places, Start, make_plan
 from aprtui.engine.run import run_plan
 from aprtui.engine.selection import EVERYTHING, select
+from aprtui.engine.worker_mark import worker_mark
 from aprtui.models import Wanted, find_sources, resolve_model
 from aprtui.playbook import load_playbook
 from aprtui.store.plan import Limits
@@ -113,7 +113,7 @@ def run_folder_below(output):
 
 def processes_of(folder):
     """Workers, their guards and what they started, except those that ended and wait to be collected."""
-    return [pid for pid in marked_processes(mark_of(folder)) if pid != os.getpid()]
+    return [pid for pid in worker_mark(folder).processes() if pid != os.getpid()]
 
 
 def outcomes_in(evidence):

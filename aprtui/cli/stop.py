@@ -10,7 +10,7 @@ from time import monotonic, sleep
 import click
 
 from aprtui.core.errors import UsageError
-from aprtui.engine.marked import end_marked_processes, mark_of
+from aprtui.engine.worker_mark import worker_mark
 from aprtui.store.register import find_run
 from aprtui.store.run_folder import RunFolder, RunState
 from aprtui.store.summary import read_record, state_of
@@ -37,7 +37,7 @@ def command(run: str) -> int:
     else:
         click.echo(f"{name} is not running: {state}")
     # An engine that was killed leaves its workers to their guards, and those to this.
-    end_marked_processes(mark_of(folder.path))
+    worker_mark(folder.path).end_processes()
     return 0
 
 

@@ -12,7 +12,6 @@ from typing import Protocol
 
 from aprtui.convert.converter import ConverterIdentity
 from aprtui.convert.errors import ConversionNotOfferedError, ConversionTimeoutError, ConversionVoidError
-from aprtui.convert.process import CommandResult, run_command
 from aprtui.convert.workspace import Workspace, working_directory
 from aprtui.core.errors import AprtuiError
 from aprtui.formats.container import Format
@@ -20,6 +19,7 @@ from aprtui.formats.digest import file_digest
 from aprtui.formats.huggingface import ModelFiles, find_model_files
 from aprtui.formats.model import open_model
 from aprtui.formats.output_types import OutputTypes
+from aprtui.processes.run import CommandResult, run_command
 
 _PRODUCTS = {Format.SAFETENSORS: "model.safetensors", Format.GGUF: "model.gguf", Format.APR: "model.apr"}
 _ONE_AT_A_TIME = threading.Lock()

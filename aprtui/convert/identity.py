@@ -8,9 +8,9 @@ from pathlib import Path
 
 import xxhash
 
-from aprtui.convert.process import Place, run_command
 from aprtui.core.errors import AprtuiError
 from aprtui.formats.digest import file_digest
+from aprtui.processes.run import Place, run_command
 
 _VERSION_SECONDS = 20.0
 _CODE = (".py", ".json", ".so")

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from aprtui.convert.converter import ConverterIdentity
-from aprtui.convert.process import CommandResult, Place, end_marked_processes
 from aprtui.core.safe_text import safe_text
+from aprtui.processes.run import CommandResult, Place, mark_of
 
 _RECORD = "record.json"
 _SHOWN = 3
@@ -25,7 +25,7 @@ def working_directory(destination: Path) -> Path:
 
 def end_conversion(destination: Path) -> None:
     """Kill what still runs for a destination after the process that called `convert` was itself killed (Linux)."""
-    end_marked_processes(working_directory(destination))
+    mark_of(working_directory(destination)).end_processes()
 
 
 def read_record(destination: Path) -> dict[str, Any] | None:

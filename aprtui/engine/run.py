@@ -28,12 +28,11 @@ from aprtui.engine.entry import evidence_entries
 from aprtui.engine.interrupts import Interrupts, caught_interrupts
 from aprtui.engine.jobs import Measure, ModelRead, NoProduct, Product, measure
 from aprtui.engine.journal_writer import JournalWriter
-from aprtui.engine.marked import end_marked_processes, mark_of
-from aprtui.engine.schedule import MODEL
 from aprtui.engine.standing import Standing, what_stands
 from aprtui.engine.stderr_log import StderrLog
 from aprtui.engine.steps import Listener, Steps
 from aprtui.engine.worker import Begun, Done, Failed, Interrupted, Progress
+from aprtui.engine.worker_mark import worker_mark
 from aprtui.engine.workers import Death, Said, Workers
 from aprtui.engine.workspace import check_workspace
 from aprtui.report.carried import carried_entries
@@ -87,7 +86,7 @@ def run_plan(
         folder.write_plan(plan)
         engine = this_process()
         folder.write_engine(engine)
-        end_marked_processes(mark_of(folder.path))
+        worker_mark(folder.path).end_processes()
         journal.write(RunStarted(engine.host, engine.pid, is_resumed))
         with caught_interrupts() as interrupts:
             steps = Steps(plan, converter, journal, listener, how)
@@ -194,8 +193,6 @@ class _Attempt:
         else:
             assert isinstance(message.result, ComparisonFinished)
             self._steps.compared(message.result, self._folder.reader().new_lines())
-        if not isinstance(message, Failed) and step != MODEL:
-            write_evidence(self._folder.evidence, evidence_entries(self._plan, self._journal.record))
 
     def _died(self, death: Death) -> None:
         self._journal.write(WorkerDied(death.worker, death.pid, death.step, death.reason, death.last_lines))
@@ -234,10 +231,13 @@ class _Attempt:
         return until_beat if self._run_ends is None else min(until_beat, self._run_ends - now)
 
     def _beat(self) -> None:
+        """Now and then say that the run lives, and write the verdicts so far: a killed engine writes no evidence."""
         now = monotonic()
         if now - self._last_beat >= SECONDS_BETWEEN_HEARTBEATS:
             self._last_beat = now
             self._journal.write(Heartbeat(tuple(worker.step for worker in self._workers.busy if worker.step)))
+            if entries := evidence_entries(self._plan, self._journal.record):
+                write_evidence(self._folder.evidence, entries)
 
     def _write_evidence(self) -> None:
         """In the run folder, and where the user looks for it; nothing where there is no verdict."""

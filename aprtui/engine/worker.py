@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from aprtui.core.errors import AprtuiError
 from aprtui.core.events import Event
-from aprtui.engine.marked import MARK, end_marked_processes
+from aprtui.engine.worker_mark import own_mark
 
 if TYPE_CHECKING:
     from aprtui.engine.jobs import Job
@@ -132,5 +132,5 @@ def _start_guard(pipe: int, lifeline: int) -> None:
         os.close(descriptor)
     while os.read(lifeline, 1):
         pass
-    end_marked_processes(os.environ[MARK])
+    own_mark().end_processes()
     os.killpg(0, signal.SIGKILL)

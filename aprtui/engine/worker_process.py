@@ -15,8 +15,8 @@ from pathlib import Path
 from time import monotonic
 
 from aprtui.engine.jobs import Job
-from aprtui.engine.marked import MARK, end_marked_processes, mark_of
 from aprtui.engine.message_reader import MessageReader
+from aprtui.engine.worker_mark import worker_mark
 
 SECONDS_TO_START = 60.0
 """Time that a worker may take before it begins with its first job; loading compiled kernels takes a second or two."""
@@ -86,7 +86,7 @@ class WorkerProcess:
         self.begun = 0.0
         self._limit: float | None = None
         self._deadline: float | None = None
-        self._mark = mark_of(run_folder, number)
+        self._mark = worker_mark(run_folder, number)
         self.connection, theirs = Pipe()
         self.reader = MessageReader(self.connection)
         lifeline, self._lifeline = os.pipe()
@@ -112,7 +112,7 @@ class WorkerProcess:
             stderr=errors,
             pass_fds=(pipe.fileno(), lifeline),
             start_new_session=True,
-            env={**os.environ, MARK: self._mark},
+            env={**os.environ, self._mark.variable: self._mark.value},
         )
 
     @property
@@ -162,7 +162,7 @@ class WorkerProcess:
         code = self._exit_code(_SECONDS_TO_DIE if is_dying else 0.0)
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(self.pid, signal.SIGKILL)
-        end_marked_processes(self._mark)
+        self._mark.end_processes()
         self._process.wait()
         self.stderr.read()
         self.reader.close()

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import aprtui
-from aprtui.convert.process import CommandResult, Place, run_command
+from aprtui.processes.run import CommandResult, Place, run_command
 
 _ROOT = Path(aprtui.__file__).parents[1]
 

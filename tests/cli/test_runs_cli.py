@@ -12,7 +12,7 @@ from engine_runs import ROOT, aprtui, processes_of, run_folder_below, start, wai
 from fixture_files import FIXTURES
 
 from aprtui.cli import main, stop
-from aprtui.engine.marked import end_marked_processes, mark_of
+from aprtui.engine.worker_mark import worker_mark
 
 MODEL = FIXTURES / "qwen2-tiny/hf"
 
@@ -40,7 +40,7 @@ def running(tmp_path):
     yield process, folder
     process.kill()
     process.communicate(timeout=60)
-    end_marked_processes(mark_of(folder))
+    worker_mark(folder).end_processes()
 
 
 def test_show_needs_no_model(finished):

@@ -16,14 +16,14 @@ import pytest
 from fixture_files import FIXTURES
 
 from aprtui.convert import ConversionTimeoutError, ConversionVoidError, end_conversion, read_record, working_directory
-from aprtui.convert.capture import KEPT_BYTES
 from aprtui.convert.command import CommandConverter
-from aprtui.convert.process import MARKER
 from aprtui.convert.profiles.user_command import UserCommandProfile
 from aprtui.core.errors import AprtuiError, FormatError
 from aprtui.formats.container import Format
 from aprtui.formats.model import open_model
 from aprtui.formats.output_types import parse_output_type
+from aprtui.processes.capture import KEPT_BYTES
+from aprtui.processes.run import mark_of
 
 GOOD = FIXTURES / "qwen2-tiny/gguf/bf16.gguf"
 LOSSLESS = parse_output_type("lossless")
@@ -70,9 +70,10 @@ def failure(made, source, tmp_path, kind=AprtuiError):
 def left_over(tmp_path):
     """Processes whose environment names a directory of this test."""
     found = []
+    mark = f"{mark_of(tmp_path).variable}={tmp_path}".encode()
     for process in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
-            if f"{MARKER}={tmp_path}".encode() in (process / "environ").read_bytes():
+            if mark in (process / "environ").read_bytes():
                 found.append(process.name)
     return found
 
@@ -304,12 +305,19 @@ def test_a_caller_that_is_asked_to_end_takes_the_converter_along(source, tmp_pat
 
 @pytest.mark.parametrize("parallel_safe", [False, True])
 def test_those_that_are_not_safe_in_parallel_run_one_at_a_time(source, tmp_path, parallel_safe):
+    seconds = 30 if parallel_safe else 0.7
     code = (
-        "lock = os.path.join(os.path.dirname(__file__), 'rosetta_temp.apr')\n"
-        "alone = not os.path.exists(lock)\n"
-        "open(lock, 'w').close()\ntime.sleep(0.7)\n"
-        "if os.path.exists(lock): os.remove(lock)\n"
-        f"{GOOD_PRODUCT}sys.exit(0 if alone else 'met another one')\n"
+        "present = os.path.join(os.path.dirname(__file__), 'present')\n"
+        "os.makedirs(present, exist_ok=True)\n"
+        "mine = os.path.join(present, str(os.getpid()))\n"
+        "open(mine, 'w').close()\n"
+        f"end, met = time.monotonic() + {seconds}, False\n"
+        "while time.monotonic() < end and not met:\n"
+        "    met = len(os.listdir(present)) > 1\n"
+        "    time.sleep(0.01)\n"
+        "time.sleep(0.5)\n"  # so that the other meets it, too
+        "os.remove(mine)\n"
+        f"{GOOD_PRODUCT}sys.exit('met another one' if met else 0)\n"
     )
     made = converter(tmp_path, code, parallel_safe=parallel_safe)
     failures = []
@@ -326,4 +334,4 @@ def test_those_that_are_not_safe_in_parallel_run_one_at_a_time(source, tmp_path,
         thread.start()
     for thread in threads:
         thread.join()
-    assert failures == (["mine ended with exit code 1: met another one"] if parallel_safe else [])
+    assert failures == (["mine ended with exit code 1: met another one"] * 2 if parallel_safe else [])

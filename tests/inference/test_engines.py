@@ -9,7 +9,6 @@ import pytest
 from fixture_files import DATA, FIXTURES
 
 import aprtui
-from aprtui.convert.process import Place, run_command
 from aprtui.core.errors import AprtuiError
 from aprtui.core.scenarios import Backend, Ending
 from aprtui.formats.container import Format
@@ -19,6 +18,7 @@ from aprtui.inference.engines.apr_output import read_answer
 from aprtui.inference.engines.engine import explain_prompt_tokens
 from aprtui.inference.tokenizers import encode_texts
 from aprtui.inference.tokenizers.ends import ends_of
+from aprtui.processes.run import Place, run_command
 
 RUNS = json.loads((DATA / "apr_transcripts/run.json").read_text(encoding="utf-8"))
 GGUF = FIXTURES / "qwen2-tiny/gguf/bf16.gguf"

@@ -11,13 +11,13 @@ from functools import cached_property
 from pathlib import Path
 
 from aprtui.convert.identity import program_digest, stated_version
-from aprtui.convert.process import Place, run_command
 from aprtui.core.errors import AprtuiError
 from aprtui.core.scenarios import SECONDS_OF_A_PROMPT, Backend, Ending
 from aprtui.formats.container import Format
 from aprtui.inference.engines.apr_output import read_answer
 from aprtui.inference.engines.ending import ending_of
 from aprtui.inference.engines.engine import EngineAnswer, EngineIdentity, no_answer
+from aprtui.processes.run import Place, run_command
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 import signal
 
-from aprtui.convert.process import CommandResult
 from aprtui.core.scenarios import Ending
+from aprtui.processes.run import CommandResult
 
 _PANIC_CODE = 101
 _SHELL = 128

@@ -11,11 +11,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from aprtui.convert.process import CommandResult
 from aprtui.core.scenarios import Ending
 from aprtui.inference.child import run_module
 from aprtui.inference.engines.ending import ending_of
 from aprtui.inference.engines.engine import EngineAnswer, no_answer
+from aprtui.processes.run import CommandResult
 
 _SECONDS_TO_START = 120.0
 

@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from aprtui.convert.process import CommandResult
 from aprtui.core.errors import AprtuiError
 from aprtui.core.outcomes import ExitCode
 from aprtui.inference.child import run_module
+from aprtui.processes.run import CommandResult
 
 SECONDS = 600.0
 """Time limit of one request."""

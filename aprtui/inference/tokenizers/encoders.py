@@ -30,7 +30,7 @@ from aprtui.inference.tokenizers.rebuild import CannotRebuild, rebuilt_json
 
 _REMEMBERED = 64
 _SECONDS = 120.0
-_MODULE = "aprtui.inference.tokenizers.child"
+_MODULE = "aprtui.inference.tokenizer_child"
 
 
 class NoEncoderError(AprtuiError):

@@ -13,18 +13,14 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from time import monotonic, sleep
+from time import monotonic
 
-from aprtui.convert.capture import CapturedStream, StreamCapture
 from aprtui.core.errors import AprtuiError
-
-MARKER = "APRTUI_CONVERSION"
-"""Environment variable that every process of a conversion inherits; names the conversion's own directory."""
+from aprtui.processes.capture import CapturedStream, StreamCapture
+from aprtui.processes.marked import Mark
 
 _ENDING = tuple(signal.Signals[name] for name in ("SIGTERM", "SIGHUP") if name in signal.Signals.__members__)
 _GRACE_SECONDS = 2.0
-_PROCESSES = Path("/proc")
-_SWEEPS = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +74,7 @@ def run_command(arguments: Sequence[str], place: Place, *, time_limit: float, lo
 
     No shell is involved and standard input is closed. The command runs in a session of its own. When it has ended,
     by itself, at its time limit, by an exception in this thread or by SIGTERM of this process, whatever is left of its
-    process group is killed, and on Linux every process that inherited `MARKER` too.
+    process group is killed, and on Linux every process that inherited its mark too.
 
     Args:
         arguments: Program and arguments.
@@ -104,7 +100,7 @@ def run_command(arguments: Sequence[str], place: Place, *, time_limit: float, lo
             finally:
                 _end(process)
     finally:
-        end_marked_processes(place.directory)
+        mark_of(place.directory).end_processes()
     seconds = monotonic() - begun
     stdout, stderr = (
         capture.finish(place.directory / f"{name}{log}.txt")
@@ -113,20 +109,9 @@ def run_command(arguments: Sequence[str], place: Place, *, time_limit: float, lo
     return CommandResult(tuple(arguments), process.returncode, seconds, timed_out, stdout, stderr)
 
 
-def end_marked_processes(directory: Path) -> None:
-    """Kill every process of this user that runs for a conversion's directory, whatever session it moved to.
-
-    Does nothing where the system does not show the environment of processes as files (anything but Linux).
-    """
-    marker = f"{MARKER}={directory}".encode()
-    for _ in range(_SWEEPS):
-        found = [process for process in _visible_processes() if marker in _environment(process)]
-        for process in found:
-            with suppress(ProcessLookupError, PermissionError):
-                os.kill(process, signal.SIGKILL)
-        if not found:
-            return
-        sleep(0.01)
+def mark_of(directory: Path) -> Mark:
+    """The mark of every process of a command that runs for a directory."""
+    return Mark.of("APRTUI_COMMAND", directory)
 
 
 @contextmanager
@@ -154,7 +139,8 @@ def _start(arguments: Sequence[str], place: Place) -> subprocess.Popen[bytes]:
     if os.name != "posix":
         raise AprtuiError("converters other than builtin need process groups, which this system does not have")
     temporary = str(place.temporary)
-    own = {"TMPDIR": temporary, "TMP": temporary, "TEMP": temporary, MARKER: str(place.directory)}
+    mark = mark_of(place.directory)
+    own = {"TMPDIR": temporary, "TMP": temporary, "TEMP": temporary, mark.variable: mark.value}
     try:
         return subprocess.Popen(  # noqa: S603  (the user's own converter; no shell)
             list(arguments),
@@ -186,20 +172,6 @@ def _signal_group(process: subprocess.Popen[bytes], number: signal.Signals) -> N
     # The leader of a session is the leader of a group of the same number, which lives as long as any member.
     with suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, number)
-
-
-def _visible_processes() -> list[int]:
-    if not _PROCESSES.is_dir():
-        return []
-    own = os.getpid()
-    return [int(entry.name) for entry in _PROCESSES.iterdir() if entry.name.isdigit() and int(entry.name) != own]
-
-
-def _environment(process: int) -> list[bytes]:
-    try:
-        return (_PROCESSES / str(process) / "environ").read_bytes().split(b"\0")
-    except OSError:
-        return []
 
 
 def _signal_name(number: int) -> str:
