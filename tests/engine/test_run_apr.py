@@ -1,6 +1,8 @@
 """A playbook through `apr` itself, as 0.72.3 was recorded on llama-tiny256: what expected.json lists is found."""
 
 import json
+from contextlib import redirect_stderr, redirect_stdout
+from io import StringIO
 
 import pytest
 from fixture_files import FIXTURES
@@ -28,31 +30,46 @@ def run(capsys, *arguments):
     return int(stopped.value.code or 0), captured.out, captured.err
 
 
-@pytest.fixture
-def playbook(monkeypatch, tmp_path):
-    fresh_home(monkeypatch, tmp_path)
-    path = tmp_path / "llama.playbook.yaml"
+def new_playbook(monkeypatch, folder):
+    fresh_home(monkeypatch, folder)
+    path = folder / "llama.playbook.yaml"
     path.write_text('name: llama\nversion: "1.0.0"\nmodel:\n  hf_repo: org/llama-tiny256\n')
     return path
 
 
-@pytest.fixture
-def apr(monkeypatch, tmp_path):
-    program = install_apr(tmp_path / "bin", "0.72.3")
-    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+def new_apr(monkeypatch, folder):
+    program = install_apr(folder / "bin", "0.72.3")
+    monkeypatch.setenv("PATH", str(folder / "bin"))
     return program
 
 
 @pytest.fixture
-def entries(apr, playbook, capsys, tmp_path):
+def playbook(monkeypatch, tmp_path):
+    return new_playbook(monkeypatch, tmp_path)
+
+
+@pytest.fixture
+def apr(monkeypatch, tmp_path):
+    return new_apr(monkeypatch, tmp_path)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("llama")
+
+
+@pytest.fixture(scope="module")
+def entries(folder):
     """Entries of a run that was given llama.cpp's GGUF for the pairs from GGUF."""
-    code, _, _ = run(
-        capsys,
-        *("run", playbook, "--model", SOURCE, "--source", LLAMA / "gguf/bf16.gguf"),
-        *("--output", tmp_path / "evidence.json"),
-    )
-    assert code == 1
-    found = json.loads((tmp_path / "evidence.json").read_text(encoding="utf-8"))
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(StringIO()), redirect_stderr(StringIO()):
+        path = new_playbook(patch, folder)
+        new_apr(patch, folder)
+        patch.setenv("XDG_STATE_HOME", str(folder / "state"))
+        arguments = ["run", path, "--model", SOURCE, "--source", LLAMA / "gguf/bf16.gguf"]
+        with pytest.raises(SystemExit) as stopped:
+            main([str(one) for one in [*arguments, "--output", folder / "evidence.json"]])
+    assert stopped.value.code == 1
+    found = json.loads((folder / "evidence.json").read_text(encoding="utf-8"))
     return {entry["gate_id"]: entry for entry in found}
 
 
@@ -116,7 +133,8 @@ def test_what_was_not_recorded_is_skipped_with_the_reason(entries):
     assert entries["F-CONV-IDEM-001"]["outcome"] == "Corroborated"
 
 
-def test_the_evidence_names_program_version_digest_and_output(apr, entries):
+def test_the_evidence_names_program_version_digest_and_output(folder, entries):
+    apr = folder / "bin/apr"
     entry = entries["F-CONV-S-G"]
     identity = json.loads(entry["metadata"]["converter"])
     assert identity["name"] == "apr" and identity["version"] == "0.72.3 (9c34b9a91)"
@@ -162,9 +180,9 @@ def test_two_transcripts_that_differ_in_path_and_time_alone_are_no_difference(ap
     assert len(printed) == 2 and printed[0] != printed[1]
 
 
-def test_every_cause_is_named_once_with_the_conversions_that_show_it(entries, capsys, tmp_path):
+def test_every_cause_is_named_once_with_the_conversions_that_show_it(entries, capsys, folder):
     (run_id,) = {entry["metadata"]["run"] for entry in entries.values()}
-    code, out, _ = run(capsys, "show", tmp_path / "llama/runs" / run_id)
+    code, out, _ = run(capsys, "show", folder / "llama/runs" / run_id)
     assert code == 1
     head = out.split("G0-PULL-001")[0]
     for question in ("transposed?    yes", "quantisation?  yes", "tokenizer?     yes"):
