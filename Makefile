@@ -20,7 +20,7 @@ demo: $(VENV)/demo.stamp
 	$(BIN)/aprtui demo $(ARGS)
 
 test: check
-	$(BIN)/python -m pytest --numprocesses auto $(ARGS)
+	$(BIN)/python -m pytest --numprocesses auto --dist loadfile $(ARGS)
 
 check: $(VENV)/test.stamp
 	$(BIN)/ruff check .
