@@ -43,7 +43,7 @@ def test_the_three_questions_stand_on_top(tmp_path):
     async def body(app, pilot):
         line = text_of(app)[2]
         assert line.rstrip().endswith("transposed yes 2  quantisation no  tokenizer unknown")
-        assert "✓ finished" in line
+        assert "✓ finished" in line and "…" not in line
 
     drive(body, run=folder.path)
 

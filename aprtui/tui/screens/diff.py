@@ -23,7 +23,7 @@ from aprtui.tui.keys import bindings
 from aprtui.tui.paint import Line, Span, bar, fit, title
 from aprtui.tui.screens.dialog import TextDialog
 from aprtui.tui.screens.run_actions import RunActions
-from aprtui.tui.screens.view import spread
+from aprtui.tui.screens.view import cells, spread
 from aprtui.tui.widgets.causes import answer_spans, diagnosis_lines
 from aprtui.tui.widgets.gate_tree import GateSource, GateTree
 from aprtui.tui.widgets.lines import Lines, wrapped
@@ -204,6 +204,8 @@ class DiffScreen(RunActions):
         progress = progress_of(self.view)
         line = self._progress_line(self.view, progress)
         if self.view.state() is not RunState.RUNNING and (answers := answer_spans(self.view.causes_of_run())):
+            while line and line[-1][1] == "muted" and cells(line) + cells(answers) + 2 > self.size.width:
+                line = line[:-1]
             line = spread(line, answers, self.size.width)
         self.query_one("#progress", Lines).show(line)
         self.query_one("#counts", Lines).show(self._counts_line(self.view))

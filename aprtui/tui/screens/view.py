@@ -187,10 +187,14 @@ class ViewScreen(ConsoleScreen):
         """Show what fits."""
 
 
+def cells(line: Line) -> int:
+    """Width of a line as it is shown."""
+    return sum(cell_len(shown(text)) for text, _ in line)
+
+
 def spread(left: Line, right: Line, width: int) -> Line:
     """Spans at both ends of a line; the left ones are cut where both do not fit."""
-    taken = sum(cell_len(shown(text)) for text, _ in right)
-    room = max(0, width - taken)
+    room = max(0, width - cells(right))
     spans: list[Span] = []
     for text, paint in left:
         safe = shown(text)
