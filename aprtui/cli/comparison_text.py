@@ -7,13 +7,13 @@ from collections.abc import Iterator, Sequence
 
 import click
 
-from aprtui.cli.behaviour_text import behaviour_lines
 from aprtui.cli.diagnosis_text import diagnosis_lines, question_lines
 from aprtui.core.diagnosis import Diagnosis
 from aprtui.core.findings import Finding, LevelResult
 from aprtui.core.outcomes import Outcome
 from aprtui.core.results import Comparison, TensorResult
 from aprtui.core.safe_text import safe_text
+from aprtui.report.behaviour_text import behaviour_lines
 
 _WORST = 10
 _GROUPS_PER_LEVEL = 12

@@ -8,7 +8,6 @@ from pathlib import Path
 import click
 
 from aprtui.cli import options
-from aprtui.cli.behaviour_text import behaviour_lines
 from aprtui.cli.comparison_text import outcome_word
 from aprtui.cli.output import show
 from aprtui.core.behaviour_judgement import judge_logits
@@ -21,6 +20,7 @@ from aprtui.formats.container import Format
 from aprtui.formats.model import open_model
 from aprtui.formats.output_types import parse_output_type
 from aprtui.inference.errors import CannotRunError, NotAModelError, missing_runtime
+from aprtui.report.behaviour_text import behaviour_lines
 
 _FORMATS = {"safetensors": Format.SAFETENSORS, "gguf": Format.GGUF, "apr": Format.APR}
 

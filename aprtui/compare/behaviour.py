@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from aprtui.compare.weights import Progress
-from aprtui.core.behaviour import Behaviour
+from aprtui.core.behaviour import Behaviour, LayerError
 from aprtui.core.behaviour_level import behaviour_skipped, judge_behaviour
 from aprtui.core.findings import Finding, LevelResult, judge_level
 from aprtui.core.outcomes import Level
@@ -35,6 +36,7 @@ def behaviour_level(
     prompts: tuple[str, ...] = (),
     progress: Progress | None = None,
     *,
+    told: Callable[[LayerError], None] | None = None,
     tolerances: ToleranceSettings = OWN_RULES,
 ) -> tuple[LevelResult, Behaviour | None]:
     """Run both models and judge what they do.
@@ -45,6 +47,7 @@ def behaviour_level(
         settings: How they are run.
         prompts: Texts beside the probe texts.
         progress: Told while weights are read.
+        told: Told of each part of the target that was held to the source's.
         tolerances: The playbook's, in place of the rules' own.
 
     Returns:
@@ -58,7 +61,7 @@ def behaviour_level(
 
     request = Request(prompts, settings.device, settings.tokens)
     try:
-        behaviour = measure_behaviour(Pair(source, target, plan, reference), request, progress)
+        behaviour = measure_behaviour(Pair(source, target, plan, reference), request, progress, told)
     except NotAModelError as error:
         if error.file == source.path:
             return behaviour_skipped(f"the source cannot be run: {error.problem}"), None

@@ -18,8 +18,8 @@ from aprtui.compare.several_hops import plan_several_hops
 from aprtui.compare.stored_bytes import stored_bytes_findings
 from aprtui.compare.structure import check_structure
 from aprtui.compare.token_ids import tokenizer_level
-from aprtui.compare.weights import Measured, Progress, compare_weights, weights_level
-from aprtui.core.behaviour import Behaviour
+from aprtui.compare.weights import Progress, compare_weights, weights_level
+from aprtui.core.behaviour import Behaviour, LayerError
 from aprtui.core.findings import LevelResult
 from aprtui.core.outcomes import Level
 from aprtui.core.results import Comparison, TensorResult, WeightsClass, classify_weights
@@ -27,6 +27,9 @@ from aprtui.core.tolerance import OWN_RULES, ToleranceSettings
 from aprtui.formats.layout.plan import LayoutPlan, embedding_name, head_name
 from aprtui.formats.model import Model
 from aprtui.formats.output_types import OutputTypes
+
+Told = Callable[[TensorResult | LevelResult | LayerError], None]
+"""Takes each result as soon as it is there."""
 
 STATIC_LEVELS = (Level.INTEGRITY, Level.STRUCTURE, Level.METADATA, Level.TOKENIZER, Level.WEIGHTS)
 """The levels that need no running model, worst first."""
@@ -66,7 +69,7 @@ def compare_models(
     target: Model,
     scope: Scope,
     progress: Progress | None = None,
-    measured: Measured | None = None,
+    told: Told | None = None,
 ) -> Comparison:
     """Compare B with A on every level of the scope; every level runs even where an earlier one failed.
 
@@ -75,7 +78,7 @@ def compare_models(
         target: B, the product.
         scope: What to cover.
         progress: Told while weights are read: bytes so far, bytes in all, name of a tensor.
-        measured: Told of each tensor once it is judged.
+        told: Told of each tensor once it is judged, of each level that is done, and of each layer that has run.
     """
     started = monotonic()
     reference = scope.reference or source
@@ -84,9 +87,7 @@ def compare_models(
     tensors: tuple[TensorResult, ...] = ()
     by_level: dict[Level, LevelResult] = {}
     if Level.WEIGHTS in scope.levels:
-        tensors = compare_weights(
-            plan, jobs=scope.jobs, progress=progress, settings=scope.tolerances, measured=measured
-        )
+        tensors = compare_weights(plan, jobs=scope.jobs, progress=progress, settings=scope.tolerances, measured=told)
         more = stored_bytes_findings(plan) if scope.same_bytes else []
         by_level[Level.WEIGHTS] = weights_level(plan, tensors, more)
     checks: dict[Level, Callable[[], LevelResult]] = {
@@ -100,14 +101,20 @@ def compare_models(
     for level, check in checks.items():
         if level in scope.levels:
             by_level[level] = check()
+    ordered = [by_level[level] for level in Level if level in by_level]
+    for result in ordered:
+        if told:
+            told(result)
     behaviour = None
     if Level.BEHAVIOUR in scope.levels:
-        by_level[Level.BEHAVIOUR], behaviour = _behaviour(source, target, scope, progress)
-    ordered = tuple(by_level[level] for level in Level if level in by_level)
+        result, behaviour = _behaviour(source, target, scope, progress, told)
+        ordered.append(result)
+        if told:
+            told(result)
     return Comparison(
         source=str(source.path),
         target=str(target.path),
-        levels=ordered,
+        levels=tuple(ordered),
         tensors=tuple(sorted(tensors, key=lambda tensor: tensor.rank)),
         weights=classify_weights(tensors) if Level.WEIGHTS in scope.levels else WeightsClass.NOT_COMPARED,
         not_checked=_not_checked(scope, plan, ordered),
@@ -120,12 +127,12 @@ def compare_models(
 
 
 def _behaviour(
-    source: Model, target: Model, scope: Scope, progress: Progress | None
+    source: Model, target: Model, scope: Scope, progress: Progress | None, told: Told | None
 ) -> tuple[LevelResult, Behaviour | None]:
     """The behaviour level: whole models run, whatever tensors are compared."""
     models = (source, target, scope.reference or source)
     plan = layout_of(source, target, replace(scope, tensor_globs=()))
-    return behaviour_level(plan, models, scope.running, scope.prompts, progress, tolerances=scope.tolerances)
+    return behaviour_level(plan, models, scope.running, scope.prompts, progress, told=told, tolerances=scope.tolerances)
 
 
 def layout_of(source: Model, target: Model, scope: Scope) -> LayoutPlan:
@@ -139,7 +146,7 @@ def _matcher(globs: Sequence[str]) -> Callable[[str], bool]:
     return lambda name: not globs or any(fnmatchcase(name, pattern) for pattern in globs)
 
 
-def _not_checked(scope: Scope, plan: LayoutPlan, results: tuple[LevelResult, ...]) -> tuple[str, ...]:
+def _not_checked(scope: Scope, plan: LayoutPlan, results: Sequence[LevelResult]) -> tuple[str, ...]:
     """Everything that no level looked at."""
     missing = [f"{level}: not planned" for level in STATIC_LEVELS if level not in scope.levels]
     if Level.BEHAVIOUR not in scope.levels:

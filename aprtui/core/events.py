@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from aprtui.core.behaviour import Behaviour
+from aprtui.core.behaviour import Behaviour, LayerError
 from aprtui.core.diagnosis import Diagnosis
 from aprtui.core.findings import LevelResult
 from aprtui.core.json_values import from_json, to_json
@@ -224,6 +224,19 @@ class LevelFinished:
 
 
 @dataclass(frozen=True, slots=True)
+class LayerMeasured:
+    """One part of a product was held to the same part of its source; the next ones still run.
+
+    Attributes:
+        comparison: Id in the plan.
+        layer: Its errors.
+    """
+
+    comparison: str
+    layer: LayerError
+
+
+@dataclass(frozen=True, slots=True)
 class BehaviourMeasured:
     """What both models of a comparison do: logits, layers, text.
 
@@ -423,6 +436,7 @@ Event = (
     | ComparisonStarted
     | TensorFinished
     | LevelFinished
+    | LayerMeasured
     | BehaviourMeasured
     | Diagnosed
     | ComparisonFinished

@@ -15,7 +15,7 @@ from time import monotonic
 from typing import Protocol
 
 from aprtui.compare.behaviour import BehaviourSettings
-from aprtui.compare.comparison import Scope, compare_models
+from aprtui.compare.comparison import Scope, Told, compare_models
 from aprtui.compare.self_check import check_model
 from aprtui.compare.unreadable import unreadable_target
 from aprtui.convert import (
@@ -26,6 +26,7 @@ from aprtui.convert import (
     ConverterIdentity,
     read_record,
 )
+from aprtui.core.behaviour import LayerError
 from aprtui.core.diagnosis import Diagnosis
 from aprtui.core.errors import AprtuiError
 from aprtui.core.events import (
@@ -34,11 +35,13 @@ from aprtui.core.events import (
     ConverterFacts,
     Diagnosed,
     Event,
+    LayerMeasured,
     LevelFinished,
     ProgramRun,
     ScenarioFinished,
     TensorFinished,
 )
+from aprtui.core.findings import LevelResult
 from aprtui.core.gates import FormatLetter
 from aprtui.core.json_values import from_json
 from aprtui.core.outcomes import Outcome
@@ -305,21 +308,26 @@ def measure(job: Compare, report: Report) -> ComparisonFinished:
     """Compare the two files on every level, or check the run's model alone where both sides are the model."""
     planned = job.planned
 
-    def measured(tensor: TensorResult) -> None:
-        report.event(TensorFinished(planned.comparison_id, tensor))
+    def told(result: TensorResult | LevelResult | LayerError) -> None:
+        if isinstance(result, TensorResult):
+            report.event(TensorFinished(planned.comparison_id, result))
+        elif isinstance(result, LevelResult):
+            report.event(LevelFinished(planned.comparison_id, result))
+        else:
+            report.event(LayerMeasured(planned.comparison_id, result))
 
     diagnosis: Diagnosis | None = None
     if planned.source == planned.target:
         comparison = check_model(_reference(job.model), planned.levels, job.expected, report.progress)
+        for level in comparison.levels:
+            told(level)
     else:
         try:
             sources = [_opened(job, one) for one in (planned.source, *planned.via)]
         except AprtuiError as error:
             reason = f"there is no source to compare with: {error.message}"
             return ComparisonFinished(planned.comparison_id, Outcome.SKIPPED, reason)
-        comparison, diagnosis = _compared(job, sources, report, measured)
-    for level in comparison.levels:
-        report.event(LevelFinished(planned.comparison_id, level))
+        comparison, diagnosis = _compared(job, sources, report, told)
     if comparison.behaviour is not None:
         report.event(BehaviourMeasured(planned.comparison_id, comparison.behaviour))
     if diagnosis is not None:
@@ -336,7 +344,7 @@ def measure(job: Compare, report: Report) -> ComparisonFinished:
 
 
 def _compared(
-    job: Compare, sources: Sequence[Model], report: Report, measured: Callable[[TensorResult], None]
+    job: Compare, sources: Sequence[Model], report: Report, told: Told
 ) -> tuple[Comparison, Diagnosis | None]:
     """What was measured, and why it fails where it does."""
     planned, reference = job.planned, _reference(job.model)
@@ -345,6 +353,8 @@ def _compared(
         target = _opened(job, planned.target)
     except AprtuiError as error:
         unreadable = unreadable_target(source, job.files[planned.target], error)
+        for level in unreadable.levels:
+            told(level)
         return unreadable, diagnose_file(unreadable, job.files[planned.target])
     scope = Scope(
         levels=planned.levels,
@@ -358,7 +368,7 @@ def _compared(
         prompts=job.running.prompts,
         running=BehaviourSettings(job.running.device),
     )
-    comparison = compare_models(source, target, scope, report.progress, measured)
+    comparison = compare_models(source, target, scope, report.progress, told)
     if comparison.outcome is not Outcome.FALSIFIED:
         return comparison, None
     try:

@@ -73,24 +73,32 @@ class Pair:
     reference: Model
 
 
-def measure_behaviour(pair: Pair, request: Request, progress: Progress | None = None) -> Behaviour:
+def measure_behaviour(
+    pair: Pair,
+    request: Request,
+    progress: Progress | None = None,
+    told: Callable[[LayerError], None] | None = None,
+) -> Behaviour:
     """Run both models, the twin, and the source on other code, on the same token ids in the same runtime.
 
     Args:
         pair: The models.
         request: What to measure.
         progress: Told after each part of a model: bytes of float32 weights so far, bytes in all, name.
+        told: Told of each part of the target as soon as it was held to the source's, with what the twin explains.
 
     Raises:
         CannotRunError: The source cannot be run here.
         NotAModelError: The target's files make no model; `file` is the target's.
     """
-    return _Measurement(pair, request, progress).result()
+    return _Measurement(pair, request, progress, told or (lambda _: None)).result()
 
 
 class _Measurement:
-    def __init__(self, pair: Pair, request: Request, progress: Progress | None) -> None:
-        self.started = monotonic()
+    def __init__(
+        self, pair: Pair, request: Request, progress: Progress | None, told: Callable[[LayerError], None]
+    ) -> None:
+        self.started, self._told = monotonic(), told
         self.pair, self.request = pair, request
         self.runtime = Runtime(check_device(request.device))
         self.not_checked: list[str] = []
@@ -112,12 +120,14 @@ class _Measurement:
             recorder = SourceRecorder(self.source, Path(folder), kept)
             source = self.source.hidden(ids, recorder)[kept]
             self._tell_bytes(self.source.nbytes, "source")
-            observer = LockstepObserver(recorder, self._tell)
+            # The twin runs first: then every error of the target can be told with what the conversion explains of it.
+            twin, explained = self._run_twin(ids, kept, recorder)
+            observer = LockstepObserver(recorder, self._tell, explained, self._told)
             target = self.target.hidden(ids, observer)[kept]
-            twin, twin_errors = self._run_twin(ids, kept, recorder)
         runs = Runs((self.source, source), (self.target, target), twin, self._other_code(ids, kept))
         heads = run_heads(runs, following)
-        layers = _with_twin(observer.errors, twin_errors, self.twin, bool(self.twin_fails))
+        head = self._head_error(heads)
+        self._told(head)
         twin_record, floor = (None if record is None else record.statistics() for record in (heads.twin, heads.floor))
         allowed = twin_record or floor
         limit = inf if self.twin_fails else 2 * (allowed.max_abs_delta if allowed else 0.0)
@@ -131,7 +141,7 @@ class _Measurement:
             excess=heads.target.excess_over(heads.twin) if heads.twin else None,
             equals_twin=heads.equals_twin,
             prompts=heads.target.prompts(self.samples.texts, self.samples.ids),
-            layers=(*layers, self._head_error(heads)),
+            layers=(*observer.errors, head),
             texts=self._texts(heads, limit),
             swap=token_swap(self.pair, (self.source, self.target), self.samples),
             llama_cpp=self._llama_cpp(heads.first),
@@ -193,12 +203,19 @@ class _Measurement:
 
     def _run_twin(
         self, ids: torch.Tensor, kept: torch.Tensor, recorder: SourceRecorder
-    ) -> tuple[tuple[ReferenceModel, torch.Tensor] | None, list[LayerError]]:
+    ) -> tuple[tuple[ReferenceModel, torch.Tensor] | None, Callable[[str, str], float | None]]:
+        """The twin with its hidden states, and its own error by unit and module; without one nothing is explained.
+
+        A lossy product whose twin cannot be made is held to no limit.
+        """
         if self.twin.checkpoint is None:
-            return None, []
+            unlimited = inf if self.twin_fails else None
+            return None, lambda _unit, _block: unlimited
         model = ReferenceModel(self.twin.checkpoint, self.runtime)
         observer = LockstepObserver(recorder, self._tell)
-        return (model, model.hidden(ids, observer)[kept]), observer.errors
+        hidden = model.hidden(ids, observer)[kept]
+        own = {(error.unit, error.block): error.own.nmse for error in observer.errors}
+        return (model, hidden), lambda unit, block: own.get((unit, block))
 
     def _other_code(self, ids: torch.Tensor, kept: torch.Tensor) -> torch.Tensor | None:
         """The source on other attention code: what arithmetic alone changes."""
@@ -276,15 +293,3 @@ def batch(sequences: Sequence[Sequence[int]]) -> tuple[torch.Tensor, torch.Tenso
         kept[row, : len(sequence)] = True
         following += [*sequence[1:], -1]
     return ids, kept, torch.tensor(following)
-
-
-def _with_twin(
-    errors: Sequence[LayerError], twin_errors: Sequence[LayerError], twin: Twin, without: bool
-) -> list[LayerError]:
-    """Errors with the twin's beside them; a lossy product without a twin is held to no limit."""
-    if without:
-        return [replace(error, twin_own=inf) for error in errors]
-    if twin.checkpoint is None:
-        return list(errors)
-    own = {(error.unit, error.block): error.own.nmse for error in twin_errors}
-    return [replace(error, twin_own=own.get((error.unit, error.block))) for error in errors]

@@ -16,6 +16,7 @@ from aprtui.core.events import (
     GateFinished,
     Heartbeat,
     JournalLine,
+    LayerMeasured,
     LevelFinished,
     ModelOpened,
     RunFinished,
@@ -31,6 +32,7 @@ from aprtui.core.events import (
 )
 from aprtui.core.outcomes import Outcome
 from aprtui.core.safe_text import safe_text
+from aprtui.report.behaviour_text import layer_text
 
 OutcomeWord = Callable[[Outcome], str]
 
@@ -55,6 +57,8 @@ def journal_line_text(line: JournalLine, outcome_word: OutcomeWord = plain_outco
 def _text(event: Event, outcome_word: OutcomeWord) -> str:
     if isinstance(event, ComparisonStarted | ComparisonFinished | TensorFinished | LevelFinished):
         return _comparison_text(event, outcome_word)
+    if isinstance(event, LayerMeasured):
+        return f"{safe_text(event.comparison)}  {layer_text(event.layer)}"
     if isinstance(event, BehaviourMeasured):
         target = event.behaviour.target
         return f"{safe_text(event.comparison)}  mean KLD {target.mean_kld:.3g}, top-1 {target.top1_agreement:.2%}"

@@ -10,10 +10,12 @@ from datetime import datetime
 from fnmatch import fnmatchcase
 from time import monotonic
 
+from aprtui.core.behaviour import Behaviour, LayerError
 from aprtui.core.diagnosis import Diagnosis, NamedCause
 from aprtui.core.errors import AprtuiError
 from aprtui.core.events import (
     AUDIT,
+    BehaviourMeasured,
     ComparisonFinished,
     ComparisonStarted,
     ConversionFailed,
@@ -23,6 +25,7 @@ from aprtui.core.events import (
     GateFinished,
     Heartbeat,
     JournalLine,
+    LayerMeasured,
     LevelFinished,
     RunFinished,
     RunInterrupted,
@@ -58,6 +61,8 @@ class ComparisonState:
         started: Whether somebody measures, or has.
         finished: How it ended.
         levels: Results of its levels.
+        behaviour: What both models do; None where they were not run.
+        layer: The part of the product that was held to its source last; None where no model runs.
         diagnosis: Why it fails; None where it holds, or was not explained.
         bytes_done: Bytes of finished tensors.
         tensors_done: Tensors with a result.
@@ -67,6 +72,8 @@ class ComparisonState:
     started: bool = False
     finished: ComparisonFinished | None = None
     levels: list[LevelResult] = field(default_factory=list)
+    behaviour: Behaviour | None = None
+    layer: LayerError | None = None
     diagnosis: Diagnosis | None = None
     bytes_done: int = 0
     tensors_done: int = 0
@@ -269,9 +276,8 @@ class RunView:
         changes.gates = True
         if isinstance(event, LevelFinished):
             self._add_level(event, offset)
-        elif isinstance(event, Diagnosed):
-            if (index := self.index(event.comparison)) is not None:
-                self.comparisons[index].diagnosis = event.diagnosis
+        elif isinstance(event, LayerMeasured | BehaviourMeasured | Diagnosed):
+            self._add_measured(event)
         elif isinstance(event, ComparisonStarted):
             self._start(event)
         elif isinstance(event, ComparisonFinished):
@@ -299,6 +305,18 @@ class RunView:
         elif isinstance(event, RunFinished | RunInterrupted):
             self.end = event
             self.running.clear()
+
+    def _add_measured(self, event: LayerMeasured | BehaviourMeasured | Diagnosed) -> None:
+        index = self.index(event.comparison)
+        if index is None:
+            return
+        state = self.comparisons[index]
+        if isinstance(event, LayerMeasured):
+            state.layer = event.layer
+        elif isinstance(event, BehaviourMeasured):
+            state.behaviour, state.layer = event.behaviour, None
+        else:
+            state.diagnosis = event.diagnosis
 
     def _start(self, event: ComparisonStarted) -> None:
         index = self.index(event.comparison)

@@ -2,18 +2,19 @@
 
 import json
 import shutil
+from itertools import groupby
 from pathlib import Path
 
 import pytest
-from engine_runs import ONLY_PAIRS, PAIRS, Collecting, events_of, run_in
+from engine_runs import ONLY_PAIRS, PAIRS, Collecting, events_of, run_in, write_playbook
 from fixture_files import FIXTURES
 from safetensors.torch import load_file, save_file
 
 from aprtui.convert.builtin import BuiltinConverter
 from aprtui.convert.builtin.product import write_product
 from aprtui.core.errors import AprtuiError, UsageError
-from aprtui.core.events import ConversionFinished
-from aprtui.core.outcomes import Outcome
+from aprtui.core.events import BehaviourMeasured, ConversionFinished, LayerMeasured, LevelFinished, TensorFinished
+from aprtui.core.outcomes import Level, Outcome
 from aprtui.core.tolerance import ToleranceSettings
 from aprtui.engine.run import rejudge_run
 from aprtui.engine.selection import EVERYTHING, select
@@ -216,6 +217,20 @@ def test_a_part_of_the_tensors_is_no_pass(playbook, tmp_path):
     entries = results(with_keys(playbook, 'tensors: ["*.mlp.*"]'), BuiltinConverter(), tmp_path)
     assert set(outcomes(entries).values()) == {"Skipped"}
     assert entries["F-CONV-S-G"].reason == "only tensors that match *.mlp.* were compared"
+
+
+def test_results_are_in_the_journal_as_soon_as_they_are_there(tmp_path):
+    """Levels that run no model are told before a model runs, and then each of its layers."""
+    pytest.importorskip("torch")
+    pair = select(["F-CONV-S-A"], levels=("weights", "behaviour"))
+    playbook = write_playbook(tmp_path)
+    run_in(tmp_path / "run", playbook, MODEL, Swapping(), selection=pair)
+    of_pair = (TensorFinished, LevelFinished, LayerMeasured, BehaviourMeasured)
+    told = [event for event in events_of(tmp_path / "run") if isinstance(event, of_pair)]
+    kinds = [kind for kind, _ in groupby(told, type)]
+    assert kinds == [TensorFinished, LevelFinished, LayerMeasured, LevelFinished, BehaviourMeasured]
+    layers = [event.layer for event in told if isinstance(event, LayerMeasured)]
+    assert tuple(layers) == told[-1].behaviour.layers
 
 
 def test_damage_is_found_where_it_was_done(playbook, tmp_path):

@@ -239,3 +239,16 @@ def test_the_margin_decides_between_a_tie_and_wrong():
     assert weigh(steps, [6, 7, 9], 0.1) == (0, 3.0, TextVerdict.WRONG)
     assert weigh(steps, [5, 7], 0.1) == (2, 1.0, TextVerdict.WRONG)
     assert judge_text(float("nan"), 1.0) is TextVerdict.WRONG
+
+
+@pytest.mark.parametrize(("name", "kind"), [("llama-tiny256", "Q4_K_M"), ("qwen3-tiny", "bf16")])
+def test_each_result_is_told_as_soon_as_it_is_there(name, kind):
+    told = []
+    scope = replace(SCOPE, levels=(Level.STRUCTURE, Level.BEHAVIOUR))
+    source, target = open_model(FIXTURES / name / "hf"), open_model(FIXTURES / name / f"gguf/{kind}.gguf")
+    comparison = compare_models(source, target, scope, told=told.append)
+    structure, behaviour = comparison.levels
+    # Layers come one by one in order of execution, with what the twin explains of each, between their two levels.
+    assert told == [structure, *comparison.behaviour.layers, behaviour]
+    assert {"self_attn", "mlp", ""} <= {layer.block for layer in told[1:-1]}
+    assert all((layer.twin_own is not None) == (kind != "bf16") for layer in told[1:-1])

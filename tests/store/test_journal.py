@@ -105,6 +105,7 @@ EXAMPLES: list[Event] = [
     events.WorkspaceChecked("/p", 5, 7, "full"),
     events.ComparisonStarted("S~S>G", 1),
     events.ComparisonFinished("S~S>G", Outcome.SKIPPED, "no", 0.5, 9, ("x",), ("e",), "S>G", "last"),
+    events.LayerMeasured("S~S>G", BEHAVIOUR.layers[0]),
     events.BehaviourMeasured("S~S>G", BEHAVIOUR),
     events.Diagnosed("S~S>G", DIAGNOSIS),
     events.TolerancesChanged(ToleranceSettings(ulp=1.5, origin="p.yaml, line 3")),

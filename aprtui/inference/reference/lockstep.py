@@ -87,11 +87,15 @@ class LockstepObserver:
     Attributes:
         source: What the source showed.
         told: Told each unit that has run.
+        explained: What a conversion explains of the own error of a module in a unit (NMSE); None where nothing.
+        measured: Told each entry.
         errors: One entry for each module and unit, in order of execution.
     """
 
     source: SourceRecorder
     told: Callable[[Unit], None] = lambda _: None
+    explained: Callable[[str, str], float | None] = lambda _unit, _block: None
+    measured: Callable[[LayerError], None] = lambda _: None
     errors: list[LayerError] = field(default_factory=list)
 
     def run(self, unit: Unit, call: Call, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:  # noqa: ANN401
@@ -114,7 +118,9 @@ class LockstepObserver:
             if name in own:
                 pair = [at_positions(values[name], self.source.kept) for values in (own, chain)]
                 alone, inherited = (measure(expected.to(values.device), values) for values in pair)
-                self.errors.append(LayerError(unit.name, name, alone, inherited))
+                explained = self.explained(unit.name, name)
+                self.errors.append(LayerError(unit.name, name, alone, inherited, explained))
+                self.measured(self.errors[-1])
         self.told(unit)
         return output
 

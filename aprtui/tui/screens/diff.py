@@ -486,4 +486,8 @@ def _doing(view: RunView) -> str:
     if not running:
         return "starting"
     first = running[0].replace("~", " vs ").replace(">", "→")
+    index = view.index(running[0])
+    layer = None if index is None else view.comparisons[index].layer
+    if layer is not None:
+        first = f"{first} · {layer.unit}"
     return first if len(running) == 1 else f"{first} and {len(running) - 1} more"

@@ -12,6 +12,7 @@ from aprtui.store.run_view import RunView
 from aprtui.store.tensor_history import EarlierResult
 from aprtui.store.tensor_reading import Region, TensorReading
 from aprtui.tui.paint import Line, Span
+from aprtui.tui.widgets.behaviour import behaviour_lines_of
 from aprtui.tui.widgets.block import block_lines, rule_line
 from aprtui.tui.widgets.causes import cause_lines
 from aprtui.tui.widgets.heat import CLOSEST, HeatView, element_lines
@@ -109,6 +110,7 @@ class TensorDetail(ScrollingLines):
         if row.kind is not RowKind.TENSOR:
             lines += [(), *wrapped(row.text, width - 2, "text", " ")]
             lines += _of_gate(view, row, width)
+            lines += behaviour_lines_of(view, row, width)
             return [*lines, *self._elsewhere(view, row, width)]
         tensor = view.tensor(row.number)
         if tensor is None:
@@ -119,6 +121,7 @@ class TensorDetail(ScrollingLines):
         lines += wrapped(tensor.judgement.sentence, width - 2, "fail" if row.status.is_failure else "text", " ")
         lines.append(((f" smallest limit that passes: {number(tensor.judgement.needed)}", "muted"),))
         lines += _errors(tensor, width)
+        lines += behaviour_lines_of(view, row, width)
         lines += self._read_again(tensor, width)
         return [*lines, *self._elsewhere(view, row, width)]
 

@@ -39,6 +39,19 @@ def behaviour_lines(behaviour: Behaviour) -> Iterator[str]:
     yield f"behaviour took {behaviour.seconds:.1f} s, peak memory of the process {behaviour.peak_bytes / 2**30:.2f} GiB"
 
 
+def layer_text(error: LayerError, width: int = 0) -> str:
+    """The errors of one part (NMSE), own and in its own chain, beside the twin's.
+
+    Args:
+        error: The part.
+        width: Cells for its name.
+    """
+    twin = "" if error.twin_own is None else f"  twin {error.twin_own:.2e}"
+    mark = "  <- diverges" if error.diverges else ""
+    name = safe_text(f"{error.unit}.{error.block}" if error.block else error.unit, 60)
+    return f"{name:<{width}}  own {error.own.nmse:.2e}  chain {error.inherited.nmse:.2e}{twin}{mark}"
+
+
 def _figures(rows: dict[str, LogitStatistics]) -> Iterator[str]:
     names = (
         "mean KLD",
@@ -72,9 +85,6 @@ def _layers(units: Sequence[LayerError]) -> Iterator[str]:
         shown = [units[at] for at in kept]
     width = max(len(safe_text(error.unit, 60)) for error in shown)
     for error in shown:
-        twin = "" if error.twin_own is None else f"  twin {error.twin_own:.2e}"
-        mark = "  <- diverges" if error.diverges else ""
-        name = safe_text(error.unit, 60)
-        yield f"  {name:<{width}}  own {error.own.nmse:.2e}  chain {error.inherited.nmse:.2e}{twin}{mark}"
+        yield f"  {layer_text(error, width)}"
     if len(shown) < len(units):
         yield f"  … {len(units) - len(shown)} more (--format json lists all)"
