@@ -14,7 +14,7 @@ from aprtui.convert.builtin import BuiltinConverter
 from aprtui.convert.builtin.product import write_product
 from aprtui.core.errors import AprtuiError, UsageError
 from aprtui.core.events import BehaviourMeasured, ConversionFinished, LayerMeasured, LevelFinished, TensorFinished
-from aprtui.core.outcomes import Level, Outcome
+from aprtui.core.outcomes import Outcome
 from aprtui.core.tolerance import ToleranceSettings
 from aprtui.engine.run import rejudge_run
 from aprtui.engine.selection import EVERYTHING, select

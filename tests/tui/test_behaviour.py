@@ -66,7 +66,9 @@ def test_a_part_that_diverges_shows_logits_layers_and_texts(tmp_path):
 
     async def body(app, pilot):
         await show_only(pilot, "self_attn !weight")
-        assert_shows(app, "logits at 20 positions", "mean KLD", "85.00%", "0.self_attn         0.75       0.75   1.00e-04 ✗")
+        assert_shows(
+            app, "logits at 20 positions", "mean KLD", "85.00%", "0.self_attn         0.75       0.75   1.00e-04 ✗"
+        )
         lines = text_of(app)
         wrong = next(at for at, line in enumerate(lines) if "wrong  'one [b]" in line)
         assert "\x1b" not in "".join(lines) and "source 'right'" in lines[wrong + 1]
