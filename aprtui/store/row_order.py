@@ -94,16 +94,17 @@ class RowOrder:
         self._seen += bytes(added)
         for number in changed:
             position = self._positions[number]
+            is_void = statuses[number] == RowStatus.HIDDEN
             if position >= 0:
                 dirty.append(position)
-                self.out_of_order += self.key is not SortKey.FILE_ORDER
+                self.out_of_order += self.key is not SortKey.FILE_ORDER and not is_void
                 continue
             if scope is not None and self._columns.comparisons[number] not in scope:
                 continue
-            if not self._seen[number] and statuses[number] != RowStatus.HIDDEN:
+            if not self._seen[number] and not is_void:
                 self._seen[number] = 1
                 self.scope_size += 1
-            if statuses[number] != RowStatus.HIDDEN and (not self.failures_only or statuses[number] <= _LAST_FAILURE):
+            if not is_void and (not self.failures_only or statuses[number] <= _LAST_FAILURE):
                 fresh.append(number)
         for number in self.filter.rows(self._columns, sorted(fresh)):
             self._positions[number] = len(self.numbers)

@@ -51,6 +51,8 @@ _STATES = {
 
 def status_span(status: RowStatus) -> Span:
     """Glyph and word of a row."""
+    if status is RowStatus.HIDDEN:
+        return "  void", "muted"
     glyph, paint = _GLYPHS.get(status, ("✗", "fail"))
     return f"{glyph} {status.word}", paint
 

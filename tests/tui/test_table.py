@@ -6,7 +6,8 @@ import pytest
 from console import assert_shows, drive, shows, text_of, until
 from run_folders import NAMES, alive, append, journal_bytes, tensor, whole_run, write_run
 
-from aprtui.core.events import ComparisonStarted, RunStarted, TensorFinished
+from aprtui.core.events import ComparisonFinished, ComparisonStarted, RunFinished, RunStarted, TensorFinished
+from aprtui.core.outcomes import Outcome
 from aprtui.store.row_order import RowOrder, SortKey
 from aprtui.store.run_view import RunView
 from aprtui.tui.services import follow
@@ -90,6 +91,85 @@ def test_until_somebody_moves_the_worst_row_is_first(tmp_path):
         assert "input_layernorm" in first
 
     drive(body, run=folder.path)
+
+
+def test_at_the_end_of_a_run_rows_are_sorted_and_void_ones_are_gone(tmp_path):
+    """A comparison that was never made leaves the rows that waited for it without a meaning."""
+    events = [RunStarted("h", 1), ComparisonStarted("S~S>G", 0), ComparisonStarted("S~S>A", 0)]
+    folder = write_run(tmp_path, events, engine=alive(), comparisons=("S>G", "S>A"))
+    results = [TensorFinished("S~S>G", tensor(name, violations=3 * (name == NAMES[4]))) for name in NAMES]
+    ends = [
+        ComparisonFinished("S~S>A", Outcome.SKIPPED, "no converter"),
+        ComparisonFinished("S~S>G", Outcome.FALSIFIED, "NOT EQUIVALENT"),
+        RunFinished(1),
+    ]
+
+    async def body(app, pilot):
+        await with_inventory(app)
+        await until(pilot, lambda: shows(app, "12 of 12"))
+        append(folder, results[:1], 3)
+        await until(pilot, lambda: shows(app, "5 wait") or shows(app, "11 wait"))
+        append(folder, [*results[1:], *ends], 4)
+        await until(pilot, lambda: shows(app, "7 of 7"))
+        rows = [line for line in text_of(app)[5:-2] if line.strip()]
+        assert ["SKIP" in line or "FAIL" in line for line in rows[:2]] == [True, True]
+        assert "input_layernorm" in rows[0] and len(rows) == 7
+        assert not shows(app, "void")
+
+    drive(body, run=folder.path)
+
+
+def test_void_rows_are_no_failures_where_the_order_is_held(tmp_path):
+    events = [RunStarted("h", 1), ComparisonStarted("S~S>G", 0)]
+    folder = write_run(tmp_path, events, engine=alive())
+
+    async def body(app, pilot):
+        await with_inventory(app)
+        await pilot.press("j")
+        append(folder, [ComparisonFinished("S~S>G", Outcome.SKIPPED, "no converter"), RunFinished(5)], 2)
+        await until(pilot, lambda: shows(app, "7 of 7"))
+        assert_shows(app, "  void model.embed_tokens.weight", "+ 1 new, order held")
+        assert not any("✗" in line for line in text_of(app)[5:-2])
+        await pilot.press("full_stop")
+        assert_shows(app, "1 of 1")
+        assert not shows(app, "void")
+
+    drive(body, run=folder.path)
+
+
+def test_a_filter_that_cannot_be_read_stays_open(tmp_path):
+    folder = write_run(tmp_path, whole_run())
+
+    async def body(app, pilot):
+        await pilot.press("slash", *"margin", "greater_than_sign", "x", "enter")
+        assert_shows(app, "margin>x")
+        assert app.screen.query_one("#filter").has_focus
+        await pilot.press("backspace", "1", "enter")
+        assert not app.screen.query_one("#filter").has_focus
+        await pilot.press("slash", *"nothing", "enter")
+        assert_shows(app, "No row matches: esc clears the filter")
+
+    drive(body, run=folder.path)
+
+
+def test_the_chosen_gate_is_named_where_panes_have_no_title(tmp_path):
+    folder = write_run(tmp_path, whole_run())
+
+    async def body(app, pilot):
+        assert_shows(app, "F-CONV-S-G  8 of 8")
+        await pilot.press("t")
+        await pilot.pause()
+        assert_shows(app, "SafeTensors converted to GGUF: ")
+        await pilot.press("i")
+        await pilot.pause()
+        assert_shows(
+            app, "Causes of F-CONV-S-G", "✗ FAIL", "NOT EQUIVALENT: weights different", "asks: every level holds"
+        )
+        await pilot.press("escape", "escape")
+        await pilot.pause()
+        assert not shows(app, "SafeTensors converted to GGUF: ")
+
+    drive(body, run=folder.path, gate="F-CONV-S-G")
 
 
 def test_failures_only_filter_and_sort_compose(tmp_path):

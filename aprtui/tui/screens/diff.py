@@ -11,16 +11,15 @@ from textual.containers import Horizontal, Vertical
 from textual.widget import Widget
 
 from aprtui.core.gate_table import gate_of
-from aprtui.core.outcomes import Outcome
 from aprtui.store.columns import NO_COMPARISON, Row, RowKind
 from aprtui.store.filters import Filter
-from aprtui.store.progress import Progress, progress_of
+from aprtui.store.progress import progress_of
 from aprtui.store.row_order import RowOrder, SortKey
 from aprtui.store.row_status import RowStatus
 from aprtui.store.run_folder import RunState
 from aprtui.store.run_view import Changes, RunView
 from aprtui.tui.keys import bindings
-from aprtui.tui.paint import Line, Span, bar, fit, title
+from aprtui.tui.paint import Line, Span, title
 from aprtui.tui.screens.dialog import TextDialog
 from aprtui.tui.screens.run_actions import RunActions
 from aprtui.tui.screens.view import cells, spread
@@ -28,9 +27,10 @@ from aprtui.tui.widgets.causes import answer_spans, diagnosis_lines
 from aprtui.tui.widgets.gate_tree import GateSource, GateTree
 from aprtui.tui.widgets.lines import Lines, wrapped
 from aprtui.tui.widgets.row_table import EmptySource, RowTable
+from aprtui.tui.widgets.run_lines import counts_line, progress_line
 from aprtui.tui.widgets.tensor_detail import TensorDetail
 from aprtui.tui.widgets.tensor_source import TensorSource
-from aprtui.tui.words import comparison_title, duration, outcome_span, size, state_span, tolerance_sentence
+from aprtui.tui.words import comparison_title, outcome_span, tolerance_sentence
 
 _ORDER_OF_KEYS = tuple(SortKey)
 _SECONDS_BETWEEN_SORTS = 1.0
@@ -57,6 +57,8 @@ class DiffScreen(RunActions):
         self._kept: Changes | None = None
         self._next_sort = 0.0
         self._unsorted: set[int] = set()
+        self._undrawn: set[int] = set()
+        self._sorts_soon = False
         self._counts: dict[RowStatus, int] = {}
         self._scope_title, self._title = "all gates", ""
         self._filter = Filter("")
@@ -95,7 +97,8 @@ class DiffScreen(RunActions):
 
     def show_run(self, view: RunView, gate: str = "") -> None:
         """Open a run, on its worst row."""
-        self.view, self.paused, self._kept, self._unsorted = view, False, None, set()
+        self.view, self.paused, self._kept = view, False, None
+        self._unsorted, self._undrawn = set(), set()
         self.order = RowOrder(view.columns)
         self.order.filter = self._filter
         self.table.source = TensorSource(view, self.order)
@@ -122,17 +125,8 @@ class DiffScreen(RunActions):
             kept.gates = kept.gates or changes.gates
             self._kept = kept
             return
-        table = self.table
         if changes.rows or self._unsorted:
-            rows, self._unsorted = self._unsorted | changes.rows, set()
-            follows = not table.held and self.order.key is not SortKey.FILE_ORDER
-            goes_on = changes.more or self.console.current_is_live
-            if follows and (monotonic() > self._next_sort or not goes_on):
-                self._sort_in_place(rows)
-            elif follows and not self.console.follower.caught_up:
-                self._unsorted = rows
-            else:
-                table.update_rows(self.order.update(rows))
+            self._take_rows(self.order, changes)
             self._count()
         if changes.gates:
             assert isinstance(self.gate_tree.source, GateSource)
@@ -140,6 +134,29 @@ class DiffScreen(RunActions):
         self.refresh_chrome()
         if changes.rows or changes.gates:
             self._show_detail()
+
+    def _take_rows(self, order: RowOrder, changes: Changes) -> None:
+        """Draw rows that changed: in place, and in their order once a second unless somebody holds it."""
+        rows, undrawn = self._unsorted | changes.rows, self._undrawn | changes.rows
+        follows = not self.table.held and order.key is not SortKey.FILE_ORDER
+        goes_on = changes.more or self.console.current_is_live
+        self._unsorted, self._undrawn = (rows if follows else set()), set()
+        if follows and (monotonic() > self._next_sort or not goes_on):
+            self._sort_in_place(rows)
+            self._unsorted = set()
+        elif follows and not self.console.follower.caught_up:
+            self._undrawn = undrawn
+        else:
+            self.table.update_rows(order.update(undrawn))
+        if self._unsorted and not self._sorts_soon:
+            # The journal may bring nothing more.
+            self._sorts_soon = True
+            self.set_timer(max(0.05, self._next_sort - monotonic()), self._sort_when_due)
+
+    def _sort_when_due(self) -> None:
+        self._sorts_soon = False
+        if self._unsorted:
+            self.run_changed(Changes())
 
     def _sort_in_place(self, changed: set[int]) -> None:
         """Sort while nobody holds the order; only lines in sight that are others are drawn."""
@@ -189,6 +206,11 @@ class DiffScreen(RunActions):
         spans: list[Span] = []
         if self.paused:
             spans.append(("PAUSED  ", "warn"))
+        if self.has_class("-narrow") and self.gate_tree.cursor:
+            # There the pane has no title.
+            spans.append((f"{self._scope_title}  ", "accent"))
+        if self.order.reverse:
+            spans.append(("reversed  ", "accent"))
         if self.order.failures_only:
             spans.append(("fails only  ", "accent"))
         if self.order.filter:
@@ -202,13 +224,13 @@ class DiffScreen(RunActions):
         if not self.is_ready or self.view is None:
             return
         progress = progress_of(self.view)
-        line = self._progress_line(self.view, progress)
+        line = progress_line(self.view, progress, self.size.width)
         if self.view.state() is not RunState.RUNNING and (answers := answer_spans(self.view.causes_of_run())):
             while line and line[-1][1] == "muted" and cells(line) + cells(answers) + 2 > self.size.width:
                 line = line[:-1]
             line = spread(line, answers, self.size.width)
         self.query_one("#progress", Lines).show(line)
-        self.query_one("#counts", Lines).show(self._counts_line(self.view))
+        self.query_one("#counts", Lines).show(counts_line(self.view, self._counts))
         order = self.order
         if order is not None:
             how = order.key.value + (", reversed" if order.reverse else "")
@@ -217,55 +239,6 @@ class DiffScreen(RunActions):
                 # Setting a title draws the whole pane again, so not without need.
                 self._title = text
                 self.query_one("#rows").border_title = title(text, ascii_only=self.console.ascii_only)
-
-    def _progress_line(self, view: RunView, progress: Progress) -> Line:
-        if view.bundled is not None and view.is_evidence:
-            lacks = ", ".join(view.bundled.left_out)
-            return [(" evidence alone", "accent"), (f"  it lacks {lacks}", "warn")]
-        state = view.state()
-        spans: list[Span] = [(" ", "text"), state_span(state)]
-        if state is RunState.RUNNING:
-            spans.append((f" {fit(_doing(view), 26) if self.size.width < 100 else _doing(view)} ", "text"))
-            amount = f" {progress.share:4.0%} {size(progress.done)} of {size(progress.total)}"
-            eta = f"  ETA {'--:--' if progress.left is None else duration(progress.left)}"
-            used = sum(len(text) for text, _ in spans) + len(amount) + len(eta)
-            width = max(4, min(60, self.size.width - used - 1))
-            filled = bar(progress.share, width).rstrip()
-            spans += [(filled, "bar"), ("░" * (width - len(filled)), "track"), (amount, "text"), (eta, "accent")]
-            return spans
-        if state in (RunState.DIED, RunState.INTERRUPTED):
-            spans.append(("  r resumes it", "warn"))
-        if view.passed_over:
-            lines = "line" if view.passed_over == 1 else "lines"
-            spans.append((f"  {view.passed_over} {lines} of the journal passed over", "warn"))
-        spans.append((f"  {size(progress.done)} compared", "muted"))
-        if progress.seconds is not None:
-            spans.append((f" in {duration(progress.seconds)}", "muted"))
-        if view.plan.converter is not None:
-            spans.append((f"  {view.plan.converter.name} {view.plan.converter.version}", "muted"))
-        return spans
-
-    def _counts_line(self, view: RunView) -> Line:
-        counts = self._counts
-        failed = sum(counts.get(status, 0) for status in RowStatus if status.is_failure)
-        crashed, timed_out = counts.get(RowStatus.CRASHED, 0), counts.get(RowStatus.TIMEOUT, 0)
-        skipped, passed = counts.get(RowStatus.SKIPPED, 0), counts.get(RowStatus.PASSED, 0)
-        waiting = counts.get(RowStatus.WAITING, 0) + counts.get(RowStatus.RUNNING, 0)
-        failed -= crashed + timed_out
-        spans: list[Span] = [
-            (f" ✗ {failed} FAIL", "fail" if failed else "muted"),
-            (f"  ! {crashed} CRSH", "crash" if crashed else "muted"),
-            (f"  ~ {timed_out} TIME", "warn" if timed_out else "muted"),
-            (f"  - {skipped} SKIP", "skip"),
-            (f"  ✓ {passed} pass", "pass" if passed else "muted"),
-        ]
-        if waiting:
-            spans.append((f"  · {waiting} wait", "wait"))
-        bad = sum(one.outcome not in (Outcome.CORROBORATED, Outcome.SKIPPED) for one in view.gates.values())
-        spans.append((f"   gates {len(view.gates)}/{len(view.plan.gates)}", "muted"))
-        if bad:
-            spans.append((f" ✗ {bad}", "fail"))
-        return spans
 
     def fact_line(self) -> Line:
         """Tolerance of the row, or what waits to be sorted; of a gate what it asks."""
@@ -307,16 +280,20 @@ class DiffScreen(RunActions):
                 self._scope_title = comparison_title(view.plan.comparisons[node.comparison])
             scope = scope or (NO_COMPARISON,)
         assert isinstance(self.table.source, TensorSource)
-        self.table.empty = self._no_rows(view)
         self.table.source.several = len(view.comparisons if scope is None else set(scope)) > 1
         order.show(scope)
+        self.table.empty = self._no_rows(view)
 
     def _no_rows(self, view: RunView) -> tuple[Line, ...]:
         """What stands in the table where a gate, a filter or the run has no row to show."""
         node = self.gate_tree.node
         found = view.gates.get(node.gate) if node is not None else None
+        if self.order is not None and self.order.scope_size:
+            return ((("  No row matches: esc clears the filter, f shows passes too.", "muted"),),)
         if node is None or not node.gate:
-            return ((("  No result yet: rows come as tensors are compared.", "muted"),),)
+            live = view.state() is RunState.RUNNING
+            text = "No result yet: rows come as tensors are compared." if live else "This run has no rows."
+            return (((f"  {text}", "muted"),),)
         reason = wrapped(
             found.reason if found is not None else "", (self.table.size.width or self.size.width) - 4, "text", "  "
         )
@@ -370,7 +347,9 @@ class DiffScreen(RunActions):
         if callable(change):
             change(order)
         order.sort()
-        self._unsorted = set()
+        self._unsorted, self._undrawn = set(), set()
+        if self.view is not None:
+            self.table.empty = self._no_rows(self.view)
         position = order.position(held) if held is not None and self.table.held else None
         self.table.rebuild(0 if position is None else position)
         self._count()
@@ -423,18 +402,20 @@ class DiffScreen(RunActions):
         if self.has_class("-narrow"):
             self.toggle_class("-tree")
         (self.table if self.gate_tree.has_focus else self.gate_tree).focus()
+        self.call_after_refresh(self.refresh_chrome)
 
     def action_causes(self) -> None:
-        """Why the comparisons that are shown fail."""
+        """Why the comparisons that are shown fail; of a gate its whole verdict first."""
         view = self.view
         scope = self._comparisons_shown()
         found = [index for index in scope if view is not None and view.comparisons[index].diagnosis is not None]
-        if view is None or not found:
+        verdict = self._verdict_lines
+        if view is None or not (found or verdict(100)):
             self.console.say("no cause is known: nothing failed here, or it is still being measured")
             return
 
         def lines(width: int) -> list[Line]:
-            made: list[Line] = []
+            made = verdict(width)
             for index in found:
                 diagnosis = view.comparisons[index].diagnosis
                 assert diagnosis is not None
@@ -444,8 +425,18 @@ class DiffScreen(RunActions):
             return made
 
         text = "\n".join("".join(part for part, _ in line) for line in lines(100))
-        alone = comparison_title(view.comparisons[found[0]].plan)
-        self.app.push_screen(TextDialog(f"Causes of {alone if len(found) == 1 else self._scope_title}", text, lines))
+        of_gate = bool(verdict(100)) or len(found) != 1
+        name = self._scope_title if of_gate else comparison_title(view.comparisons[found[0]].plan)
+        self.app.push_screen(TextDialog(f"Causes of {name}", text, lines))
+
+    def _verdict_lines(self, width: int) -> list[Line]:
+        """The chosen gate: what it asks, and its verdict; nothing while all gates are shown."""
+        node = self.gate_tree.node
+        found = self.view.gates.get(node.gate) if self.view is not None and node is not None and node.gate else None
+        if found is None:
+            return []
+        asks = wrapped(f"asks: {gate_of(found.gate).pass_rule}", width, "muted")
+        return [(outcome_span(found.outcome),), *wrapped(found.reason, width, "text"), *asks, ()]
 
     def _comparisons_shown(self) -> list[int]:
         """Comparisons of the chosen gate; of the row where all gates are shown."""
@@ -473,21 +464,9 @@ class DiffScreen(RunActions):
         if self.has_class("-tree") and self.has_class("-narrow"):
             self.remove_class("-tree")
             self.table.focus()
+            self.call_after_refresh(self.refresh_chrome)
         elif self._filter or not self.gate_tree.cursor or isinstance(self.table.source, EmptySource):
             super().action_back()
         else:
             self.gate_tree.move(0)
             self.table.focus()
-
-
-def _doing(view: RunView) -> str:
-    """What the workers do now."""
-    running = sorted(view.running)
-    if not running:
-        return "starting"
-    first = running[0].replace("~", " vs ").replace(">", "→")
-    index = view.index(running[0])
-    layer = None if index is None else view.comparisons[index].layer
-    if layer is not None:
-        first = f"{first} · {layer.unit}"
-    return first if len(running) == 1 else f"{first} and {len(running) - 1} more"

@@ -170,7 +170,12 @@ class ViewScreen(ConsoleScreen):
         self.refresh_chrome()
 
     @on(Input.Submitted, "#filter")
-    def _entered(self) -> None:
+    def _entered(self, event: Input.Submitted) -> None:
+        try:
+            Filter(event.value)
+        except FilterError as error:
+            self.query_one("#fact", Lines).show([(f" {error}", "warn")])
+            return
         self._close_filter(keep=True)
 
     def _close_filter(self, *, keep: bool) -> None:
