@@ -98,19 +98,16 @@ def compare_models(
         ),
         Level.TOKENIZER: lambda: tokenizer_level(source, target, scope.prompts),
     }
-    for level, check in checks.items():
-        if level in scope.levels:
-            by_level[level] = check()
+    by_level |= {level: check() for level, check in checks.items() if level in scope.levels}
     ordered = [by_level[level] for level in Level if level in by_level]
+    told = told or (lambda _: None)
     for result in ordered:
-        if told:
-            told(result)
+        told(result)
     behaviour = None
     if Level.BEHAVIOUR in scope.levels:
         result, behaviour = _behaviour(source, target, scope, progress, told)
         ordered.append(result)
-        if told:
-            told(result)
+        told(result)
     return Comparison(
         source=str(source.path),
         target=str(target.path),
@@ -127,7 +124,7 @@ def compare_models(
 
 
 def _behaviour(
-    source: Model, target: Model, scope: Scope, progress: Progress | None, told: Told | None
+    source: Model, target: Model, scope: Scope, progress: Progress | None, told: Told
 ) -> tuple[LevelResult, Behaviour | None]:
     """The behaviour level: whole models run, whatever tensors are compared."""
     models = (source, target, scope.reference or source)

@@ -13,6 +13,8 @@ from tui_files import write_playbook
 from aprtui.core.events import Heartbeat, RunStarted
 from aprtui.playbook import load_playbook
 from aprtui.settings import ClipboardWay
+from aprtui.store.plan import Limits
+from aprtui.store.run_view import RunView
 from aprtui.tui.app import ConsoleApp
 from aprtui.tui.clipboard import clipboard_file
 from aprtui.tui.keys import ANYWHERE, DIALOG, FORM, KEYS, LIST, TEXT
@@ -219,10 +221,17 @@ def test_the_attach_card_is_dismissed(tmp_path):
     drive(body, playbooks=[tmp_path])
 
 
-def test_the_line_that_set_a_tolerance_is_found_or_made(playbooks):
+def test_the_line_that_set_a_tolerance_is_found_or_made(playbooks, tmp_path):
     path = write_playbook(playbooks, "aprtui:\n  tolerance:\n    ulp: 2\n")
     assert tolerance_place(path) == (path, 9)
-    path = write_playbook(playbooks)
+    path = write_playbook(playbooks, "aprtui:\n  tolerance:\n    ulp: 2\n    rmse_ratio: 2\n    scale_ulp: 1\n")
+    view = RunView(write_run(tmp_path, whole_run()))
+    view.read(5.0)
+    row = view.columns.row(view.columns.tensor(0, NAMES[0]))
+    assert (row.rule, tolerance_place(path, row)) == ("certificate", (path, 11))
+    assert tolerance_place(path, replace(row, set_by="aprtui.tolerance.rmse_ratio 2 of p")) == (path, 10)
+    assert tolerance_place(path, replace(row, rule="rounding")) == (path, 9)
+    path = write_playbook(playbooks, "aprtui:\n  outtype: f16\n")
     beside, line = tolerance_place(path)
     assert beside.name == "demo.aprtui.yaml"
     assert "ulp: 0.5" in beside.read_text().splitlines()[line - 1]
@@ -279,6 +288,49 @@ def test_a_save_is_judged_again_or_run_again(keys, what, tmp_path, playbooks, mo
             assert not started
 
     drive(body, run=folder.path, playbooks=[playbooks])
+
+
+@pytest.mark.parametrize("has_run", [True, False])
+def test_a_save_starts_a_run_of_the_playbook_that_was_saved(has_run, tmp_path, playbooks, monkeypatch):
+    """Whatever run is open; and as the run before was started."""
+    saved = write_playbook(playbooks, name="two")
+    opened = write_run(tmp_path, whole_run(), playbook=write_playbook(playbooks))
+    if has_run:
+        plan = plan_of(tmp_path, playbook=saved, run_id="20260102-030406-b2c3")
+        plan = replace(plan, keeps_products=True, scratch="/kept", limits=Limits(jobs=2))
+        write_run(tmp_path, whole_run(), plan=plan, run_id=plan.run_id)
+    started = []
+
+    async def body(app, pilot):
+        async def start(arguments, **_):
+            started.append(arguments)
+
+        monkeypatch.setattr(app.starter, "start", start)
+        await until(pilot, lambda: len(app.runs) == 1 + has_run)
+        app.watcher.toggle(saved)
+        await until(pilot, lambda: app.watching)
+        await pilot.pause(0.3)
+        write_playbook(playbooks, "aprtui:\n  outtype: f16\n", name="two")
+        await until(pilot, lambda: started, 10)
+        (arguments,) = started
+        assert arguments[:2] == ["run", str(saved)]
+        if has_run:
+            assert " ".join(arguments[2:]).startswith(f"--model {tmp_path}")
+            assert "--scratch /kept" in " ".join(arguments) and "--device cpu --jobs 2" in " ".join(arguments)
+
+    drive(body, run=opened.path, playbooks=[playbooks])
+
+
+def test_a_playbook_that_does_not_load_is_edited_at_its_line(playbooks, monkeypatch):
+    write_playbook(playbooks, "aprtui:\n  tolerance:\n    ulpp: 2\n")
+    monkeypatch.setenv("EDITOR", "an-editor")
+
+    async def body(app, pilot):
+        await pilot.press("E")
+        await pilot.pause()
+        assert any("demo.playbook.yaml, line 9" in text for _, text in app.messages), app.messages
+
+    drive(body, playbooks=[playbooks])
 
 
 def test_children_answer_with_json_or_with_a_reason():

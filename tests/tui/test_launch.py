@@ -1,5 +1,7 @@
 """The launch dialog: what it says of a run before it begins, and the command that does the same."""
 
+from dataclasses import replace
+
 import pytest
 from console import LARGE, SMALL, answers_with, assert_shows, drive, shows, until
 from run_folders import (
@@ -15,6 +17,7 @@ from aprtui.core.events import (
 from aprtui.core.findings import LevelResult
 from aprtui.core.json_values import to_json
 from aprtui.core.outcomes import Level, Outcome
+from aprtui.store.plan import PlannedGate
 
 
 def test_a_launch_names_converter_version_and_command(tmp_path, playbooks, monkeypatch):
@@ -88,3 +91,39 @@ def test_a_launch_says_what_is_missing(tmp_path, playbooks, monkeypatch):
         await until(pilot, lambda: shows(app, "not on this machine"))
 
     drive(body, playbooks=[playbooks])
+
+
+def test_a_row_is_run_again_by_the_gate_of_its_pair(tmp_path, playbooks, monkeypatch):
+    answers_with(monkeypatch, "aprtui.tui.screens.launch.ask", None, "not now")
+    plan = plan_of(tmp_path, playbook=playbooks / "demo.playbook.yaml", converter="mine")
+    content = PlannedGate("F-CONV-WEIGHT-001", ("S~S>G",), (Level.WEIGHTS,), "lossless")
+    folder = write_run(tmp_path, whole_run(), plan=replace(plan, gates=(content, *plan.gates)))
+
+    async def body(app, pilot):
+        await pilot.press("slash", *"k_proj", "enter", "v")
+        await pilot.pause()
+        command = " ".join(app.screen.arguments())
+        assert "--gate F-CONV-S-G --tensor model.layers.0.self_attn.k_proj.weight" in command
+        # Nor does another converter take the place of one that the settings do not have any more.
+        assert "--converter mine" in command
+        await pilot.press("escape", "escape", "t", "j", "j", "v")
+        await pilot.pause()
+        command = " ".join(app.screen.arguments())
+        assert f"--gate {app.screen_stack[-2].chosen_gate}" in command and "--tensor" not in command
+
+    drive(body, run=folder.path, size=LARGE)
+
+
+def test_a_run_of_no_pair_is_none(playbooks, monkeypatch):
+    answers_with(monkeypatch, "aprtui.tui.screens.launch.ask", None, "not now")
+
+    async def body(app, pilot):
+        await pilot.press("r", "down", "down")
+        for _ in range(6):
+            await pilot.press("space", "right")
+        await pilot.press("enter")
+        await pilot.pause()
+        assert_shows(app, "no pair is chosen: space chooses one")
+        assert_shows(app, "the same without a screen")
+
+    drive(body, playbooks=[playbooks], size=LARGE)

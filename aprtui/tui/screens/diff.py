@@ -183,6 +183,11 @@ class DiffScreen(RunActions):
         source = self.table.source
         return source.row(self.table.cursor) if isinstance(source, TensorSource) and len(source) else None
 
+    @property
+    def chosen_gate(self) -> str:
+        """The gate of the tree's line."""
+        return self.gate_tree.node.gate if self.gate_tree.node is not None else ""
+
     def _count(self) -> None:
         counts: dict[RowStatus, int] = {}
         if self.view is not None:

@@ -85,7 +85,10 @@ class LaunchDialog(FormDialog[list[str]]):
         if request.gates:
             scopes.append(_ROW)
         names = converter_names()
-        start = names.index(request.converter) if request.converter in names else 0
+        if request.converter and request.converter not in names:
+            # Its settings are gone: what it would do is said, and no other takes its place unasked.
+            names.insert(0, request.converter)
+        start = names.index(request.converter) if request.converter else 0
         jobs = [str(number) for number in (1, 2, 4, 8, 16, 32) if number <= (os.cpu_count() or 1)] or ["1"]
         pairs = [f"{gate.source}-{gate.target}" for gate in CONVERSION_PAIRS]
         self._scope = Choice("Gates", scopes, {len(scopes) - 1})
@@ -129,7 +132,9 @@ class LaunchDialog(FormDialog[list[str]]):
     @on(Form.Changed)
     def _changed(self) -> None:
         arguments = self.arguments()
-        if [*arguments[:-4]] != self._asked:
+        if self._is_nothing:
+            self._asked, self._found = [], ((("no pair is chosen: space chooses one", "warn"),),)
+        elif [*arguments[:-4]] != self._asked:
             self._asked = arguments[:-4]
             self._found = ((("looking at model, converter and gates …", "muted"),),)
             self.run_worker(self._look(self._asked), exclusive=True, group="plan")
@@ -161,7 +166,12 @@ class LaunchDialog(FormDialog[list[str]]):
 
     def submit(self) -> None:
         """Run it."""
-        self.dismiss(self.arguments())
+        if not self._is_nothing:
+            self.dismiss(self.arguments())
+
+    @property
+    def _is_nothing(self) -> bool:
+        return self._scope.value != _ROW and not self._pairs.chosen
 
 
 def converter_names() -> list[str]:

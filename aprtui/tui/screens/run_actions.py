@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
 import subprocess
 from pathlib import Path
@@ -11,8 +12,10 @@ from pathlib import Path
 from textual.app import SuspendNotSupported
 
 from aprtui.core.errors import AprtuiError
+from aprtui.core.gates import GateFamily
 from aprtui.core.json_values import to_json
-from aprtui.store.columns import Row, RowKind
+from aprtui.core.tolerance import Rule
+from aprtui.store.columns import NO_COMPARISON, Row, RowKind
 from aprtui.store.plan import RunPlan
 from aprtui.store.run_folder import RunFolder, RunState
 from aprtui.store.run_view import RunView
@@ -21,6 +24,7 @@ from aprtui.tui.screens.export import ExportDialog
 from aprtui.tui.screens.launch import LaunchDialog, LaunchRequest
 from aprtui.tui.screens.view import ViewScreen
 from aprtui.tui.services.children import command_line
+from aprtui.tui.services.starter import repeated
 
 
 class RunActions(ViewScreen):
@@ -71,12 +75,27 @@ class RunActions(ViewScreen):
     def action_verify_row(self) -> None:
         """Open the launch dialog for the gates of a row, narrowed to its tensor."""
         row, view, playbook = self.row, self.view, self.playbook()
-        if row is None or view is None or playbook is None or not self.console.may_change():
-            return
-        gates = [gate.gate_id for gate in view.plan.gates if row.comparison in view.comparisons_of(gate.gate_id)]
-        tensor = row.name if row.kind is RowKind.TENSOR else ""
-        request = LaunchRequest.of(playbook, view.plan, gates=tuple(gates[:1]), tensor=tensor)
-        self.app.push_screen(LaunchDialog(request), self._launch)
+        gate = self.chosen_gate or (self._gate_of(row, view) if row is not None and view is not None else "")
+        if view is None or playbook is None or not gate:
+            self.console.say("no row or gate of a run is chosen", "warning")
+        elif self.console.may_change():
+            is_in_gate = row is not None and row.comparison in view.comparisons_of(gate)
+            tensor = row.name if row is not None and row.kind is RowKind.TENSOR and is_in_gate else ""
+            request = LaunchRequest.of(playbook, view.plan, gates=(gate,), tensor=tensor)
+            self.app.push_screen(LaunchDialog(request), self._launch)
+
+    @property
+    def chosen_gate(self) -> str:
+        """The gate that the view shows alone; empty where it shows all."""
+        return ""
+
+    def _gate_of(self, row: Row, view: RunView) -> str:
+        """The gate that a row counts for most: the pair that made it before those that judge all of a kind."""
+        if row.comparison == NO_COMPARISON:
+            return row.name if row.name in {gate.gate_id for gate in view.plan.gates} else ""
+        found = [gate for gate in view.plan.gates if row.comparison in view.comparisons_of(gate.gate_id)]
+        families = list(GateFamily)
+        return min(found, key=lambda one: families.index(one.gate.family)).gate_id if found else ""
 
     def _launch(self, arguments: list[str] | None) -> None:
         if arguments:
@@ -139,7 +158,7 @@ class RunActions(ViewScreen):
             tensor = self.view.tensor(row.number) if self.view is not None else None
             choices["row as JSON"] = json.dumps(to_json(tensor if tensor is not None else row), indent=2)
         if plan is not None and folder is not None:
-            choices["command"] = command_line(["run", plan.playbook.path, *_repeat(plan)])
+            choices["command"] = command_line(["run", plan.playbook.path, *repeated(plan)])
             choices["path"] = str(folder.path)
         elif (playbook := self.playbook()) is not None:
             choices["command"] = command_line(["run", str(playbook)])
@@ -154,9 +173,13 @@ class RunActions(ViewScreen):
             return
         if not self.console.may_change():
             return
+        self.console.watcher.remember(playbook)
         try:
-            path, line = tolerance_place(playbook)
-        except (AprtuiError, OSError) as error:
+            path, line = tolerance_place(playbook, self.row)
+        except AprtuiError as error:
+            # What does not load is what needs editing; the reason was said.
+            path, line = playbook, int(next(iter(re.findall(r"\bline (\d+)", error.message)), "1"))
+        except OSError as error:
             self.console.say(str(error), "error")
             return
         editor = shlex.split(os.environ.get("VISUAL") or os.environ.get("EDITOR") or "vi")
@@ -171,16 +194,8 @@ class RunActions(ViewScreen):
             self.console.playbook_saved(path)
 
 
-def _repeat(plan: RunPlan) -> list[str]:
-    """Arguments that make the run again."""
-    arguments = ["--model", plan.model.path]
-    if plan.converter is not None:
-        arguments += ["--converter", plan.converter.name]
-    return [*arguments, *plan.selection]
-
-
-def tolerance_place(playbook: Path) -> tuple[Path, int]:
-    """File and line to edit a tolerance at: where one is set, else the settings beside the playbook.
+def tolerance_place(playbook: Path, row: Row | None = None) -> tuple[Path, int]:
+    """File and line to edit a tolerance at: where a row's is set, or another, else the settings beside the playbook.
 
     Those are made where they are missing, with nothing set, so that the playbook itself can stay locked.
 
@@ -193,7 +208,7 @@ def tolerance_place(playbook: Path) -> tuple[Path, int]:
 
     loaded = load_playbook(playbook)
     section = ("aprtui", "tolerance")
-    for key in (*((*section, name) for name in ("ulp", "scale_ulp", "rmse_ratio")), section, section[:1]):
+    for key in (*((*section, name) for name in _settings_of(row)), section):
         if key in loaded.places:
             return loaded.places[key]
     beside = files_of_playbook(playbook)[1]
@@ -208,3 +223,13 @@ def tolerance_place(playbook: Path) -> tuple[Path, int]:
         beside.write_text(text, encoding="utf-8")
         return beside, 7
     return beside, 1
+
+
+def _settings_of(row: Row | None) -> list[str]:
+    """Names of tolerances, those first that a row is judged by."""
+    names = ["ulp", "scale_ulp", "rmse_ratio"]
+    if row is not None and row.kind is RowKind.TENSOR:
+        by_rule = {Rule.ROUNDING: ["ulp"], Rule.CERTIFICATE: ["scale_ulp", "rmse_ratio"]}
+        own = [name for name in names if row.set_by.startswith(f"aprtui.tolerance.{name} ")]
+        names = [*own, *by_rule.get(Rule(row.rule), []), *names] if row.rule in tuple(Rule) else names
+    return names

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from aprtui.core.errors import AprtuiError
+from aprtui.store.plan import RunPlan
 from aprtui.store.register import registered_runs
 from aprtui.store.run_folder import RunFolder
 from aprtui.tui.services.children import Engine, command_line, start_engine
@@ -83,3 +84,16 @@ def _folder_of(pid: int) -> RunFolder | None:
         if engine.pid == pid and engine.is_here:
             return folder
     return None
+
+
+def repeated(plan: RunPlan) -> list[str]:
+    """Arguments that make a run again as it was made: model, converter, selection, and what it may use."""
+    arguments = ["--model", plan.model.path]
+    if plan.converter is not None:
+        arguments += ["--converter", plan.converter.name]
+    for source in plan.sources:
+        if source.how.startswith("given"):
+            arguments += ["--source", source.path]
+    if plan.keeps_products:
+        arguments += ["--scratch", plan.scratch]
+    return [*arguments, *plan.selection, "--device", plan.running.device, "--jobs", str(plan.limits.jobs)]

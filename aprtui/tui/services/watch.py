@@ -16,6 +16,7 @@ from aprtui.store.file_watch import changes
 from aprtui.store.plan import RunPlan
 from aprtui.store.run_folder import RunFolder, RunState
 from aprtui.tui.services.children import tell
+from aprtui.tui.services.starter import repeated
 
 if TYPE_CHECKING:
     from aprtui.playbook import Playbook
@@ -101,7 +102,9 @@ class Watch:
         self._app.lists.read_playbooks()
         playbook = self._playbook_of(files)
         if playbook is None:
-            await self._supersede(f"{', '.join(file.name for file in files)} changed", again=again)
+            # Of the model or the converter of the run that is watched.
+            if (watched := self.playbook) is not None:
+                await self._supersede(watched, f"{', '.join(file.name for file in files)} changed", again=again)
             return
         try:
             now = await asyncio.to_thread(load_playbook, playbook)
@@ -112,7 +115,7 @@ class Watch:
         self._good[playbook.absolute()] = now
         run, plan = self._run_of(playbook)
         if run is None or plan is None:
-            self._app.say(f"{playbook.name} is saved: r runs it")
+            await self._supersede(playbook, f"{playbook.name} is saved", again=again)
         else:
             change = PlaybookChange.JUDGE_AGAIN if before is None else change_between(before, now)
             if now.fingerprint != plan.playbook.fingerprint:
@@ -122,7 +125,7 @@ class Watch:
             elif change is PlaybookChange.JUDGE_AGAIN:
                 await self._judge_again(run, now)
             else:
-                await self._supersede(f"{playbook.name} changed", again=again)
+                await self._supersede(playbook, f"{playbook.name} changed", again=again)
 
     def _playbook_of(self, files: Collection[Path]) -> Path | None:
         from aprtui.playbook.load import files_of_playbook  # noqa: PLC0415 - reading playbooks is slow to import
@@ -146,6 +149,11 @@ class Watch:
                 return run.folder, run.plan
         return None, None
 
+    def _live_runs(self) -> set[str]:
+        view = self._app.current
+        live = {str(run.folder.path) for run in self._app.runs if run.state is RunState.RUNNING}
+        return live if view is None or view.state() is not RunState.RUNNING else live | {str(view.folder.path)}
+
     async def _judge_again(self, run: RunFolder, playbook: Playbook) -> None:
         problem = await tell(["rejudge", str(run.path)])
         if problem:
@@ -153,21 +161,21 @@ class Watch:
         else:
             self._app.say(f"{playbook.name}: tolerances changed, run {run.path.name} judged again")
 
-    async def _supersede(self, why: str, *, again: bool) -> None:
-        """A new run in place of the one that is open."""
-        view = self._app.current
-        if view is None or not again:
-            self._app.say(f"{why}: r runs it again")
+    async def _supersede(self, playbook: Path, why: str, *, again: bool) -> None:
+        """A new run of a playbook, in place of its open or latest one if there is one."""
+        if not again:
+            self._app.say(f"{why}: r runs it")
             return
-        plan = view.plan
-        if view.state() is RunState.RUNNING:
-            await tell(["stop", str(view.folder.path)])
+        run, plan = self._run_of(playbook)
+        if run is None or plan is None:
+            self._app.say(f"{why}: its first run begins")
+            await self._app.starter.start(["run", str(playbook), "--output-dir", str(self._app.options.output)])
+            return
+        if str(run.path) in self._live_runs():
+            await tell(["stop", str(run.path)])
         self._app.say(f"{why}: a new run takes the place of {plan.run_id}")
-        arguments = ["run", plan.playbook.path, "--model", plan.model.path]
-        if plan.converter is not None:
-            arguments += ["--converter", plan.converter.name]
-        output = view.folder.path.parents[2]
-        await self._app.starter.start([*arguments, *plan.selection, "--output-dir", str(output)])
+        arguments = ["run", plan.playbook.path, *repeated(plan), "--output-dir", str(run.path.parents[2])]
+        await self._app.starter.start(arguments)
 
 
 async def saved_files(files: Collection[Path], stop: Event) -> AsyncIterator[frozenset[Path]]:
