@@ -7,7 +7,9 @@ from console import LARGE, answers_with, assert_shows, drive, until
 from run_folders import NAMES, tensor, whole_run, write_run
 
 from aprtui.core.events import TensorFinished
-from aprtui.store.tensor_reading import Decade, read_tensor
+from aprtui.store.tensor_reading import Decade, HeatMap, Region, read_tensor
+from aprtui.tui.widgets.block import block_at
+from aprtui.tui.widgets.heat import HeatView, element_lines
 from aprtui.tui.widgets.histogram import histogram_lines
 
 SIDE = {"dtype": "BF16", "shape": [128, 256], "bytes": 65536, "offset": 64, "statistics": {"min": -1.0, "max": 2.5}}
@@ -28,9 +30,9 @@ READ = {
     },
     "worst": [{"index": [70, 80], "source": 0.3, "target": 0.2, "ulp": 1000.0}],
     "block": {
-        "index": 70,
+        "index": 562,
         "row": 70,
-        "column": 0,
+        "column": 64,
         "scale": 0.5,
         "codes": list(range(16)) * 2,
         "source": [0.1] * 32,
@@ -68,7 +70,7 @@ def test_all_that_the_files_say_is_shown(tmp_path, monkeypatch):
             "✗ codes",
             "code_steps 14.5",
             "✓ scale",
-            "block 70, row 70",
+            "block 562, row 70",
         ):
             assert part in text, f"{part!r} is not in\n{text}"
         assert not any("outside" in line for line in lines_of(app) if line.startswith((" 1e-3", " 1e-2")))
@@ -84,19 +86,30 @@ def test_the_map_is_walked_down_to_single_elements(tmp_path, monkeypatch):
         await pilot.press("n", "enter")
         await until(pilot, lambda: app.screen.detail.reading is not None)
         heat = app.screen.detail.heat
-        assert (heat.row, heat.column) == (1, 1), "the map begins at the worst cell"
+        of_cells = app.screen.detail.reading.heat
+        assert (heat.row, heat.column) == (70, 80), "the map begins at the worst element"
+        assert heat.cell(of_cells) == (1, 1)
         await pilot.press("l", "K")
-        assert (heat.row, heat.column) == (0, 2)
+        assert heat.cell(of_cells) == (0, 2)
         assert "rows 0–63, columns 128–191: max|Δ| 0  ✓ none outside ε" in "\n".join(lines_of(app))
         await pilot.press("h", "J")
         asked = answers_with(monkeypatch, "aprtui.tui.services.tensors.ask", {"elements": ELEMENTS})
         await pilot.press(*["plus"] * 7)
         await until(pilot, lambda: app.screen.detail.reading.elements is not None)
-        assert asked[-1][4:8] == ["--rows", "92:100", "--columns", "88:104"]
+        assert asked[-1][4:8] == ["--rows", "66:74", "--columns", "72:88"]
+        assert asked[-1][8:10] == ["--block", "562"], "the block of the selected element", (
+            "the block of the selected element, as blocks of 256 lie in its rows"
+        )
         await pilot.pause()
         text = "\n".join(lines_of(app))
         assert "92 src" in text
         assert "0.25" in text
+        # Closer still, a key moves by one element.
+        await pilot.press(*["plus"] * 9, "l", "J")
+        assert (heat.row, heat.column) == (71, 81)
+        await pilot.press("minus")
+        await pilot.press("l")
+        assert heat.column == 83
 
     drive(body, size=LARGE, run=folder.path)
 
@@ -136,3 +149,53 @@ def test_a_tensor_that_is_equal_says_so(tmp_path):
         assert any("none: all 32 768 elements equal" in line for line in lines_of(app))
 
     drive(body, run=folder.path)
+
+
+@pytest.mark.parametrize("selected", [(0, 0), (100, 124), (2373, 1535)])
+def test_the_selected_element_is_among_those_that_are_shown(selected):
+    """Of 16 columns that were read 6 fit at 80 columns."""
+    cells = tuple((1.0,) * 64 for _ in range(64))
+    large = HeatMap(cells, 38, 24, 2374, 1536, tuple((0,) * 64 for _ in range(64)))
+    heat = HeatView()
+    heat.row, heat.column = selected
+    rows, columns = heat.region(large)
+    assert selected[0] in rows and selected[1] in columns and (len(rows), len(columns)) == (8, 16)
+    values = tuple(tuple(float(row * 10_000 + column) for column in columns) for row in rows)
+    lines = element_lines(Region(rows.start, columns.start, values, values), selected, 78)
+    head = "".join(text for text, _ in lines[0])
+    assert str(selected[1]) in head.split()
+    assert [text.strip() for text, paint in lines[0] if paint == "title"] == [str(selected[1])]
+    assert any(line[0] == (f"{selected[0]:>7} src", "title") for line in lines)
+
+
+def test_every_element_of_a_large_matrix_can_be_reached():
+    cells = tuple((1.0,) * 64 for _ in range(64))
+    large = HeatMap(cells, 2374, 24, 151_936, 1536, tuple((0,) * 64 for _ in range(64)))
+    heat = HeatView()
+    heat.go_to_worst(large)
+    moves = 0
+    # Coarse steps first, then finer ones: as a user who looks closer whenever the next step would go too far.
+    while (heat.row, heat.column) != (100_001, 777):
+        down, across = heat._element_steps(large, 78)
+        off = (100_001 - heat.row, 777 - heat.column)
+        if abs(off[0]) >= down or abs(off[1]) >= across:
+            steps = zip(off, (down, across), strict=True)
+            signs = [(one > 0) - (one < 0) if abs(one) >= step else 0 for one, step in steps]
+            heat.pan(large, *signs, 78)
+        else:
+            heat.zoom(large, 1, 78)
+        moves += 1
+        assert moves < 120
+
+
+@pytest.mark.parametrize(
+    ("known", "columns", "element", "number"),
+    [
+        ({"index": 5, "row": 2, "column": 256, "decoded": [0.0] * 256}, 512, (3, 100), 6),
+        ({"index": 6, "row": 3, "column": 0, "decoded": [0.0] * 64}, 96, (1, 95), 3),  # rows are filled up
+        ({"index": 5, "row": 2, "column": 0, "decoded": [0.0] * 64}, 160, (1, 95), 3),  # blocks run on
+        ({"index": "x"}, 64, (0, 0), None),
+    ],
+)
+def test_the_block_of_an_element(known, columns, element, number):
+    assert block_at(known, element, columns) == number

@@ -51,7 +51,10 @@ async def look_at_elements(detail: TensorDetail) -> None:
     comparison = view.plan.comparisons[row.comparison].comparison_id
     rows, columns = (f"{part.start}:{part.stop}" for part in region)
     place = ["--rows", rows, "--columns", columns]
+    if (block := detail.wanted_block) is not None:
+        place += ["--block", str(block)]
     answer = await ask(["tensor", str(view.folder.path), comparison, row.name, *place, "--format", "json"])
-    found = read_tensor(answer.value).elements
+    reading = read_tensor(answer.value)
+    found = reading.elements
     if found is not None and detail.row is not None and detail.row.number == row.number:
-        detail.take_region(found)
+        detail.take_region(found, reading.block)

@@ -75,3 +75,21 @@ def _short(value: object) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     return number(value) if isinstance(value, int | float) else str(value)
+
+
+def block_at(known: Mapping[str, Any], element: tuple[int, int], columns: int) -> int | None:
+    """Number of the block of an element, from the facts of any block of the tensor; None where those do not say.
+
+    Blocks begin anew with each row, unless the known one shows that they run on.
+    """
+    try:
+        size, index = len(known["decoded"]), int(known["index"])
+        row, column = int(known["row"]), int(known["column"])
+    except (KeyError, TypeError, ValueError):
+        return None
+    if not size:
+        return None
+    per_row = -(-columns // size)
+    if row * per_row + column // size == index:
+        return element[0] * per_row + element[1] // size
+    return (element[0] * columns + element[1]) // size

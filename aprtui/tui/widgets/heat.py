@@ -1,28 +1,29 @@
-"""A map of where the errors of a tensor sit: pan over it, look closer, down to the elements that are known."""
+"""A map of where the errors of a tensor sit: pan over it, look closer, down to steps of single elements."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from aprtui.store.tensor_reading import HeatMap, Region, TensorReading
+from aprtui.store.tensor_reading import Element, HeatMap, Region, TensorReading
 from aprtui.tui.paint import Line, Span
 from aprtui.tui.words import count, number
 
 SHADES = " ░▒▓█"
 _FEWEST_ROWS = 10
-CLOSEST = 7
-"""Closeness at which the elements of the selected cell are read."""
+CLOSE = 7
+"""Closeness from which on the elements around the selected one are read."""
 
 _ELEMENT_ROWS, _ELEMENT_COLUMNS = 8, 16
 
 
 class HeatView:
-    """What of a map is shown; the selected cell is one of its cells.
+    """What of a map is shown, and the element that is selected; the map shows the cell that it is in.
 
     Attributes:
-        row: Selected row of the map.
-        column: Selected column.
-        closeness: 0 shows the whole map, more shows a part of it around the selected cell.
+        row: Row of the selected element in the matrix.
+        column: Its column.
+        closeness: 0 shows the whole map, more shows a part of it around the selected cell; each step halves what a key
+            moves by, down to one element.
         most_rows: Lines that the map may take.
     """
 
@@ -35,37 +36,54 @@ class HeatView:
         self.most_rows = max(_FEWEST_ROWS, height // 2)
 
     def pan(self, heat: HeatMap, down: int, across: int, width: int) -> None:
-        """Move the selected cell, by as many cells of the map as one character stands for."""
-        step_down, step_across = self._steps(heat, width)
-        self.row = max(0, min(len(heat.cells) - 1, self.row + down * step_down))
-        self.column = max(0, min(len(heat.cells[0]) - 1, self.column + across * step_across))
+        """Move the selection by what one character stands for: cells of the map, or, looked at closer, parts of one."""
+        step_down, step_across = self._element_steps(heat, width)
+        self.row = max(0, min(heat.rows - 1, self.row + down * step_down))
+        self.column = max(0, min(heat.columns - 1, self.column + across * step_across))
 
-    def zoom(self, closer: int) -> None:
-        """Look closer or from farther away."""
-        self.closeness = max(0, min(CLOSEST, self.closeness + closer))
+    def zoom(self, heat: HeatMap, closer: int, width: int) -> None:
+        """Look closer, until a key moves by one element, or from farther away."""
+        if closer > 0 and self.closeness >= CLOSE and self._element_steps(heat, width) == (1, 1):
+            return
+        self.closeness = max(0, self.closeness + closer)
 
     def region(self, heat: HeatMap) -> tuple[range, range]:
-        """A region of few elements in the middle of the selected cell."""
-        down, across = heat.area(self.row, self.column)
-        return _middle(down, heat.rows, _ELEMENT_ROWS), _middle(across, heat.columns, _ELEMENT_COLUMNS)
+        """A region of few elements around the selected one."""
+        return _around(self.row, heat.rows, _ELEMENT_ROWS), _around(self.column, heat.columns, _ELEMENT_COLUMNS)
 
-    def go_to_worst(self, heat: HeatMap) -> None:
-        """Select the cell with the largest error."""
-        _, self.row, self.column = max(
+    def cell(self, heat: HeatMap) -> tuple[int, int]:
+        """Row and column of the map of the selected element."""
+        return self.row // heat.row_step, self.column // heat.column_step
+
+    def go_to_worst(self, heat: HeatMap, worst: Sequence[Element] = ()) -> None:
+        """Select the worst element; where nobody says which that is, the middle of the cell with the largest error."""
+        if worst and len(worst[0].index) == 2:
+            self.row, self.column = worst[0].index
+            return
+        _, row, column = max(
             (cell, -row, -column) for row, cells in enumerate(heat.cells) for column, cell in enumerate(cells)
         )
-        self.row, self.column = -self.row, -self.column
+        down, across = heat.area(-row, -column)
+        self.row, self.column = down[len(down) // 2], across[len(across) // 2]
 
     def _steps(self, heat: HeatMap, width: int) -> tuple[int, int]:
         down = -(-len(heat.cells) // self.most_rows)
         across = -(-len(heat.cells[0]) // max(8, width))
         return max(1, down >> self.closeness), max(1, across >> self.closeness)
 
+    def _element_steps(self, heat: HeatMap, width: int) -> tuple[int, int]:
+        """Elements that a key moves by."""
+        steps = self._steps(heat, width)
+        further = max(0, self.closeness - CLOSE)
+        down, across = steps[0] * heat.row_step, steps[1] * heat.column_step
+        return max(1, down >> further), max(1, across >> further)
+
     def lines(self, reading: TensorReading, heat: HeatMap, width: int) -> list[Line]:
         """The part of the map, then what the selected cell covers and the elements in it that are known."""
         step_down, step_across = self._steps(heat, width)
-        rows = self._window(len(heat.cells), step_down, self.most_rows, self.row)
-        columns = self._window(len(heat.cells[0]), step_across, max(8, width), self.column)
+        row, column = self.cell(heat)
+        rows = self._window(len(heat.cells), step_down, self.most_rows, row)
+        columns = self._window(len(heat.cells[0]), step_across, max(8, width), column)
         largest = max(max(cells) for cells in heat.cells) or 1.0
         lines: list[Line] = []
         for top in rows:
@@ -73,7 +91,7 @@ class HeatView:
             for left in columns:
                 value = _largest(heat, top, left, step_down, step_across)
                 outside = _any_outside(heat, top, left, step_down, step_across)
-                on = top <= self.row < top + step_down and left <= self.column < left + step_across
+                on = top <= row < top + step_down and left <= column < left + step_across
                 spans.append(_cell(value, largest, on=on, outside=outside))
             lines.append(_joined(spans))
         lines.append(
@@ -82,12 +100,12 @@ class HeatView:
                 (f"{number(largest)}", "muted"),
             )
         )
-        down, across = heat.area(self.row, self.column)
+        down, across = heat.area(row, column)
         lines.append(
             (
                 (f" rows {_span(down)}, columns {_span(across)}: max|Δ| ", "muted"),
-                (number(heat.cells[self.row][self.column]), "strong"),
-                _outside_span(heat.outside[self.row][self.column]),
+                (number(heat.cells[row][column]), "strong"),
+                _outside_span(heat.outside[row][column]),
             )
         )
         for element in reading.worst:
@@ -144,20 +162,25 @@ def _span(values: range) -> str:
     return str(values.start) if len(values) < 2 else f"{values.start}–{values.stop - 1}"
 
 
-def _middle(cell: range, size: int, most: int) -> range:
-    first = max(0, min(cell.start + (len(cell) - most) // 2, size - most))
+def _around(selected: int, size: int, most: int) -> range:
+    first = max(0, min(selected - most // 2, size - most))
     return range(first, min(size, first + most))
 
 
-def element_lines(region: Region, width: int) -> list[Line]:
-    """Source above target for each row of a region, as many columns as fit."""
+def element_lines(region: Region, selected: tuple[int, int], width: int) -> list[Line]:
+    """Source above target for each row of a region, as many columns around the selected element as fit."""
     shown = max(1, min(len(region.source[0]), (width - 12) // 10))
-    head = "".join(f"{region.column + column:>10}" for column in range(shown))
-    lines: list[Line] = [((f"{'':>11}{head}", "muted"),)]
+    columns = _around(selected[1] - region.column, len(region.source[0]), shown)
+    lines: list[Line] = [[(f"{'':>11}", "muted")]]
+    for column in columns:
+        is_selected = region.column + column == selected[1]
+        lines[0] = [*lines[0], (f"{region.column + column:>10}", "title" if is_selected else "muted")]
     for row, (source, target) in enumerate(zip(region.source, region.target, strict=True)):
-        for label, values, others in ((f"{region.row + row:>7} src", source, source), ("dst", target, source)):
-            spans: list[Span] = [(f"{label:>11}", "muted")]
-            for value, other in zip(values[:shown], others[:shown], strict=True):
-                spans.append((f"{number(value):>10}", "text" if value == other else "over"))
+        paint = "title" if region.row + row == selected[0] else "muted"
+        for label, values in ((f"{region.row + row:>7} src", source), ("dst", target)):
+            spans: list[Span] = [(f"{label:>11}", paint)]
+            for column in columns:
+                same = values[column] == source[column]
+                spans.append((f"{number(values[column]):>10}", "text" if same else "over"))
             lines.append(spans)
     return lines

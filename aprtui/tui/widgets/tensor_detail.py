@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from math import isfinite
+from typing import Any
 
 from aprtui.core.results import TensorResult
 from aprtui.store.columns import NO_COMPARISON, Row, RowKind
@@ -13,14 +15,18 @@ from aprtui.store.tensor_history import EarlierResult
 from aprtui.store.tensor_reading import Region, TensorReading
 from aprtui.tui.paint import Line, Span
 from aprtui.tui.widgets.behaviour import behaviour_lines_of
-from aprtui.tui.widgets.block import block_lines, rule_line
+from aprtui.tui.widgets.block import block_at, block_lines, rule_line
 from aprtui.tui.widgets.causes import cause_lines
-from aprtui.tui.widgets.heat import CLOSEST, HeatView, element_lines
+from aprtui.tui.widgets.heat import CLOSE, HeatView, element_lines
 from aprtui.tui.widgets.histogram import histogram_lines
 from aprtui.tui.widgets.lines import ScrollingLines, wrapped
 from aprtui.tui.words import comparison_title, margin_text, number, outcome_span, status_span
 
 _SIDE = 22
+_MAP = "where the errors sit"
+_LINES_OF_A_MAP = 6
+"""Beside its rows: its head, what the shades and the selected cell say, and a row of elements."""
+
 _WITH_RESULT = frozenset(RowStatus) - {RowStatus.RUNNING, RowStatus.WAITING, RowStatus.HIDDEN}
 _WORST_SHOWN = 12
 _OUTPUT_SHOWN = 200
@@ -49,7 +55,7 @@ class TensorDetail(ScrollingLines):
         """What the child process found, or why it found nothing."""
         self.reading, self.problem = reading, problem
         if reading is not None and reading.heat is not None:
-            self.heat.go_to_worst(reading.heat)
+            self.heat.go_to_worst(reading.heat, reading.worst)
         self.refresh_lines_shown()
 
     def take_earlier(self, earlier: list[EarlierResult]) -> None:
@@ -65,25 +71,41 @@ class TensorDetail(ScrollingLines):
         """Move on the map."""
         if self.reading is not None and self.reading.heat is not None:
             self.heat.pan(self.reading.heat, down, across, self.size.width - 2)
-            self.refresh_lines_shown()
+            self._show_map()
 
     def zoom(self, closer: int) -> None:
         """Look closer at the map."""
         if self.reading is not None and self.reading.heat is not None:
-            self.heat.zoom(closer)
-            self.refresh_lines_shown()
+            self.heat.zoom(self.reading.heat, closer, self.size.width - 2)
+            self._show_map()
+
+    def _show_map(self) -> None:
+        """Draw the map anew, and bring it into sight: a key that moves on it shows what it did."""
+        self.refresh_lines_shown()
+        heads = ("".join(text for text, _ in line).startswith(f" ── {_MAP} ") for line in self.lines)
+        at = next((number for number, is_head in enumerate(heads) if is_head), None)
+        top = self.scroll_offset.y
+        if at is not None and not top <= at <= top + self.size.height - self.heat.most_rows - _LINES_OF_A_MAP:
+            self.scroll_to(y=at, animate=False)
 
     @property
     def wanted_region(self) -> tuple[range, range] | None:
         """Rows and columns whose elements to read: where the map shows single cells and one is looked at closer."""
-        if self.reading is None or self.reading.heat is None or self.heat.closeness < CLOSEST:
+        if self.reading is None or self.reading.heat is None or self.heat.closeness < CLOSE:
             return None
         return self.heat.region(self.reading.heat)
 
-    def take_region(self, region: Region) -> None:
-        """Elements of a region."""
+    @property
+    def wanted_block(self) -> int | None:
+        """Number of the block of the selected element; None where the target has no blocks."""
+        if self.reading is None or self.reading.heat is None or not self.reading.block:
+            return None
+        return block_at(self.reading.block, (self.heat.row, self.heat.column), self.reading.heat.columns)
+
+    def take_region(self, region: Region, block: Mapping[str, Any]) -> None:
+        """Elements around the selected one, and its block."""
         if self.reading is not None:
-            self.reading = replace(self.reading, elements=region)
+            self.reading = replace(self.reading, elements=region, block=block or self.reading.block)
             self.refresh_lines_shown()
 
     def refresh_lines_shown(self) -> None:
@@ -163,10 +185,10 @@ class TensorDetail(ScrollingLines):
             lines += rule_line("elements by |Δ|, in decades", width)
             lines += histogram_lines(reading.histogram, tensor, width)
         if reading.heat is not None:
-            lines += rule_line("where the errors sit", width)
+            lines += rule_line(_MAP, width)
             lines += self.heat.lines(reading, reading.heat, width - 2)
-            if reading.elements is not None and self.heat.closeness >= CLOSEST:
-                lines += element_lines(reading.elements, width)
+            if reading.elements is not None and self.heat.closeness >= CLOSE:
+                lines += element_lines(reading.elements, (self.heat.row, self.heat.column), width)
         if reading.worst:
             lines += rule_line("worst elements", width)
             for element in reading.worst[:_WORST_SHOWN]:
