@@ -72,7 +72,7 @@ LLAMA = (
     Picture("llama-80x24", SMALL, ("slash", *"_proj", "enter", 0.5)),
     Picture("llama-200x50", LARGE, ("slash", *"_proj", "enter", "n", "n", 1.0)),
     Picture("llama-detail-80x24", SMALL, _Q_PROJ),
-    Picture("llama-map-200x50", LARGE, (*_Q_PROJ, *["plus"] * 7, 6.0, "pagedown", 0.5)),
+    Picture("llama-map-200x50", LARGE, (*_Q_PROJ, *["plus"] * 7, 6.0)),
     Picture("llama-histogram-80x24", SMALL, (*_Q_PROJ, *["pagedown"] * 2, *["j"] * 10, 0.5)),
     Picture("llama-gates-80x24", SMALL, ("t", *["j"] * 15, 0.5)),
     Picture("llama-launch-80x24", SMALL, ("r", 8.0)),

@@ -61,8 +61,8 @@ class RunSummary:
 
     @property
     def failed(self) -> int:
-        """Gates that are falsified."""
-        return self.outcomes.get(Outcome.FALSIFIED, 0)
+        """Gates that are falsified, crashed or out of time."""
+        return sum(self.outcomes.get(one, 0) for one in (Outcome.FALSIFIED, Outcome.CRASHED, Outcome.TIMEOUT))
 
     @property
     def is_live(self) -> bool:

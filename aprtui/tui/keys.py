@@ -58,7 +58,7 @@ KEYS: tuple[Key, ...] = (
     ),
     Key("back", ("escape",), "back", "back", "Back; clears a filter first", (ANYWHERE,), 95),
     Key("quit", ("q",), "app.leave", "quit", "Back, then quit; asks where runs are live", (ANYWHERE,), 99),
-    Key("interrupt", ("ctrl+c",), "app.interrupt", "", "Quit; asks where runs are live", (ANYWHERE,)),
+    Key("interrupt", ("ctrl+c",), "app.interrupt", "", "Quit; asks where runs are live", (ANYWHERE, DIALOG)),
     Key("pane.next", ("tab",), "app.focus_next", "pane", "Next pane", (ANYWHERE,)),
     Key("pane.previous", ("shift+tab",), "app.focus_previous", "", "Previous pane", (ANYWHERE,)),
     Key("watch", ("w",), "app.watch", "watch", "Run a playbook again when it is saved: on or off", (ANYWHERE,), 45),

@@ -6,11 +6,12 @@ from dataclasses import replace
 
 import pytest
 from console import answers_with, assert_shows, drive, shows, text_of, until
-from run_folders import NAMES, alive, plan_of, whole_run, write_run
+from run_folders import NAMES, RUN_ID, alive, plan_of, whole_run, write_run
 from textual.widgets import Input
 from tui_files import write_playbook
 
-from aprtui.core.events import Heartbeat, RunStarted
+from aprtui.core.events import GateFinished, Heartbeat, RunFinished, RunStarted
+from aprtui.core.outcomes import Outcome
 from aprtui.playbook import load_playbook
 from aprtui.settings import ClipboardWay
 from aprtui.store.plan import Limits
@@ -219,6 +220,51 @@ def test_the_attach_card_is_dismissed(tmp_path):
         assert len(app.screen_stack) == 1
 
     drive(body, playbooks=[tmp_path])
+
+
+def test_the_attach_card_asks_before_it_stops_a_run(tmp_path, monkeypatch):
+    folder = write_run(tmp_path, whole_run()[:4], engine=alive())
+
+    async def body(app, pilot):
+        stopped = []
+        monkeypatch.setattr(app, "stop_run", stopped.append)
+        await until(pilot, lambda: isinstance(app.screen, AttachDialog))
+        await pilot.press("x")
+        await pilot.pause()
+        assert_shows(app, f"Stop run {folder.path.name}?")
+        await pilot.press("enter", "x", "right", "enter")
+        await until(pilot, lambda: stopped)
+        assert [one.path for one in stopped] == [folder.path] and len(app.screen_stack) == 1
+
+    drive(body)
+
+
+def test_ctrl_c_quits_from_a_dialog(playbooks):
+    async def body(app, pilot):
+        await pilot.press("r")
+        await until(pilot, lambda: isinstance(app.screen, Dialog))
+        await pilot.press("ctrl+c")
+        await until(pilot, lambda: not app.is_running)
+
+    drive(body, playbooks=[playbooks])
+
+
+def test_runs_that_crashed_or_died_are_failures_too(tmp_path):
+    crashed = GateFinished("F-CONV-S-G", Outcome.CRASHED, "the worker died", "e1", 1)
+    write_run(tmp_path, [RunStarted("h", 1), crashed, RunFinished(3)])
+    died = "20260102-030406-dead"
+    write_run(tmp_path, [RunStarted("h", 1)], run_id=died)
+    good = GateFinished("F-CONV-S-G", Outcome.CORROBORATED, "equal", "e1", 1)
+    write_run(tmp_path, [RunStarted("h", 1), good, RunFinished(0)], run_id="20260102-030407-900d")
+
+    async def body(app, pilot):
+        await until(pilot, lambda: len(app.runs) == 3)
+        await pilot.press("escape", "3", "f")
+        await pilot.pause()
+        assert_shows(app, RUN_ID, died, "2 of 3")
+        assert not shows(app, "900d")
+
+    drive(body)
 
 
 def test_the_line_that_set_a_tolerance_is_found_or_made(playbooks, tmp_path):

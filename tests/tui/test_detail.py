@@ -97,9 +97,7 @@ def test_the_map_is_walked_down_to_single_elements(tmp_path, monkeypatch):
         await pilot.press(*["plus"] * 7)
         await until(pilot, lambda: app.screen.detail.reading.elements is not None)
         assert asked[-1][4:8] == ["--rows", "66:74", "--columns", "72:88"]
-        assert asked[-1][8:10] == ["--block", "562"], "the block of the selected element", (
-            "the block of the selected element, as blocks of 256 lie in its rows"
-        )
+        assert asked[-1][8:10] == ["--block", "562"], "the block of the selected element"
         await pilot.pause()
         text = "\n".join(lines_of(app))
         assert "92 src" in text

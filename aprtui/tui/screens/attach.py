@@ -13,7 +13,7 @@ from aprtui.store.run_folder import RunFolder
 from aprtui.store.run_list import RunSummary
 from aprtui.tui.keys import bindings
 from aprtui.tui.paint import Span
-from aprtui.tui.screens.dialog import Dialog
+from aprtui.tui.screens.dialog import AskDialog, Dialog
 from aprtui.tui.widgets.lines import Lines
 from aprtui.tui.widgets.row_table import Column, RowTable
 from aprtui.tui.words import ago, result_span
@@ -74,7 +74,14 @@ class AttachDialog(Dialog[RunFolder]):
         self.dismiss(self._source.runs[event.position].folder)
 
     def action_stop(self) -> None:
-        """Stop the chosen run."""
+        """Ask, then stop the chosen run."""
         run = self._source.runs[self.query_one(RowTable).cursor]
         if run.is_live and self.console.may_change():
-            self.console.stop_run(run.folder)
+
+            def stop(answer: str | None) -> None:
+                if answer == "stop":
+                    self.console.stop_run(run.folder)
+                    self.dismiss(None)
+
+            text = f"Stop run {run.run_id}? What it has measured is kept."
+            self.app.push_screen(AskDialog("Stop", text, ("keep running", "stop")), stop)

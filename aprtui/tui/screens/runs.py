@@ -35,8 +35,8 @@ class RunSource(ListSource[RunSummary]):
         return None, _name, lambda run: -run.failed
 
     def failed(self, entry: RunSummary) -> bool:
-        """It has failures, or cannot be read."""
-        return bool(entry.failed or entry.problem)
+        """It has failures, died, or cannot be read."""
+        return bool(entry.failed or entry.problem or entry.state is RunState.DIED)
 
     def all_columns(self) -> Sequence[Column]:
         """More of them where there is room."""
