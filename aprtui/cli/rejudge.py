@@ -13,7 +13,6 @@ from aprtui.core.errors import AprtuiError, UsageError
 from aprtui.core.events import TolerancesChanged
 from aprtui.core.outcomes import ExitCode
 from aprtui.core.tolerance import ToleranceSettings
-from aprtui.engine.plan import tolerances_of
 from aprtui.engine.run import rejudge_run
 from aprtui.playbook import load_playbook
 from aprtui.store.plan import RunPlan
@@ -64,7 +63,7 @@ def playbook_tolerances(plan: RunPlan) -> ToleranceSettings:
     if playbook.fingerprint != plan.playbook.fingerprint:
         problem = "the playbook changed in more than its tolerances"
         raise UsageError(problem, file=playbook.path, todo="run it again")
-    return tolerances_of(playbook)
+    return playbook.tolerances
 
 
 def ask_engine(folder: RunFolder, tolerances: ToleranceSettings) -> None:

@@ -18,7 +18,6 @@ from aprtui.cli.running import RunOptions, planned_run
 from aprtui.core.errors import AprtuiError, UsageError
 from aprtui.core.outcomes import ExitCode
 from aprtui.core.safe_text import safe_text
-from aprtui.engine.plan import tolerances_of
 from aprtui.formats.model import open_model
 from aprtui.playbook import Playbook, PlaybookChange, change_between, load_playbook
 from aprtui.playbook.load import files_of_playbook
@@ -171,7 +170,7 @@ class _Watcher:
             return
         if self._engine is not None and self._engine.poll() is None:
             try:
-                ask_engine(folder, tolerances_of(playbook))
+                ask_engine(folder, playbook.tolerances)
             except AprtuiError as error:
                 click.echo(f"aprtui: {safe_text(error.message, limit=2000)}", err=True)
             return

@@ -17,7 +17,6 @@ from aprtui.core.gate_table import CONVERSION_PAIRS, GATES
 from aprtui.core.gates import FORMAT_TITLES, FormatLetter, Gate, GateFamily
 from aprtui.core.outcomes import Level
 from aprtui.core.scenarios import NO_LIMITS, SECONDS_OF_A_PROMPT
-from aprtui.core.tolerance import ToleranceSettings
 from aprtui.engine.routes import EXACT_OUTTYPES, Routes
 from aprtui.engine.scenario_plan import Scenarios
 from aprtui.engine.selection import EVERYTHING, Selection
@@ -26,7 +25,7 @@ from aprtui.formats.digest import file_digest
 from aprtui.formats.output_types import OutputTypes, parse_output_type
 from aprtui.models import GivenSource, ResolvedModel
 from aprtui.playbook import Playbook
-from aprtui.playbook.keys import DEFAULT, Tolerance
+from aprtui.playbook.keys import DEFAULT
 from aprtui.playbook.playbook import LOSSLESS
 from aprtui.store.plan import (
     Limits,
@@ -132,7 +131,7 @@ def make_plan(
         comparisons=_used_comparisons(routes, planned),
         conversions=tuple(routes.conversions.values()),
         not_planned=tuple(not_planned),
-        tolerances=tolerances_of(playbook),
+        tolerances=playbook.tolerances,
         running=_running(playbook, start),
         selection=selection.arguments,
         limits=limits,
@@ -176,15 +175,6 @@ def _running(playbook: Playbook, start: Start) -> Running:
         apr=start.apr,
         speed=NO_LIMITS if profile is None else profile.assertions.limits,
     )
-
-
-def tolerances_of(playbook: Playbook) -> ToleranceSettings:
-    """The tolerances that a playbook sets, with the line where they stand."""
-    own = playbook.settings.tolerance
-    if own == Tolerance():
-        return ToleranceSettings()
-    file, place = playbook.place("aprtui", "tolerance")
-    return ToleranceSettings(**dict(own), origin=f"{file}, {place.partition(',')[0]}")
 
 
 def _playbook_facts(playbook: Playbook, allow_skip: tuple[str, ...]) -> PlaybookFacts:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from aprtui.core.json_values import to_json
 from aprtui.core.scenarios import Oracles
+from aprtui.core.tolerance import ToleranceSettings
 from aprtui.playbook.keys import (
     DEFAULT,
     AprtuiKeys,
@@ -20,6 +21,7 @@ from aprtui.playbook.keys import (
     PlaybookModel,
     Profile,
     TestMatrix,
+    Tolerance,
 )
 
 LOSSLESS = "lossless"
@@ -106,6 +108,15 @@ class Playbook:
         asked = [self.name, settings, to_json(self.oracles)]
         asked += [None if section is None else section.model_dump(mode="json") for section in sections]
         return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
+
+    @property
+    def tolerances(self) -> ToleranceSettings:
+        """The tolerances that it sets, with the line where they stand."""
+        own = self.settings.tolerance
+        if own == Tolerance():
+            return ToleranceSettings()
+        file, place = self.place("aprtui", "tolerance")
+        return ToleranceSettings(**dict(own), origin=f"{file}, {place.partition(',')[0]}")
 
     @property
     def has_scenarios(self) -> bool:

@@ -163,6 +163,11 @@ class RunView:
         """Whether there is no run folder behind it but only an evidence.json."""
         return self.bundled is not None and bool(self.bundled.evidence)
 
+    def judge_under(self, tolerances: ToleranceSettings) -> None:
+        """Show rows as they are judged under these tolerances; the journal's own judgements overrule that."""
+        self.tolerances = tolerances
+        self._to_judge = [number for number in range(len(self.columns)) if self.columns.offsets[number] >= 0]
+
     def take_inventory(self, names: Sequence[str]) -> None:
         """The tensors of the run's model: every comparison of weights gets a waiting row for each."""
         self.inventory = tuple(names)
@@ -300,8 +305,7 @@ class RunView:
         elif isinstance(event, RunResumed):
             self._resume(event)
         elif isinstance(event, TolerancesChanged):
-            self.tolerances = event.tolerances
-            self._to_judge = [number for number in range(len(self.columns)) if self.columns.offsets[number] >= 0]
+            self.judge_under(event.tolerances)
         elif isinstance(event, RunFinished | RunInterrupted):
             self.end = event
             self.running.clear()

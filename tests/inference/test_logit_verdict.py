@@ -15,7 +15,6 @@ from aprtui.core.behaviour_level import judge_behaviour
 from aprtui.core.events import BehaviourMeasured, ComparisonFinished, ComparisonStarted, JournalLine, LevelFinished
 from aprtui.core.outcomes import Level, Outcome
 from aprtui.core.tolerance import ToleranceSettings
-from aprtui.engine.plan import tolerances_of
 from aprtui.engine.rejudge import judge_again
 from aprtui.inference.logits import LogitRecord, standard_error
 from aprtui.playbook import load_playbook
@@ -107,7 +106,7 @@ def test_no_factor_forgives_what_is_not_finite_or_has_to_be_equal(behaviour):
 def test_a_playbooks_factor_judges_a_run_again(behaviour, tmp_path):
     path = tmp_path / "p.playbook.yaml"
     path.write_text("name: p\nmodel:\n  hf_repo: a/b\naprtui:\n  tolerance:\n    kld_factor: 2.5\n", encoding="utf-8")
-    settings = tolerances_of(load_playbook(path))
+    settings = load_playbook(path).tolerances
     assert settings.kld_factor == 2.5
     planned = PlannedComparison("S~S>G", "S", "S>G", levels=(Level.BEHAVIOUR,))
     events = [

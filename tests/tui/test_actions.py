@@ -6,15 +6,24 @@ from dataclasses import replace
 
 import pytest
 from console import answers_with, assert_shows, drive, shows, text_of, until
-from run_folders import NAMES, RUN_ID, alive, plan_of, whole_run, write_run
+from run_folders import NAMES, RUN_ID, alive, plan_of, tensor, whole_run, write_run
 from textual.widgets import Input
 from tui_files import write_playbook
 
-from aprtui.core.events import GateFinished, Heartbeat, RunFinished, RunStarted
+from aprtui.core.events import (
+    ComparisonFinished,
+    ComparisonStarted,
+    GateFinished,
+    Heartbeat,
+    RunFinished,
+    RunStarted,
+    TensorFinished,
+)
 from aprtui.core.outcomes import Outcome
 from aprtui.playbook import load_playbook
 from aprtui.settings import ClipboardWay
 from aprtui.store.plan import Limits
+from aprtui.store.row_status import RowStatus
 from aprtui.store.run_view import RunView
 from aprtui.tui.app import ConsoleApp
 from aprtui.tui.clipboard import clipboard_file
@@ -332,6 +341,39 @@ def test_a_save_is_judged_again_or_run_again(keys, what, tmp_path, playbooks, mo
             assert_shows(app, "ulpp")
             assert not asked
             assert not started
+
+    drive(body, run=folder.path, playbooks=[playbooks])
+
+
+@pytest.mark.parametrize("problem", ["", "the run folder is locked"])
+def test_rows_are_judged_again_before_the_journal_has_it(problem, tmp_path, playbooks, monkeypatch):
+    """The process that writes the journal takes a second to begin. Where it fails, nothing of that stays."""
+    path = write_playbook(playbooks)
+    rounded = replace(tensor(NAMES[0], target="F16", differing=3), name=NAMES[0])
+    events = [RunStarted("h", 1), ComparisonStarted("S~S>G", 0), TensorFinished("S~S>G", rounded)]
+    events += [ComparisonFinished("S~S>G", Outcome.FALSIFIED, "NOT EQUIVALENT"), RunFinished(1)]
+    plan = plan_of(tmp_path, playbook=path)
+    facts = replace(plan.playbook, fingerprint=load_playbook(path).fingerprint)
+    folder = write_run(tmp_path, events, plan=replace(plan, playbook=facts))
+
+    async def body(app, pilot):
+        shown = []
+
+        async def tell(arguments, seconds=60.0):
+            await until(pilot, lambda: app.screen.row.status is RowStatus.PASSED)
+            shown.append(app.screen.row)
+            return problem
+
+        monkeypatch.setattr("aprtui.tui.services.watch.tell", tell)
+        await until(pilot, lambda: app.screen.row is not None and app.screen.row.status is RowStatus.FAILED)
+        app.watcher.remember(path)
+        write_playbook(playbooks, "aprtui:\n  tolerance:\n    ulp: 2000\n")
+        await app.watcher.saved({path})
+        assert shown and shown[0].limit == 2000
+        if problem:
+            await until(pilot, lambda: app.current.tolerances.ulp is None)
+            await pilot.press("escape")
+            await until(pilot, lambda: app.screen.row.status is RowStatus.FAILED)
 
     drive(body, run=folder.path, playbooks=[playbooks])
 

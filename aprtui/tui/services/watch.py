@@ -155,8 +155,15 @@ class Watch:
         return live if view is None or view.state() is not RunState.RUNNING else live | {str(view.folder.path)}
 
     async def _judge_again(self, run: RunFolder, playbook: Playbook) -> None:
+        view = self._app.current
+        before = view.tolerances if view is not None and view.folder.path == run.path else None
+        if view is not None and before is not None:
+            # Rows are shown under them at once; the process that writes them into the journal takes a second.
+            view.judge_under(playbook.tolerances)
         problem = await tell(["rejudge", str(run.path)])
         if problem:
+            if view is not None and before is not None:
+                view.judge_under(before)
             self._app.show_error("The run could not be judged again", problem)
         else:
             self._app.say(f"{playbook.name}: tolerances changed, run {run.path.name} judged again")
