@@ -55,7 +55,7 @@ _ASCII = str.maketrans(
         **dict(zip("✓✗·▶▌▸▾│─┌┐└┘├┤", "+x.>|>v|-++++++", strict=True)),
         **dict(zip("█▉▊▋▌▍▎▏▓▒░", "########=-.", strict=True)),
         **dict(zip("→←↑↓…—–×ΔεσµⓇ", "><^v~--xdesuR", strict=True)),
-        **dict(zip("≤≥≠±∞⏎⇥▲▼•╋┼", "<>!+8..^v*@+", strict=True)),
+        **dict(zip("≤≥≠±∞⏎⇥▲▼•╋┼", "<>!+8<>^v*@+", strict=True)),
     }
 )
 _EIGHTHS = " ▏▎▍▌▋▊▉█"

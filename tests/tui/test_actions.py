@@ -127,6 +127,16 @@ def test_every_theme_shows_the_same_words(theme, tmp_path):
     drive(body, run=folder.path, theme=theme)
 
 
+def test_ascii_takes_no_room_at_80_columns(tmp_path):
+    folder = write_run(tmp_path, whole_run())
+
+    async def body(app, pilot):
+        assert_shows(app, "< open")
+        assert app.screen.table.size.width == app.size.width
+
+    drive(body, run=folder.path, ascii_only=True)
+
+
 def test_ascii_shows_nothing_beyond_it(tmp_path):
     folder = write_run(tmp_path, whole_run())
 
@@ -274,6 +284,22 @@ def test_runs_that_crashed_or_died_are_failures_too(tmp_path):
         assert not shows(app, "900d")
 
     drive(body)
+
+
+def test_the_list_of_playbooks_follows_its_folders(playbooks, monkeypatch):
+    monkeypatch.setattr("aprtui.tui.services.lists._LOOK_S", 0.1)
+    path = write_playbook(playbooks, "aprtui:\n  tolerance:\n    ulpp: 2\n")
+
+    async def body(app, pilot):
+        await until(pilot, lambda: shows(app, "! line 9"))
+        write_playbook(playbooks)
+        await until(pilot, lambda: not shows(app, "! line 9"))
+        write_playbook(playbooks, name="another")
+        await until(pilot, lambda: shows(app, "another"))
+        path.unlink()
+        await until(pilot, lambda: not shows(app, " demo "))
+
+    drive(body, playbooks=[playbooks])
 
 
 def test_the_line_that_set_a_tolerance_is_found_or_made(playbooks, tmp_path):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -39,12 +41,13 @@ class Lists:
         self._ask_about_runs = False
         self._live: set[str] = set()
         self._looking = False
+        self._stamps: frozenset[tuple[str, int, int]] | None = None
         self.runs: list[RunSummary] = []
         self.playbooks: list[Listed] = []
         self.runs_read = self.playbooks_read = False
 
     def start(self, *, ask_about_runs: bool) -> None:
-        """Read both, and the runs again every two seconds."""
+        """Read both, and again what changed since, every two seconds."""
         self._ask_about_runs = ask_about_runs
         self._app.set_interval(_LOOK_S, self.look_soon)
         self.look_soon()
@@ -85,6 +88,10 @@ class Lists:
             self._remember(live)
         if changed or first:
             self._app.lists_changed()
+        stamps = await asyncio.to_thread(lambda: frozenset(_stamps_below(self.folders())))
+        if self._stamps is not None and stamps != self._stamps:
+            self.read_playbooks()
+        self._stamps = stamps
 
     def _ask(self, live: set[str]) -> None:
         """Show the attach card for what is live, and for what was live when a console looked last."""
@@ -117,6 +124,15 @@ def _all_of(folder: Path) -> list[Listed]:
     from aprtui.playbook.listing import list_playbooks  # noqa: PLC0415 - reading playbooks is slow to import
 
     return list(list_playbooks(folder))
+
+
+def _stamps_below(folders: Iterable[Path]) -> Iterator[tuple[str, int, int]]:
+    """Name, time and size of every file that may be a playbook or settings beside one."""
+    for folder in folders:
+        for file in folder.rglob("*.y*ml") if folder.is_dir() else (folder,):
+            with suppress(OSError):
+                status = file.stat()
+                yield str(file), status.st_mtime_ns, status.st_size
 
 
 def _remembered() -> set[str]:
