@@ -286,6 +286,26 @@ def test_runs_that_crashed_or_died_are_failures_too(tmp_path):
     drive(body)
 
 
+def test_the_log_stands_as_it_happened(tmp_path):
+    folder = write_run(tmp_path, whole_run())
+    folder.stderr.write_bytes(b"a program wrote this\n")
+
+    async def body(app, pilot):
+        app.say("said just now")
+        await pilot.press("5", "G")
+        await pilot.pause()
+        lines = [line for line in text_of(app) if line.strip()]
+        order = [
+            next(at for at, line in enumerate(lines) if part in line) for part in ("finished with", "said just now")
+        ]
+        assert order == sorted(order)
+        await pilot.press("g")
+        await pilot.pause()
+        assert_shows(app, "a program wrote this")
+
+    drive(body, run=folder.path)
+
+
 def test_the_list_of_playbooks_follows_its_folders(playbooks, monkeypatch):
     monkeypatch.setattr("aprtui.tui.services.lists._LOOK_S", 0.1)
     path = write_playbook(playbooks, "aprtui:\n  tolerance:\n    ulpp: 2\n")

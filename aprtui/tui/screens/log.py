@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable
+from datetime import datetime
+from heapq import merge
 from itertools import islice
 from typing import ClassVar
 
@@ -35,7 +37,7 @@ class LogScreen(ViewScreen):
         self._filter = Filter("")
         self._seen = 0
         self._run: RunView | None = None
-        self._journal: deque[Line] = deque(maxlen=LOG_LINES)
+        self._journal: deque[tuple[datetime, Line]] = deque(maxlen=LOG_LINES)
         self._paused = False
 
     def compose_body(self) -> Iterable[Widget]:
@@ -74,7 +76,9 @@ class LogScreen(ViewScreen):
             self._run, self._seen = self.console.current, 0
             self._journal.clear()
         self._take_journal()
-        lines = [*self._console_lines(), *self._stderr_lines(), *self._journal]
+        # What programs wrote has no times; the rest stands as it happened.
+        timed = merge(self._console_lines(), self._journal, key=lambda one: one[0])
+        lines = [*self._stderr_lines(), *(line for _, line in timed)]
         wanted = self._filter.names([line[0][0] for line in lines])
         shown = [part for at in wanted for part in _in_parts(lines[at], self.size.width - 1)]
         self.lines.show(shown or [((self._empty(len(lines)), "muted"),)])
@@ -88,8 +92,8 @@ class LogScreen(ViewScreen):
         alone = self._run is not None and self._run.is_evidence
         return "  Evidence alone holds no log." if alone else "  Nothing has happened yet."
 
-    def _console_lines(self) -> list[Line]:
-        return [((f" {time:%H:%M:%S}  console  {text}", "muted"),) for time, text in self.console.messages]
+    def _console_lines(self) -> list[tuple[datetime, Line]]:
+        return [(time, ((f" {time:%H:%M:%S}  console  {text}", "muted"),)) for time, text in self.console.messages]
 
     def _stderr_lines(self) -> list[Line]:
         """The end of what converters and workers wrote."""
@@ -113,7 +117,7 @@ class LogScreen(ViewScreen):
         for line in islice(log, len(log) - new, None):
             text = journal_line_text(line)
             paint = "fail" if "  FAIL  " in text else "crash" if "Crashed" in text or "ended at" in text else "text"
-            self._journal.append(((f" {text}", paint),))
+            self._journal.append((line.time.astimezone().replace(tzinfo=None), ((f" {text}", paint),)))
         self._seen = self._run.logged
 
     def run_changed(self) -> None:
