@@ -1,4 +1,4 @@
-"""What keys do beside moving: help, palette, copy, export, compare, edit, watch, themes, quit."""
+"""What keys do beside moving: help, palette, copy, export, compare, lists, themes, quit."""
 
 import asyncio
 import stat
@@ -6,25 +6,19 @@ from dataclasses import replace
 
 import pytest
 from console import answers_with, assert_shows, drive, shows, text_of, until
-from run_folders import NAMES, RUN_ID, alive, plan_of, tensor, whole_run, write_run
+from run_folders import NAMES, RUN_ID, alive, plan_of, whole_run, write_run
 from textual.widgets import Input
 from tui_files import write_playbook
 
 from aprtui.core.events import (
-    ComparisonFinished,
-    ComparisonStarted,
     GateFinished,
     Heartbeat,
     RunFinished,
     RunStarted,
-    TensorFinished,
 )
 from aprtui.core.outcomes import Outcome
 from aprtui.playbook import load_playbook
 from aprtui.settings import ClipboardWay
-from aprtui.store.plan import Limits
-from aprtui.store.row_status import RowStatus
-from aprtui.store.run_view import RunView
 from aprtui.tui.app import ConsoleApp
 from aprtui.tui.clipboard import clipboard_file
 from aprtui.tui.keys import ANYWHERE, DIALOG, FORM, KEYS, LIST, TEXT
@@ -33,7 +27,6 @@ from aprtui.tui.screens.compare import CompareScreen
 from aprtui.tui.screens.dialog import AskDialog, Dialog
 from aprtui.tui.screens.export import ExportDialog
 from aprtui.tui.screens.help import HelpDialog
-from aprtui.tui.screens.run_actions import tolerance_place
 from aprtui.tui.screens.tensor import TensorScreen
 from aprtui.tui.services.children import ask, command_line
 from aprtui.tui.widgets.form import Form
@@ -318,151 +311,6 @@ def test_the_list_of_playbooks_follows_its_folders(playbooks, monkeypatch):
         await until(pilot, lambda: shows(app, "another"))
         path.unlink()
         await until(pilot, lambda: not shows(app, " demo "))
-
-    drive(body, playbooks=[playbooks])
-
-
-def test_the_line_that_set_a_tolerance_is_found_or_made(playbooks, tmp_path):
-    path = write_playbook(playbooks, "aprtui:\n  tolerance:\n    ulp: 2\n")
-    assert tolerance_place(path) == (path, 9)
-    path = write_playbook(playbooks, "aprtui:\n  tolerance:\n    ulp: 2\n    rmse_ratio: 2\n    scale_ulp: 1\n")
-    view = RunView(write_run(tmp_path, whole_run()))
-    view.read(5.0)
-    row = view.columns.row(view.columns.tensor(0, NAMES[0]))
-    assert (row.rule, tolerance_place(path, row)) == ("certificate", (path, 11))
-    assert tolerance_place(path, replace(row, set_by="aprtui.tolerance.rmse_ratio 2 of p")) == (path, 10)
-    assert tolerance_place(path, replace(row, rule="rounding")) == (path, 9)
-    path = write_playbook(playbooks, "aprtui:\n  outtype: f16\n")
-    beside, line = tolerance_place(path)
-    assert beside.name == "demo.aprtui.yaml"
-    assert "ulp: 0.5" in beside.read_text().splitlines()[line - 1]
-    assert load_playbook(path).settings.tolerance.ulp == 0.5
-
-
-@pytest.mark.parametrize(
-    ("keys", "what"),
-    [
-        ("aprtui:\n  tolerance:\n    ulp: 3\n", "rejudge"),
-        ("differential_tests: {}\n", "start"),
-        ("# a comment\n", "nothing"),
-        ("aprtui:\n  tolerance:\n    ulpp: 3\n", "invalid"),
-    ],
-)
-def test_a_save_is_judged_again_or_run_again(keys, what, tmp_path, playbooks, monkeypatch):
-    path = write_playbook(playbooks, "aprtui:\n  tolerance:\n    ulp: 2\n")
-    plan = plan_of(tmp_path, playbook=path)
-    facts = replace(plan.playbook, fingerprint=load_playbook(path).fingerprint)
-    folder = write_run(tmp_path, whole_run(), plan=replace(plan, playbook=facts))
-    asked, started = [], []
-
-    async def tell(arguments, seconds=60.0):
-        asked.append(arguments)
-        return ""
-
-    monkeypatch.setattr("aprtui.tui.services.watch.tell", tell)
-
-    async def body(app, pilot):
-        async def start(arguments, **_):
-            started.append(arguments)
-
-        monkeypatch.setattr(app.starter, "start", start)
-        await pilot.press("w")
-        await until(pilot, lambda: app.watching)
-        await pilot.pause(0.3)
-        text = "aprtui:\n  tolerance:\n    ulp: 2\n" if what in ("start", "nothing") else ""
-        if what == "start":
-            text = text.replace("ulp: 2", "ulp: 2\n  outtype: f16")
-        write_playbook(playbooks, text + (keys if what != "start" else ""))
-        if what == "rejudge":
-            await until(pilot, lambda: asked == [["rejudge", str(folder.path)]], 10)
-            assert not started
-        elif what == "start":
-            await until(pilot, lambda: started, 10)
-            assert started[0][:2] == ["run", str(path)]
-            assert not asked
-        elif what == "nothing":
-            await until(pilot, lambda: "says what it said" in app.messages[-1][1], 10)
-        else:
-            await until(pilot, lambda: shows(app, "the last good run stays"), 10)
-            assert_shows(app, "ulpp")
-            assert not asked
-            assert not started
-
-    drive(body, run=folder.path, playbooks=[playbooks])
-
-
-@pytest.mark.parametrize("problem", ["", "the run folder is locked"])
-def test_rows_are_judged_again_before_the_journal_has_it(problem, tmp_path, playbooks, monkeypatch):
-    """The process that writes the journal takes a second to begin. Where it fails, nothing of that stays."""
-    path = write_playbook(playbooks)
-    rounded = replace(tensor(NAMES[0], target="F16", differing=3), name=NAMES[0])
-    events = [RunStarted("h", 1), ComparisonStarted("S~S>G", 0), TensorFinished("S~S>G", rounded)]
-    events += [ComparisonFinished("S~S>G", Outcome.FALSIFIED, "NOT EQUIVALENT"), RunFinished(1)]
-    plan = plan_of(tmp_path, playbook=path)
-    facts = replace(plan.playbook, fingerprint=load_playbook(path).fingerprint)
-    folder = write_run(tmp_path, events, plan=replace(plan, playbook=facts))
-
-    async def body(app, pilot):
-        shown = []
-
-        async def tell(arguments, seconds=60.0):
-            await until(pilot, lambda: app.screen.row.status is RowStatus.PASSED)
-            shown.append(app.screen.row)
-            return problem
-
-        monkeypatch.setattr("aprtui.tui.services.watch.tell", tell)
-        await until(pilot, lambda: app.screen.row is not None and app.screen.row.status is RowStatus.FAILED)
-        app.watcher.remember(path)
-        write_playbook(playbooks, "aprtui:\n  tolerance:\n    ulp: 2000\n")
-        await app.watcher.saved({path})
-        assert shown and shown[0].limit == 2000
-        if problem:
-            await until(pilot, lambda: app.current.tolerances.ulp is None)
-            await pilot.press("escape")
-            await until(pilot, lambda: app.screen.row.status is RowStatus.FAILED)
-
-    drive(body, run=folder.path, playbooks=[playbooks])
-
-
-@pytest.mark.parametrize("has_run", [True, False])
-def test_a_save_starts_a_run_of_the_playbook_that_was_saved(has_run, tmp_path, playbooks, monkeypatch):
-    """Whatever run is open; and as the run before was started."""
-    saved = write_playbook(playbooks, name="two")
-    opened = write_run(tmp_path, whole_run(), playbook=write_playbook(playbooks))
-    if has_run:
-        plan = plan_of(tmp_path, playbook=saved, run_id="20260102-030406-b2c3")
-        plan = replace(plan, keeps_products=True, scratch="/kept", limits=Limits(jobs=2))
-        write_run(tmp_path, whole_run(), plan=plan, run_id=plan.run_id)
-    started = []
-
-    async def body(app, pilot):
-        async def start(arguments, **_):
-            started.append(arguments)
-
-        monkeypatch.setattr(app.starter, "start", start)
-        await until(pilot, lambda: len(app.runs) == 1 + has_run)
-        app.watcher.toggle(saved)
-        await until(pilot, lambda: app.watching)
-        await pilot.pause(0.3)
-        write_playbook(playbooks, "aprtui:\n  outtype: f16\n", name="two")
-        await until(pilot, lambda: started, 10)
-        (arguments,) = started
-        assert arguments[:2] == ["run", str(saved)]
-        if has_run:
-            assert " ".join(arguments[2:]).startswith(f"--model {tmp_path}")
-            assert "--scratch /kept" in " ".join(arguments) and "--device cpu --jobs 2" in " ".join(arguments)
-
-    drive(body, run=opened.path, playbooks=[playbooks])
-
-
-def test_a_playbook_that_does_not_load_is_edited_at_its_line(playbooks, monkeypatch):
-    write_playbook(playbooks, "aprtui:\n  tolerance:\n    ulpp: 2\n")
-    monkeypatch.setenv("EDITOR", "an-editor")
-
-    async def body(app, pilot):
-        await pilot.press("E")
-        await pilot.pause()
-        assert any("demo.playbook.yaml, line 9" in text for _, text in app.messages), app.messages
 
     drive(body, playbooks=[playbooks])
 
