@@ -6,8 +6,11 @@ import pytest
 
 
 def pytest_configure():
-    # Jobs in the background of a shell inherit SIGINT ignored, and so would the programs that tests interrupt.
+    # What runs in the background of a shell, or under nohup, inherits SIGINT or SIGHUP ignored, and so would the
+    # programs that tests send them to.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    if hasattr(signal, "SIGHUP"):
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 @pytest.fixture(autouse=True)
