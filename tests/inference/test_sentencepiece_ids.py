@@ -105,18 +105,34 @@ def test_a_unigram_model_gives_llama_cpps_ids(prefix, tmp_path):
     assert [[*ids, 1] for ids in encode_texts(model, PLAIN).ids] == theirs
 
 
-def test_defaults_of_a_unigram_gguf_are_llama_cpps(tmp_path, monkeypatch):
-    pieces = unigram_pieces()
+def unigram_gguf(path, keys):
     kinds = {"tokens": ValueType.STRING, "scores": ValueType.FLOAT32, "token_type": ValueType.INT32}
-    keys = unigram_keys(pieces)
+    plain = {bool: ValueType.BOOL, str: ValueType.STRING, int: ValueType.UINT32}
     values = [GgufValue("general.architecture", "llama", ValueType.STRING)]
     for key, value in keys.items():
         element = kinds.get(key.rpartition(".")[2])
-        plain = ValueType.STRING if isinstance(value, str) else ValueType.UINT32
-        values.append(GgufValue(key, value, ValueType.ARRAY if element else plain, element))
-    write_gguf(tmp_path / "m.gguf", values, [])
+        values.append(GgufValue(key, value, ValueType.ARRAY if element else plain[type(value)], element))
+    write_gguf(path, values, [])
+    return open_model(path)
+
+
+def test_ids_of_one_file_are_not_those_of_another_that_differs_in_llama_cpps_keys_alone(tmp_path):
+    """No other format states whether repeated spaces count."""
+    pieces = unigram_pieces()
+    a, b = (
+        unigram_gguf(tmp_path / f"{flag}.gguf", unigram_keys(pieces, remove_extra_whitespaces=flag))
+        for flag in (True, False)
+    )
+    result = tokenizer_level(a, b)
+    assert [finding.subject for finding in result.failures] == ["ids"]
+    assert encode_texts(a, ["a  b"]).ids != encode_texts(b, ["a  b"]).ids
+
+
+def test_defaults_of_a_unigram_gguf_are_llama_cpps(tmp_path, monkeypatch):
+    keys = unigram_keys(unigram_pieces())
+    model = unigram_gguf(tmp_path / "m.gguf", keys)
     monkeypatch.setattr(encoders, "installed_version", lambda: None)
-    encoded = encode_texts(open_model(tmp_path / "m.gguf"), PLAIN)
+    encoded = encode_texts(model, PLAIN)
     assert encoded.how.startswith("rebuilt from its GGUF facts")
     assert [list(ids) for ids in encoded.ids] == llama_cpp_ids(keys, PLAIN)
 

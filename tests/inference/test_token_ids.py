@@ -141,6 +141,17 @@ def test_ids_that_differ_are_a_failure_of_their_own_only_where_no_part_does(tmp_
     assert [finding.severity for finding in result.findings if finding.subject == "ids"] == [Severity.NOTE]
 
 
+def test_a_template_that_differs_in_text_alone_explains_no_ids(tmp_path):
+    content, write = edited(tmp_path / "m", "qwen3-tiny")
+    content["normalizer"] = {"type": "Lowercase"}
+    write()
+    template = tmp_path / "m/chat_template.jinja"
+    template.chmod(0o644)
+    template.write_text(template.read_text(encoding="utf-8") + "{# remark #}", encoding="utf-8")
+    result = tokenizer_level(open_model(FIXTURES / "qwen3-tiny/hf"), open_model(tmp_path / "m"))
+    assert [finding.subject for finding in result.failures] == ["ids"]
+
+
 def test_a_prompt_of_the_playbook_is_tried_too(tmp_path):
     content, write = edited(tmp_path / "m", "qwen2-tiny")
     content["added_tokens"].append(dict(content["added_tokens"][0], id=600, content="QQQZZ"))

@@ -10,12 +10,13 @@ import json
 import tempfile
 from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import xxhash
 
 from aprtui.core.errors import AprtuiError
@@ -25,12 +26,14 @@ from aprtui.formats.model import Model
 from aprtui.formats.tokenizer import TokenizerFacts, TokenizerModel
 from aprtui.inference.child import run_module
 from aprtui.inference.llama import LlamaRefusedError, installed_version
-from aprtui.inference.tokenizers.llama_vocabulary import llama_cpp_ids
+from aprtui.inference.tokenizers.llama_vocabulary import llama_cpp_ids, llama_cpp_keys
 from aprtui.inference.tokenizers.rebuild import CannotRebuild, rebuilt_json
 
 _REMEMBERED = 64
 _SECONDS = 120.0
 _MODULE = "aprtui.inference.tokenizer_child"
+_LONG = frozenset({"vocabulary", "merges", "tokenizer.ggml.tokens", "tokenizer.ggml.merges"})
+"""What is digested as texts, which takes a tenth of the time."""
 
 
 class NoEncoderError(AprtuiError):
@@ -133,21 +136,19 @@ def _frozen(ids: Sequence[Sequence[int]]) -> tuple[tuple[int, ...], ...]:
 def _digest(model: Model, facts: TokenizerFacts) -> str:
     """A digest of everything that decides which ids a text becomes."""
     digest = xxhash.xxh3_128()
-    parts: list[object] = [
-        facts.format,
-        facts.model,
-        facts.add_bos,
-        facts.add_eos,
-        facts.space_prefix,
-        facts.pre_tokenizer,
-    ]
-    parts += [sorted(facts.special_ids.items()), model.container.metadata.get("general.name")]
-    parts += [model.config.values.get(f"{kind}_token_id") for kind in ("bos", "eos")]
-    digest.update(repr(parts).encode())
+    stated: dict[str, object] = {one.name: getattr(facts, one.name) for one in fields(facts)}
+    stated |= {f"{kind}_token_id": model.config.values.get(f"{kind}_token_id") for kind in ("bos", "eos")}
+    if model.format is Format.GGUF:
+        # llama.cpp is given all of these, also those that no other format has.
+        stated |= llama_cpp_keys(model.container.metadata)
+    for name, value in sorted(stated.items()):
+        if name in _LONG:
+            continue
+        digest.update(f"{name}=".encode("utf-8", "surrogateescape"))
+        digest.update(value.tobytes() if isinstance(value, np.ndarray) else repr(value).encode("utf-8", "replace"))
     for texts in (facts.vocabulary, facts.merges):
         digest.update("\0".join(texts or ()).encode("utf-8", "surrogateescape") + b"\1")
-    digest.update(repr((facts.token_types, facts.scores)).encode())
-    path = model.container.companions.get("tokenizer.json")
-    if path is not None:
-        digest.update(read_bounded(path, LARGEST_TOKENIZER))
+    own = model.container.companions.get("tokenizer.json")
+    if own is not None:
+        digest.update(read_bounded(own, LARGEST_TOKENIZER))
     return digest.hexdigest()

@@ -47,15 +47,25 @@ def llama_cpp_ids(metadata: Mapping[str, Any], texts: Sequence[str]) -> list[lis
         return llama_ids(path, texts, add_special=True)
 
 
+def llama_cpp_keys(metadata: Mapping[str, Any]) -> dict[str, Any]:
+    """The keys of a GGUF that llama.cpp's tokenizer follows.
+
+    It knows some models by their name, too (`llama_vocab::impl::load`, phi-3's right-stripped tokens).
+    """
+    return {
+        key: value
+        for key, value in metadata.items()
+        if key.startswith("tokenizer.ggml.") or (key == "general.name" and isinstance(value, str))
+    }
+
+
 def _keys(metadata: Mapping[str, Any]) -> Iterator[GgufValue]:
     yield GgufValue("general.architecture", "llama", ValueType.STRING)
     for name, number in _KEYS.items():
         yield GgufValue(f"llama.{name}", number, ValueType.UINT32)
     yield GgufValue("llama.attention.layer_norm_rms_epsilon", 1e-5, ValueType.FLOAT32)
-    for key, value in metadata.items():
-        # llama.cpp knows some models by their name (`llama_vocab::impl::load`, phi-3's right-stripped tokens).
-        if key.startswith("tokenizer.ggml.") or (key == "general.name" and isinstance(value, str)):
-            yield _typed(key, value)
+    for key, value in llama_cpp_keys(metadata).items():
+        yield _typed(key, value)
 
 
 def _typed(key: str, value: object) -> GgufValue:
