@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from aprtui.core.causes import Question
 from aprtui.core.diagnosis import Answer, NamedCause, QuestionAnswered, Unexplained
 from aprtui.core.dtypes import Family
-from aprtui.core.outcomes import Level, Outcome
+from aprtui.core.outcomes import Outcome
 from aprtui.core.results import Comparison
 
 
@@ -26,7 +26,7 @@ def _answer(
         members = {member for named in saying_yes for member in named.members}
         evidence = "; ".join(f"{named.code}: {named.where}" for named in saying_yes)
         return QuestionAnswered(question, Answer.YES, len(members), evidence)
-    level = Level.TOKENIZER if question is Question.TOKENIZER else Level.WEIGHTS
+    level = question.level
     result = next((result for result in comparison.levels if result.level is level), None)
     if result is None or result.outcome is Outcome.SKIPPED:
         return QuestionAnswered(question, Answer.UNKNOWN, 0, f"the {level} level was not compared")

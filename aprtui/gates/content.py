@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
+from aprtui.core.behaviour import TextVerdict, band
 from aprtui.core.findings import Finding, FindingKind
 from aprtui.core.outcomes import Level, Outcome
 from aprtui.gates.verdict import Measured, Measurements, Verdict, absent_levels, only_a_part
@@ -72,7 +74,7 @@ _QUESTIONS: Mapping[str, Question] = {
     "F-CONV-INFER-001": Question(_does_not_run, "every product runs"),
     "F-CONTRACT-I1-001": Question(_failure_at(Level.BEHAVIOUR), "the APR answers alike"),
     "F-CONTRACT-I5-001": Question(_failure_at(Level.TOKENIZER), "the tokenizers say the same"),
-    "F-GOLDEN-RULE-001": Question(_other_text, "greedy tokens are the same"),
+    "F-GOLDEN-RULE-001": Question(_other_text, "texts are the same"),
     "F-GOLDEN-RULE-003": Question(_does_not_run, "the APR runs"),
     "F-CONTRACT-I2-001": Question(_failure_of(_COUNTED), "the APR holds the checkpoint's tensors and no others"),
     "F-CONTRACT-I3-001": Question(_fallback, "every type was asked for, and the file is whole"),
@@ -104,6 +106,8 @@ def judge_content(measurements: Measurements) -> Verdict:
         return Verdict(Outcome.SKIPPED, part)
     if measurements.gate.gate_id == "F-CONV-DEQUANT-001":
         return _judge_blocks(measurements, question)
+    if measurements.gate.gate_id == "F-GOLDEN-RULE-001":
+        return _judge_texts(measurements)
     return Verdict(Outcome.CORROBORATED, f"{question.answer}, in {_conversions(len(measurements.all))}")
 
 
@@ -112,6 +116,24 @@ def _judge_blocks(measurements: Measurements, question: Question) -> Verdict:
     if not count:
         return Verdict(Outcome.SKIPPED, "no source stores a tensor in blocks")
     return Verdict(Outcome.CORROBORATED, f"{question.answer}, in {count} tensors")
+
+
+def _judge_texts(measurements: Measurements) -> Verdict:
+    """How many texts are the same, and how many are undecided; beside it, deciding nothing, the band of the logits."""
+    counts: Counter[TextVerdict] = Counter()
+    bands = []
+    for measured in measurements.all:
+        behaviour = measured.record.behaviour
+        if behaviour is None or not behaviour.texts:
+            why = next((one for one in measured.finished.not_checked if "text" in one), "none was generated")
+            return Verdict(Outcome.SKIPPED, f"could not check text of {measured.title}: {why}")
+        counts.update(text.verdict for text in behaviour.texts)
+        bands.append(f"mean KLD {behaviour.target.mean_kld:.3g} ({band(behaviour.target.mean_kld)})")
+    reason = f"greedy tokens are the same in {counts[TextVerdict.EQUAL]} of {counts.total()} texts"
+    if undecided := counts[TextVerdict.TIE]:
+        reason += f", and differ first where the checkpoint itself is undecided in {undecided}"
+    texts = {verdict.value: count for verdict, count in counts.items()}
+    return Verdict(Outcome.CORROBORATED, f"{reason}; {', '.join(bands)}", {"texts": texts, "band": bands})
 
 
 def _judge_missing(measurements: Measurements) -> Verdict:

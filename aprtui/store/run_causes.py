@@ -11,6 +11,7 @@ from aprtui.core.diagnosis import Answer, Diagnosis, NamedCause, QuestionAnswere
 from aprtui.core.events import ComparisonFinished
 from aprtui.core.findings import LevelResult
 from aprtui.core.gates import GateFamily
+from aprtui.core.outcomes import Outcome
 from aprtui.store.plan import RunPlan
 
 
@@ -80,7 +81,7 @@ def run_causes(plan: RunPlan, comparisons: Mapping[str, Compared]) -> RunCauses:
             known, places = shown.get(named.where, (named, ()))
             shown[named.where] = (known, tuple(dict.fromkeys((*places, comparison))))
     complete = len(found) == len(list(_of_conversions(plan))) and all(map(_measured, found.values()))
-    questions = tuple(_answered(question, diagnoses, complete=complete) for question in Question)
+    questions = tuple(_answered(question, found, diagnoses, complete=complete) for question in Question)
     unexplained = sum(len(diagnosis.unexplained) for diagnosis in diagnoses.values())
     return RunCauses(questions, tuple(map(CauseInRun, causes.values())), unexplained)
 
@@ -102,7 +103,13 @@ def _measured(one: Compared) -> bool:
     return one.finished is not None and bool(one.levels)
 
 
-def _answered(question: Question, diagnoses: dict[str, Diagnosis], *, complete: bool) -> QuestionAnswered:
+def _holds_level(one: Compared, question: Question) -> bool:
+    return any(level.level is question.level and level.outcome is not Outcome.SKIPPED for level in one.levels)
+
+
+def _answered(
+    question: Question, found: Mapping[str, Compared], diagnoses: Mapping[str, Diagnosis], *, complete: bool
+) -> QuestionAnswered:
     answers = {
         comparison: next(one for one in diagnosis.questions if one.question is question)
         for comparison, diagnosis in diagnoses.items()
@@ -118,5 +125,8 @@ def _answered(question: Question, diagnoses: dict[str, Diagnosis], *, complete: 
         return QuestionAnswered(question, Answer.UNKNOWN, 0, unknown.evidence)
     if not complete:
         return QuestionAnswered(question, Answer.UNKNOWN, 0, "not every conversion was compared")
+    absent = next((one for one, record in found.items() if not _holds_level(record, question)), None)
+    if absent is not None:
+        return QuestionAnswered(question, Answer.UNKNOWN, 0, f"{absent}: the {question.level} level was not compared")
     evidence = next((one.evidence for one in answers.values()), "no comparison fails")
     return QuestionAnswered(question, Answer.NO, 0, evidence)

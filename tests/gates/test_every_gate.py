@@ -20,6 +20,7 @@ _CHAINS = ("F-CONV-RT-*", "F-CONV-IDEM-001", "F-CONV-COM-001", "F-CONV-S-G", "F-
 _OF_MODEL = ("G0-[!F]*",)
 _TO_APR = ("F-CONV-S-A", "F-CONV-*-001", "F-CONTRACT-*")
 _RUNNING = ("G0-PULL-001", "F-CONV-SEMANTIC-001", "F-CONV-INFER-001", "F-CONTRACT-I1-001", "F-GOLDEN-RULE-00[13]")
+_TOKENIZER = ("tokenizer.json", "tokenizer_config.json")
 _EXPECTED = {"expected_hidden_dim": 64, "expected_num_layers": 2}
 
 BEHAVIOUR = tuple(gate for gate in GATES if GATES[gate].levels == (Level.BEHAVIOUR,))
@@ -97,8 +98,10 @@ RUNS = {
     "NaN in all": Setup({}, formats=ONLY_APR, model_fault="integrity.not_a_number"),
     "blocked": Setup({}, ("G0-*",), ONLY_APR, is_blocked=True),
     "merges": Setup({"S-A": "tokenizer.merges_order"}, _TO_APR, ONLY_APR),
-    "no tokenizer": Setup({}, _TO_APR, ONLY_APR, without=("tokenizer.json", "tokenizer_config.json")),
+    "no tokenizer": Setup({}, _TO_APR, ONLY_APR, without=_TOKENIZER),
     "it runs": Setup({}, _RUNNING, ONLY_APR, levels=(Level.BEHAVIOUR,)),
+    "it runs in 4 bits": Setup({}, _RUNNING, ONLY_APR, outtype={"F-CONV-S-A": "int4"}, levels=(Level.BEHAVIOUR,)),
+    "no text": Setup({}, _RUNNING, ONLY_APR, levels=(Level.BEHAVIOUR,), without=_TOKENIZER),
     "it answers otherwise": Setup({"S-A": "weights.negated"}, _RUNNING, ONLY_APR, levels=(Level.BEHAVIOUR,)),
     "it does not run": Setup({"S-A": "integrity.not_a_number"}, _RUNNING, ONLY_APR, levels=(Level.BEHAVIOUR,)),
     "good answers": asked(ONLY_GGUF, engine=EngineName.LLAMA_CPP, modalities=("run", "chat")),
@@ -202,7 +205,7 @@ PASSES = {
     "F-CONV-INFER-001": "every product runs, in 2 conversions",
     "F-CONTRACT-I1-001": "the APR answers alike, in 1 conversion",
     "F-CONTRACT-I5-001": "the tokenizers say the same, in 1 conversion",
-    "F-GOLDEN-RULE-001": "greedy tokens are the same, in 1 conversion",
+    "F-GOLDEN-RULE-001": r"greedy tokens are the same in (\d+) of \1 texts; mean KLD 0 \(as a cast\)$",
     "F-GOLDEN-RULE-002": "1 conversion left products that can be opened",
     "F-GOLDEN-RULE-003": "the APR runs, in 1 conversion",
     "F-CONTRACT-I2-001": "the APR holds the checkpoint's tensors and no others, in 1 conversion",
@@ -437,3 +440,21 @@ def test_a_model_that_is_damaged_is_not_its_conversions_fault(results):
     entries = results("NaN in all")[1]
     failed = {gate for gate, entry in entries.items() if entry.outcome is not Outcome.CORROBORATED}
     assert failed == {"G0-VALIDATE-001"}
+
+
+def test_texts_that_nobody_compared_are_not_the_same(results):
+    entry = results("no text")[1]["F-GOLDEN-RULE-001"]
+    assert entry.outcome is Outcome.SKIPPED
+    assert "could not check text of SafeTensors to APR: text: the source has no tokens" in entry.reason
+    # The rest of the level needs no text.
+    assert results("no text")[1]["F-CONTRACT-I1-001"].outcome is Outcome.CORROBORATED
+
+
+def test_undecided_texts_are_counted_apart_from_equal_ones(results):
+    entry = results("it runs in 4 bits")[1]["F-GOLDEN-RULE-001"]
+    assert entry.outcome is Outcome.CORROBORATED
+    words = (
+        r"same in 0 of 3 texts, and differ first where the checkpoint itself is undecided in 3; mean KLD .* \(as Q4_0\)"
+    )
+    assert re.search(words, entry.reason)
+    assert entry.details["texts"] == {"tie": 3} and entry.details["band"][0].endswith("(as Q4_0)")

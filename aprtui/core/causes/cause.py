@@ -17,6 +17,11 @@ class Question(StrEnum):
     QUANTISATION = "quantisation"
     TOKENIZER = "tokenizer"
 
+    @property
+    def level(self) -> Level:
+        """The level without which nobody can say no."""
+        return Level.TOKENIZER if self is Question.TOKENIZER else Level.WEIGHTS
+
 
 class Repair(StrEnum):
     """What it takes to undo a cause in the product."""
