@@ -123,6 +123,8 @@ class Ending(StrEnum):
     """It ended well, and no text could be extracted from what it printed."""
     NOT_PROMPTED = "not prompted"
     """The file has no tokenizer, or no chat template, that could turn the prompt into tokens."""
+    TOO_LONG = "too long"
+    """The prompt fills the model's context, so that nothing can follow it."""
     NOT_RUN = "not run"
     """This machine lacks something, or an earlier prompt ended the engine."""
 

@@ -125,7 +125,7 @@ def _judge_texts(measurements: Measurements) -> Verdict:
     for measured in measurements.all:
         behaviour = measured.record.behaviour
         if behaviour is None or not behaviour.texts:
-            why = next((one for one in measured.finished.not_checked if "text" in one), "none was generated")
+            why = next((one for one in measured.finished.not_checked if "text: " in one), "none was generated")
             return Verdict(Outcome.SKIPPED, f"could not check text of {measured.title}: {why}")
         counts.update(text.verdict for text in behaviour.texts)
         bands.append(f"mean KLD {behaviour.target.mean_kld:.3g} ({band(behaviour.target.mean_kld)})")

@@ -88,7 +88,7 @@ class Given:
             if one.planned.file == self.planned.file
             and one.planned.engine is not self.planned.engine
             and not one.answer.note
-            and one.answer.ending is not Ending.NOT_RUN
+            and one.answer.ending not in (Ending.TOO_LONG, Ending.NOT_RUN)
         ]
 
     def _others(self, measurements: Measurements) -> Iterator[Given]:

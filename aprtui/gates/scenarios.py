@@ -12,7 +12,7 @@ from aprtui.gates.speed import judge_speed
 from aprtui.gates.verdict import WORDS_OF_FAILURE, Measurements, Verdict, format_title
 
 _UNANSWERED = frozenset({Ending.FAILED, Ending.CRASHED})
-_UNKNOWN = frozenset({Ending.NOT_RUN, Ending.UNREADABLE, Ending.KILLED, Ending.NOT_PROMPTED})
+_UNKNOWN = frozenset({Ending.TOO_LONG, Ending.NOT_RUN, Ending.UNREADABLE, Ending.KILLED, Ending.NOT_PROMPTED})
 _SHOWN = 60
 
 

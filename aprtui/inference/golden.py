@@ -11,7 +11,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from time import monotonic
-from typing import Any
 
 import numpy as np
 import torch
@@ -36,7 +35,7 @@ from aprtui.inference.measure import batch
 from aprtui.inference.reference.checkpoint import checkpoint_of
 from aprtui.inference.reference.model import ReferenceModel, Runtime
 from aprtui.inference.reference.twin import Twin, twin_as
-from aprtui.inference.samples import LONGEST, samples_of
+from aprtui.inference.samples import LONGEST, context_of, samples_of
 from aprtui.inference.text import Answers, generated, require_whole
 from aprtui.inference.tokenizers import NoEncoderError, encode_texts
 from aprtui.inference.tokenizers.decode import text_of
@@ -126,7 +125,7 @@ def save_golden(
     twin = twin_as(source, checkpoint, *product) if product is not None else Twin(None, lossless=False, types=())
     model = ReferenceModel(checkpoint, runtime)
     vocabulary = int(checkpoint.config.get("vocab_size") or 0)
-    samples = samples_of(source, prompts, vocabulary, _context(checkpoint.config))
+    samples = samples_of(source, prompts, vocabulary, context_of(source))
     continued, no_text = _continued(model, source, prompts or PROMPTS)
     ids, texts = _cut((*continued.values(), *samples.ids), (*continued, *samples.texts))
     positions = sum(map(len, ids))
@@ -267,11 +266,6 @@ def _record(expected: torch.Tensor, found: torch.Tensor, following: torch.Tensor
     return record
 
 
-def _context(config: Mapping[str, Any]) -> int:
-    stated = config.get("max_position_embeddings") or config.get("n_positions")
-    return stated if isinstance(stated, int) and stated > 0 else 4096
-
-
 def _continued(model: ReferenceModel, source: Model, prompts: Sequence[str]) -> tuple[dict[str, tuple[int, ...]], str]:
     """Prompts with what the source says to them, as text and ids; or why there is nothing."""
     try:
@@ -282,7 +276,7 @@ def _continued(model: ReferenceModel, source: Model, prompts: Sequence[str]) -> 
     ends = ends_of(source)
     found = {}
     for prompt, ids in zip(prompts, encoded, strict=True):
-        given = ids[: LONGEST - CONTINUED]
+        given = ids[: min(LONGEST, context_of(source)) - CONTINUED]
         if given:
             said = tuple(number for number, _ in generated(model, given, CONTINUED, ends))
             found[prompt + text_of(source.tokenizer, said)] = (*given, *said)

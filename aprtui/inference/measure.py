@@ -31,7 +31,7 @@ from aprtui.inference.reference.checkpoint import Checkpoint, checkpoint_of
 from aprtui.inference.reference.lockstep import LockstepObserver, SourceRecorder
 from aprtui.inference.reference.model import ReferenceModel, Runtime, Unit
 from aprtui.inference.reference.twin import Twin, twin_of
-from aprtui.inference.samples import Samples, samples_of
+from aprtui.inference.samples import Samples, context_of, samples_of
 from aprtui.inference.text import compare_texts
 from aprtui.inference.token_swap import token_swap
 from aprtui.inference.tokenizers import NoEncoderError
@@ -162,7 +162,9 @@ class _Measurement:
             self.not_checked.append("text: not asked for")
             return ()
         try:
-            return compare_texts(self.pair, (self.source, self.target), self.request, limit)
+            texts, unusable = compare_texts(self.pair, (self.source, self.target), self.request, limit)
+            self.not_checked += [f"text: {unusable}"] if unusable else []
+            return texts
         except NoEncoderError as error:
             self.not_checked.append(f"text: the source has no tokens: {error.problem}")
             return ()
@@ -184,9 +186,10 @@ class _Measurement:
     def _samples(self) -> Samples:
         sizes = [model.checkpoint.config for model in (self.source, self.target)]
         vocabulary = min(int(config.get("vocab_size") or 0) for config in sizes)
-        contexts = [config.get("max_position_embeddings") or config.get("n_positions") for config in sizes]
-        context = min((number for number in contexts if isinstance(number, int) and number > 0), default=4096)
-        return samples_of(self.pair.source, self.request.prompts, vocabulary, context)
+        context = context_of(self.pair.source, self.pair.target)
+        samples = samples_of(self.pair.source, self.request.prompts, vocabulary, context)
+        self.not_checked += [samples.left_out] if samples.left_out else []
+        return samples
 
     def _require_memory(self) -> None:
         models = (self.source, self.target)
@@ -235,10 +238,8 @@ class _Measurement:
             return None
         sequences: list[tuple[int, ...]] = []
         for ids in self.samples.ids:
-            if sum(map(len, sequences)) + len(ids) <= FIRST:
-                sequences.append(ids)
-            else:
-                break
+            if room := FIRST - sum(map(len, sequences)):
+                sequences.append(ids[:room])
         size = sum(tensor.nbytes for tensor in target.container.tensors)
         try:
             require(size + size // 4, "cpu", "llama.cpp")

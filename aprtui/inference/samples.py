@@ -16,6 +16,9 @@ LONGEST = 96
 MOST_POSITIONS = 1024
 """Tokens of all texts together."""
 
+_CONTEXT = 4096
+"""Of a model that does not state how many positions it has."""
+
 _SEED = 20260101
 _RANDOM_TEXTS, _RANDOM_LENGTH = 8, 48
 
@@ -29,12 +32,20 @@ class Samples:
         ids: Ids of each.
         how: Which tokenizer made them.
         random: They are no text.
+        left_out: What of the playbook's prompts is not among them; empty where nothing is missing.
     """
 
     texts: tuple[str, ...]
     ids: tuple[tuple[int, ...], ...]
     how: str
     random: bool = False
+    left_out: str = ""
+
+
+def context_of(*models: Model) -> int:
+    """Positions that all of these models have."""
+    stated = (model.config.values.get("max_position_embeddings") for model in models)
+    return min((number for number in stated if isinstance(number, int) and number > 0), default=_CONTEXT)
 
 
 def samples_of(source: Model, prompts: Sequence[str], vocabulary: int, context: int) -> Samples:
@@ -54,16 +65,26 @@ def samples_of(source: Model, prompts: Sequence[str], vocabulary: int, context: 
         encoded = encode_texts(source, texts)
     except NoEncoderError as error:
         return _random(vocabulary, context, error.problem)
-    kept: list[tuple[str, tuple[int, ...]]] = []
-    room = MOST_POSITIONS
-    for text, ids in zip(texts, encoded.ids, strict=True):
-        cut = tuple(number for number in ids if number < vocabulary)[: min(LONGEST, context, room)]
-        if cut:
-            kept.append((text, cut))
-            room -= len(cut)
+    usable = [tuple(number for number in ids if number < vocabulary)[:context] for ids in encoded.ids]
+    own = len(set(prompts) & set(texts))
+    # Half of the room is the probes', so that many or long prompts do not leave nothing to find a fault with.
+    wanted = sum(min(len(one), LONGEST) for one in usable[:own])
+    probes = _cut(usable[own:], max(MOST_POSITIONS // 2, MOST_POSITIONS - wanted))
+    cut = _cut(usable[:own], MOST_POSITIONS - sum(map(len, probes)))
+    kept = [(text, ids) for text, ids in zip(texts, (*cut, *probes), strict=True) if ids]
     if not kept:
         return _random(vocabulary, context, f"none of the source's tokens are below {vocabulary}")
-    return Samples(tuple(text for text, _ in kept), tuple(ids for _, ids in kept), encoded.how)
+    shorter = sum(len(now) < len(ids) for now, ids in zip(cut, encoded.ids, strict=False))
+    left_out = f"logits of {shorter} of {own} prompts beyond their beginnings" if shorter else ""
+    return Samples(tuple(text for text, _ in kept), tuple(ids for _, ids in kept), encoded.how, left_out=left_out)
+
+
+def _cut(sequences: Sequence[tuple[int, ...]], room: int) -> list[tuple[int, ...]]:
+    """As many tokens of each as fit into the room together, the same number at most of all."""
+    longest = next((most for most in range(LONGEST, 0, -1) if sum(min(len(one), most) for one in sequences) <= room), 0)
+    if longest:
+        return [one[:longest] for one in sequences]
+    return [one[: int(number < room)] for number, one in enumerate(sequences)]
 
 
 def _random(vocabulary: int, context: int, reason: str) -> Samples:

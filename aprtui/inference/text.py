@@ -17,6 +17,7 @@ from aprtui.core.scenarios import PROMPTS
 from aprtui.formats.tokenizer import TokenizerFacts
 from aprtui.inference.machine import require
 from aprtui.inference.reference.model import ReferenceModel
+from aprtui.inference.samples import context_of
 from aprtui.inference.tokenizers import encode_texts
 from aprtui.inference.tokenizers.decode import text_of
 from aprtui.inference.tokenizers.ends import ends_of
@@ -39,7 +40,7 @@ def require_whole(models: Sequence[ReferenceModel]) -> None:
 
 def compare_texts(
     pair: Pair, models: tuple[ReferenceModel, ReferenceModel], request: Request, limit: float
-) -> tuple[TextComparison, ...]:
+) -> tuple[tuple[TextComparison, ...], str]:
     """Continue every prompt with both models, one model in memory at a time.
 
     Args:
@@ -47,6 +48,9 @@ def compare_texts(
         models: Source and target.
         request: Prompts and how many tokens.
         limit: The largest margin of the source that what the conversion may change explains.
+
+    Returns:
+        A comparison for each prompt that both models can go on from, and why not for the others.
 
     Raises:
         CannotRunError: There is no room for a whole model.
@@ -56,9 +60,16 @@ def compare_texts(
     require_whole(models)
     encoded = encode_texts(pair.source, prompts).ids
     vocabulary = min(int(model.checkpoint.config.get("vocab_size") or 0) for model in models)
-    usable = [(text, ids) for text, ids in zip(prompts, encoded, strict=True) if ids and max(ids) < vocabulary]
+    context = context_of(pair.source, pair.target)
+    usable = [
+        (text, ids)
+        for text, ids in zip(prompts, encoded, strict=True)
+        if ids and max(ids) < vocabulary and len(ids) < context
+    ]
     ends = ends_of(pair.source)
-    source, target = ([generated(model, ids, request.tokens, ends) for _, ids in usable] for model in models)
+    source, target = (
+        [generated(model, ids, min(request.tokens, context - len(ids)), ends) for _, ids in usable] for model in models
+    )
     facts = pair.source.tokenizer
     found = []
     for (prompt, _), ours, theirs in zip(usable, source, target, strict=True):
@@ -66,7 +77,9 @@ def compare_texts(
         ids, other = tuple(number for number, _ in ours), tuple(number for number, _ in theirs)
         texts = text_of(facts, ids), text_of(facts, other)
         found.append(TextComparison(prompt, *texts, ids, other, first, margin, limit, verdict))
-    return tuple(found)
+    lost = len(prompts) - len(usable)
+    why = f"{lost} of {len(prompts)} prompts fill the context of {context} tokens, or have tokens that one model lacks"
+    return tuple(found), why if lost else ""
 
 
 @dataclass(slots=True)

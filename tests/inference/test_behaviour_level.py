@@ -16,6 +16,7 @@ from aprtui.faults import FAULTS, inject
 from aprtui.formats.model import open_model
 from aprtui.inference import errors
 from aprtui.inference.measure import needed_bytes
+from aprtui.inference.samples import MOST_POSITIONS
 from aprtui.inference.text import weigh
 
 SCOPE = Scope(levels=(Level.BEHAVIOUR,), running=BehaviourSettings(tokens=6))
@@ -252,3 +253,30 @@ def test_each_result_is_told_as_soon_as_it_is_there(name, kind):
     assert told == [structure, *comparison.behaviour.layers, behaviour]
     assert {"self_attn", "mlp", ""} <= {layer.block for layer in told[1:-1]}
     assert all((layer.twin_own is not None) == (kind != "bf16") for layer in told[1:-1])
+
+
+def test_a_long_prompt_leaves_room_for_the_probes_and_is_named(tmp_path):
+    """Also the first one, of which llama.cpp is asked for a beginning."""
+    prompts = tuple(f"{number} " + "foo bar baz " * 30 for number in range(30))
+    level, behaviour = run(
+        FIXTURES / "qwen2-tiny/hf", FIXTURES / "qwen2-tiny/gguf/bf16.gguf", replace(SCOPE, prompts=prompts)
+    )
+    assert level.outcome is Outcome.CORROBORATED
+    texts = {one.text for one in behaviour.prompts}
+    assert texts.issuperset(prompts) and len(texts) > len(prompts) + 15
+    assert behaviour.target.positions <= MOST_POSITIONS
+    assert any("logits of 30 of 30 prompts beyond their beginnings" in part for part in level.not_checked)
+    assert behaviour.llama_cpp.positions == 64
+
+
+@pytest.mark.parametrize(("words", "tokens"), [(1, 600), (200, 6)])
+def test_beyond_the_context_nothing_is_generated(words, tokens):
+    """gpt2's positions are a table: there is nothing behind its end."""
+    prompts = ("say it", "foo bar baz " * words)
+    scope = Scope(levels=(Level.BEHAVIOUR,), prompts=prompts, running=BehaviourSettings(tokens=tokens))
+    level, behaviour = run(FIXTURES / "gpt2-tiny/hf", FIXTURES / "gpt2-tiny/gguf/bf16.gguf", scope)
+    assert level.outcome is Outcome.CORROBORATED
+    assert all(0 < len(text.source_ids) < 256 for text in behaviour.texts)
+    if words > 1:
+        assert [text.prompt for text in behaviour.texts] == ["say it"]
+        assert any("text: 1 of 2 prompts fill the context of 256 tokens" in part for part in level.not_checked)

@@ -1,6 +1,7 @@
 """Engines: what apr printed is read, its crashes and hangs are answers, and engines agree on one file."""
 
 import json
+import signal
 import sys
 from itertools import takewhile
 from pathlib import Path
@@ -16,6 +17,7 @@ from aprtui.formats.model import open_model
 from aprtui.inference.engines import AprEngine, LlamaCppEngine, ReferenceEngine
 from aprtui.inference.engines.apr_output import read_answer
 from aprtui.inference.engines.engine import explain_prompt_tokens
+from aprtui.inference.llama import words_of_llama
 from aprtui.inference.tokenizers import encode_texts
 from aprtui.inference.tokenizers.ends import ends_of
 from aprtui.processes.run import Place, run_command
@@ -246,3 +248,20 @@ def test_llama_cpp_refuses_in_its_own_words(tmp_path):
     (answer,) = LlamaCppEngine().generate(broken, ["a"], 3)
     assert (answer.ending, answer.has_loaded) == (Ending.FAILED, False)
     assert "key not found in model: qwen2.block_count" in answer.reason
+
+
+@pytest.mark.parametrize("engine", [ReferenceEngine(), LlamaCppEngine()], ids=["reference", "llama.cpp"])
+def test_a_prompt_longer_than_the_context_says_nothing_of_the_file(engine):
+    short, long = engine.generate(FIXTURES / "gpt2-tiny/gguf/bf16.gguf", ["say it", "foo bar baz " * 200], 400)
+    assert short.ending is Ending.ANSWERED and short.prompt_tokens + len(short.ids) <= 256
+    assert (long.ending, long.has_loaded) == (Ending.TOO_LONG, True)
+    assert long.reason.startswith("the prompt has ") and long.reason.endswith(" tokens, and the model takes 256")
+
+
+def test_an_assertion_of_llama_cpp_is_told_in_its_words(tmp_path):
+    code = "from aprtui.inference.llama.library import LlamaModel; import sys; "
+    code += "LlamaModel(sys.argv[1]).generate(list(range(9)) * 40, 4, exact=True)"
+    command = [sys.executable, "-c", code, str(FIXTURES / "gpt2-tiny/gguf/bf16.gguf")]
+    result = run_command(command, Place(tmp_path, tmp_path, tmp_path), time_limit=60)
+    assert result.exit_code == -signal.SIGABRT
+    assert "GGML_ASSERT" in words_of_llama(result)

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from itertools import pairwise
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from time import monotonic
 from typing import Any
 
 from aprtui.core.errors import AprtuiError
 from aprtui.core.scenarios import Ending
-from aprtui.formats.model import Model, open_model
+from aprtui.formats.model import open_model
 from aprtui.inference.child import tell
+from aprtui.inference.engines.continuing import answer_line
 from aprtui.inference.llama.library import LlamaModel, Refused
-from aprtui.inference.tokenizers.decode import text_of
-from aprtui.inference.tokenizers.ends import ends_of
 
 
 def answers(request: dict[str, Any]) -> Iterator[dict[str, Any]]:
@@ -25,29 +22,18 @@ def answers(request: dict[str, Any]) -> Iterator[dict[str, Any]]:
         loaded = True
         yield {"loaded": True}
         opened = open_model(Path(request["path"]))
+
+        def generate(ids: Sequence[int], most: int) -> list[tuple[int, float]]:
+            found = running.generate(list(ids), most, exact=request["exact"])
+            return [(number, at) for number, _, at in found]
+
         for prompt in request["prompts"]:
-            yield _continued(running, opened, prompt, request["most"], exact=request["exact"])
+            yield answer_line(opened, running.ids(prompt, add_special=True), request["most"], generate)
     except Refused as error:
         yield {"failed": str(error), "ending": Ending.FAILED, "loaded": loaded}
     except AprtuiError as error:
         reason = f"llama.cpp runs it, and aprtui cannot read its tokens: {error.problem}"
         yield {"failed": reason, "ending": Ending.UNREADABLE, "loaded": loaded}
-
-
-def _continued(running: LlamaModel, opened: Model, prompt: str, most: int, *, exact: bool) -> dict[str, Any]:
-    begun = monotonic()
-    ids = running.ids(prompt, add_special=True)
-    generated = running.generate(ids, most, exact=exact) if ids else []
-    numbers, times = [number for number, _, _ in generated], [at for _, _, at in generated]
-    has_ended = bool(numbers) and (len(numbers) < most or numbers[-1] in ends_of(opened))
-    return {
-        "ids": numbers,
-        "text": text_of(opened.tokenizer, numbers[:-1] if has_ended else numbers),
-        "prompt_tokens": len(ids),
-        "is_cut_off": not has_ended and len(numbers) == most,
-        "seconds": monotonic() - begun,
-        "token_seconds": [later - earlier for earlier, later in pairwise(times)],
-    }
 
 
 def main(folder: Path) -> None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from itertools import pairwise
+from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -12,12 +12,12 @@ from aprtui.core.errors import AprtuiError
 from aprtui.core.scenarios import Ending
 from aprtui.formats.model import Model, open_model
 from aprtui.inference.child import tell
+from aprtui.inference.engines.continuing import answer_line
 from aprtui.inference.errors import CannotRunError
 from aprtui.inference.machine import check_device, require
 from aprtui.inference.reference.checkpoint import checkpoint_of
 from aprtui.inference.reference.model import ReferenceModel, Runtime
 from aprtui.inference.tokenizers import NoEncoderError, encode_texts
-from aprtui.inference.tokenizers.decode import text_of
 from aprtui.inference.tokenizers.ends import ends_of
 
 
@@ -31,7 +31,7 @@ def answers(request: dict[str, Any]) -> Iterator[dict[str, Any]]:
         ids = encode_texts(model, request["prompts"]).ids
         with running.kept():
             for prompt in ids:
-                yield _continued(model, running, prompt, request["most"])
+                yield answer_line(model, prompt, request["most"], partial(_generate, model, running))
     except NoEncoderError as error:
         yield _failed(error, Ending.NOT_PROMPTED, loaded=loaded)
     except CannotRunError as error:
@@ -50,26 +50,15 @@ def _loaded(path: Path, device: str) -> tuple[Model, ReferenceModel]:
     return model, running
 
 
-def _continued(model: Model, running: ReferenceModel, ids: tuple[int, ...], most: int) -> dict[str, Any]:
-    ends = ends_of(model)
+def _generate(model: Model, running: ReferenceModel, ids: Sequence[int], most: int) -> list[tuple[int, float]]:
     times: list[float] = []
-    begun = monotonic()
     # The model runs once for each token: the moments when it ends are as far apart as the tokens are.
     hook = running.base.register_forward_hook(lambda *_: times.append(monotonic()))
     try:
-        steps = running.generate(ids, most, ends) if ids else []
+        steps = running.generate(ids, most, ends_of(model))
     finally:
         hook.remove()
-    numbers = [number for number, _ in steps]
-    has_ended = bool(numbers) and numbers[-1] in ends
-    return {
-        "ids": numbers,
-        "text": text_of(model.tokenizer, numbers[:-1] if has_ended else numbers),
-        "prompt_tokens": len(ids),
-        "is_cut_off": not has_ended and len(numbers) == most,
-        "seconds": monotonic() - begun,
-        "token_seconds": [later - earlier for earlier, later in pairwise(times)],
-    }
+    return [(number, at) for (number, _), at in zip(steps, times, strict=True)]
 
 
 def _failed(error: AprtuiError, ending: Ending, *, loaded: bool | None) -> dict[str, Any]:

@@ -32,7 +32,7 @@ def ask(
 
     Args:
         module: Its `main` takes the request with the prompts and writes `answers.jsonl`: `{"loaded": true}`, one line
-            for each answer, and where it fails `{"failed": why, "ending": how, "loaded": whether}`.
+            for each answer (`answer_line`), and where it fails `{"failed": why, "ending": how, "loaded": whether}`.
         request: What else it needs.
         prompts: Texts.
         seconds: Time limit of one prompt; those of a process share their time.
@@ -46,7 +46,7 @@ def ask(
             limit = _SECONDS_TO_START + seconds * len(left)
             result = run_module(module, folder, {**request, "prompts": list(left)}, time_limit=limit)
             told = _told(folder / "answers.jsonl")
-        answers += [_answer(one) for one in told if "ids" in one]
+        answers += [_answer(one) for one in told if "ids" in one or "no_answer" in one]
         missing = len(prompts) - len(answers)
         stated = next((one for one in told if "failed" in one), None)
         if stated is not None:
@@ -64,6 +64,8 @@ def _told(path: Path) -> list[dict[str, Any]]:
 
 
 def _answer(told: dict[str, Any]) -> EngineAnswer:
+    if "no_answer" in told:
+        return no_answer(Ending(told["ending"]), told["no_answer"], has_loaded=True)
     return EngineAnswer(
         told["text"],
         tuple(told["ids"]),

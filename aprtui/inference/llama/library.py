@@ -8,6 +8,7 @@ are found by the values that llama.cpp gives them by default (llama.h, `llama_co
 from __future__ import annotations
 
 import ctypes
+import os
 import struct
 from collections.abc import Callable
 from pathlib import Path
@@ -17,6 +18,9 @@ from typing import Any
 import numpy as np
 import xllamacpp
 from numpy.typing import NDArray
+
+# Where an assertion fails, the lines that count are its own and not those of a debugger that is asked for the stack.
+os.environ.setdefault("GGML_NO_BACKTRACE", "1")
 
 _ROOM = 4096
 _FLASH_ATTENTION_OFF = 0
