@@ -3,11 +3,12 @@
 from dataclasses import replace
 
 import pytest
-from console import assert_shows, drive, shows, text_of, until
-from run_folders import NAMES, alive, append, journal_bytes, tensor, whole_run, write_run
+from console import LARGE, SMALL, assert_shows, drive, shows, text_of, until
+from run_folders import NAMES, alive, append, journal_bytes, plan_of, tensor, whole_run, write_run
 
 from aprtui.core.events import ComparisonFinished, ComparisonStarted, RunFinished, RunStarted, TensorFinished
-from aprtui.core.outcomes import Outcome
+from aprtui.core.outcomes import Level, Outcome
+from aprtui.store.plan import PlannedComparison
 from aprtui.store.row_order import RowOrder, SortKey
 from aprtui.store.run_view import RunView
 from aprtui.tui.services import follow
@@ -290,3 +291,30 @@ def test_what_a_run_wrote_while_it_was_not_shown_is_read_in_slices(tmp_path):
         assert_shows(app, "3000 of 3000", "✗ 3000 FAIL")
 
     drive(body, run=folder.path)
+
+
+@pytest.mark.parametrize("size", [SMALL, LARGE])
+def test_comparisons_of_the_same_product_are_told_apart(size, tmp_path):
+    """A product of two hops is held against its own source and against the model; the longest has four hops."""
+    sides = [("S>A", "S>A>G"), ("S", "S>A>G"), ("S>A>G>A", "S>A>G>A>S"), ("S", "S>A>G>A>S"), ("S", "S>G")]
+    ids = [f"{source}~{target}" for source, target in sides]
+    comparisons = tuple(
+        PlannedComparison(one, *side, (), (Level.WEIGHTS,), (), None, False, 1)
+        for one, side in zip(ids, sides, strict=True)
+    )
+    events = [RunStarted("h", 1)]
+    for one in ids:
+        results = [TensorFinished(one, tensor(name, violations=3)) for name in NAMES[:1]]
+        events += [ComparisonStarted(one, 0), *results, ComparisonFinished(one, Outcome.FALSIFIED, "")]
+    plan = replace(plan_of(tmp_path), comparisons=comparisons, gates=(), conversions=())
+    folder = write_run(tmp_path, [*events, RunFinished(1)], plan=plan)
+
+    async def body(app, pilot):
+        table = app.screen.table
+        rows = [table.render_line(y).text for y in range(1, 1 + len(sides))]
+        assert all("embed_tokens" in row for row in rows)
+        places = [row[2:].split("weight")[1].split()[0] for row in rows]
+        assert len(set(places)) == len(sides), places
+        assert {place.replace("→", "") for place in places} == {"SAG/SA", "SAG/S", "SAGAS/SAGA", "SAGAS/S", "SG"}
+
+    drive(body, size=size, run=folder.path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 from aprtui.store.columns import NO_COMPARISON, Row, RowKind
@@ -15,6 +16,7 @@ from aprtui.tui.words import comparison_title, margin_text, number, status_span,
 _ROOM_FOR_MAX = 96
 _ROOM_FOR_BAR = 124
 _ROOM_FOR_SHAPE = 140
+_LONGEST_WHERE = 12
 
 
 class TensorSource:
@@ -29,6 +31,8 @@ class TensorSource:
         self.view, self.order = view, order
         self.several = True
         self._width = 0
+        self._ambiguous = _compared_several_times(view)
+        self._shortest = max((len(self._letters(index)) for index in self._ambiguous), default=0)
 
     def __len__(self) -> int:
         return len(self.order.numbers)
@@ -67,7 +71,8 @@ class TensorSource:
         return columns
 
     def _where_width(self, width: int) -> int:
-        return 7 if width < _ROOM_FOR_MAX else 10 if width < _ROOM_FOR_BAR else 20
+        usual = 7 if width < _ROOM_FOR_MAX else 10 if width < _ROOM_FOR_BAR else 20
+        return max(usual, min(self._shortest, _LONGEST_WHERE))
 
     def cells(self, position: int) -> Sequence[Span]:
         """A tensor with all its numbers, or a finding with its text."""
@@ -105,12 +110,25 @@ class TensorSource:
         plan = self.view.plan.comparisons[row.comparison]
         if self._width >= _ROOM_FOR_BAR:
             return comparison_title(plan)
-        shown = plan.target.replace(">", "→")
+        ids = (plan.target, plan.source) if row.comparison in self._ambiguous else (plan.target,)
+        shown = "/".join(ids).replace(">", "→")
         # Five formats in a row do not fit with their arrows.
-        return shown if len(shown) <= self._where_width(self._width) else plan.target.replace(">", "")
+        return shown if len(shown) <= self._where_width(self._width) else self._letters(row.comparison)
+
+    def _letters(self, comparison: int) -> str:
+        """The product, and its source where others have the same product, without arrows."""
+        plan = self.view.plan.comparisons[comparison]
+        ids = (plan.target, plan.source) if comparison in self._ambiguous else (plan.target,)
+        return "/".join(ids).replace(">", "")
 
     @staticmethod
     def _share(row: Row) -> float:
         """Length of the bar: the error's share of the signal, on a scale on which an eighth is still seen."""
         nmse = row.nmse
         return 1.0 if nmse >= 1 or row.status is RowStatus.NOT_FINITE else max(0.06, nmse**0.25)
+
+
+def _compared_several_times(view: RunView) -> frozenset[int]:
+    """Comparisons that do not differ in their product from another one of the run."""
+    targets = Counter(plan.target for plan in view.plan.comparisons)
+    return frozenset(index for index, plan in enumerate(view.plan.comparisons) if targets[plan.target] > 1)
