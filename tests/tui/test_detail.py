@@ -3,11 +3,14 @@
 from dataclasses import replace
 
 import pytest
-from console import LARGE, answers_with, assert_shows, drive, until
+from console import LARGE, SMALL, answers_with, assert_shows, drive, shows, text_of, until
 from run_folders import NAMES, tensor, whole_run, write_run
 
 from aprtui.core.events import TensorFinished
+from aprtui.store.run_view import RunView
 from aprtui.store.tensor_reading import Decade, HeatMap, Region, read_tensor
+from aprtui.tui.screens.tensor import TensorScreen
+from aprtui.tui.services.tensors import RecentReadings
 from aprtui.tui.widgets.block import block_at
 from aprtui.tui.widgets.heat import HeatView, element_lines
 from aprtui.tui.widgets.histogram import histogram_lines
@@ -44,7 +47,16 @@ READ = {
     },
     "notes": [],
 }
-ELEMENTS = {"rows": [92, 100], "columns": [88, 104], "source": [[0.5] * 16] * 8, "target": [[0.25] * 16] * 8}
+ELEMENTS = {"rows": [66, 74], "columns": [72, 88], "source": [[0.5] * 16] * 8, "target": [[0.25] * 16] * 8}
+
+
+TALL_MAP = {
+    "row_step": 2,
+    "column_step": 4,
+    "max_error": [[0.1] * 64 for _ in range(64)],
+    "violations": [[0] * 64 for _ in range(64)],
+}
+WORST_BLOCK = {**READ["block"], "index": 3, "row": 0, "column": 96}
 
 
 def lines_of(app):
@@ -100,7 +112,7 @@ def test_the_map_is_walked_down_to_single_elements(tmp_path, monkeypatch):
         assert asked[-1][8:10] == ["--block", "562"], "the block of the selected element"
         await pilot.pause()
         text = "\n".join(lines_of(app))
-        assert "92 src" in text
+        assert "70 src" in text
         assert "0.25" in text
         # Closer still, a key moves by one element.
         await pilot.press(*["plus"] * 9, "l", "J")
@@ -159,7 +171,8 @@ def test_the_selected_element_is_among_those_that_are_shown(selected):
     rows, columns = heat.region(large)
     assert selected[0] in rows and selected[1] in columns and (len(rows), len(columns)) == (8, 16)
     values = tuple(tuple(float(row * 10_000 + column) for column in columns) for row in rows)
-    lines = element_lines(Region(rows.start, columns.start, values, values), selected, 78)
+    lines = element_lines(Region(rows.start, columns.start, values, values), selected, 78, 3)
+    assert len(lines) == 1 + 2 * 3
     head = "".join(text for text, _ in lines[0])
     assert str(selected[1]) in head.split()
     assert [text.strip() for text, paint in lines[0] if paint == "title"] == [str(selected[1])]
@@ -197,3 +210,115 @@ def test_every_element_of_a_large_matrix_can_be_reached():
 )
 def test_the_block_of_an_element(known, columns, element, number):
     assert block_at(known, element, columns) == number
+
+
+async def read(app, pilot):
+    await until(pilot, lambda: isinstance(app.screen, TensorScreen) and app.screen.detail.reading is not None)
+    await pilot.pause()
+
+
+@pytest.mark.parametrize("size", [SMALL, (60, 16), LARGE])
+def test_keys_of_the_map_bring_it_and_the_selected_element_into_sight(size, tmp_path, monkeypatch):
+    folder = write_run(tmp_path, whole_run())
+    answers_with(monkeypatch, "aprtui.tui.services.tensors.ask", {**READ, "heat": TALL_MAP, "elements": ELEMENTS})
+
+    async def body(app, pilot):
+        await pilot.press("n", "enter")
+        await read(app, pilot)
+        assert app.screen.detail.scroll_offset.y == 0
+        await pilot.press("l")
+        await pilot.press("h")
+        await pilot.pause()
+        assert_shows(app, "where the errors sit", "rows 70–71, columns 80–83: max|Δ| 0.1")
+        await pilot.press(*["plus"] * 7)
+        await until(pilot, lambda: shows(app, "70 src"))
+        lines = text_of(app)
+        assert "where the errors sit" in "\n".join(lines)
+        at = next(number for number, line in enumerate(lines) if "70 src" in line)
+        assert "0.5" in lines[at] and "dst" in lines[at + 1] and "0.25" in lines[at + 1], "both values are in sight"
+        assert any("80" in line.split() for line in lines[:at]), "and the number of its column"
+        await pilot.press("g")
+        assert shows(app, "where the errors sit") == (size == LARGE)
+        await pilot.press("J")
+        await pilot.pause()
+        assert_shows(app, "where the errors sit")
+
+    drive(body, size=size, run=folder.path)
+
+
+def test_the_block_is_the_one_under_the_cursor_also_on_the_whole_map(tmp_path, monkeypatch):
+    folder = write_run(tmp_path, whole_run())
+    answers_with(monkeypatch, "aprtui.tui.services.tensors.ask", {**READ, "block": WORST_BLOCK})
+
+    async def body(app, pilot):
+        await pilot.press("n", "enter")
+        await read(app, pilot)
+        assert any("block 3, row 0" in line for line in lines_of(app)), "the worst block at first"
+        selected = {**READ["block"], "index": 564, "row": 70, "column": 128}
+        asked = answers_with(monkeypatch, "aprtui.tui.services.tensors.ask", {**READ, "block": selected})
+        await pilot.press("l")
+        assert app.screen.detail.heat.closeness == 0
+        await until(pilot, lambda: any("block 564, row 70" in line for line in lines_of(app)))
+        assert asked[-1][4:] == ["--block", str(70 * 8 + 144 // 32), "--format", "json"]
+
+    drive(body, run=folder.path)
+
+
+def test_a_region_that_cannot_be_read_says_why(tmp_path, monkeypatch):
+    folder = write_run(tmp_path, whole_run())
+    answers_with(monkeypatch, "aprtui.tui.services.tensors.ask", READ)
+
+    async def body(app, pilot):
+        await pilot.press("n", "enter")
+        await read(app, pilot)
+        answers_with(monkeypatch, "aprtui.tui.services.tensors.ask", None, "aprtui: model.gguf is gone")
+        await pilot.press(*["plus"] * 7)
+        assert any("reading both values" in line for line in lines_of(app))
+        await until(pilot, lambda: any("model.gguf is gone" in line for line in lines_of(app)))
+
+    drive(body, run=folder.path)
+
+
+@pytest.mark.parametrize(("forward", "back"), [("right_square_bracket", "left_square_bracket"), ("n", "N")])
+def test_going_back_to_a_failure_reads_no_file_again(forward, back, tmp_path, monkeypatch):
+    folder = write_run(tmp_path, whole_run())
+    asked = answers_with(monkeypatch, "aprtui.tui.services.tensors.ask", READ)
+
+    async def body(app, pilot):
+        await pilot.press("n", "enter")
+        await read(app, pilot)
+        first = app.screen.detail.row.name
+        await pilot.press(forward)
+        await read(app, pilot)
+        second = app.screen.detail.row.name
+        assert first != second
+        assert_shows(app, second)
+        assert [arguments[3] for arguments in asked] == [first, second]
+        for key, name in ((back, first), (forward, second), (back, first)):
+            await pilot.press(key)
+            await pilot.pause()
+            assert app.screen.detail.row.name == name
+            assert app.screen.detail.reading is not None, "it is there at once"
+        await pilot.pause(0.4)
+        assert len(asked) == 2
+
+    drive(body, run=folder.path)
+
+
+def test_the_readings_kept_are_few_and_of_the_tolerance_at_hand(tmp_path):
+    names = [f"blk.{number}.weight" for number in range(20)]
+    view = RunView(write_run(tmp_path, whole_run(names)))
+    view.read(1.0)
+    recent = RecentReadings()
+    rows = [view.columns.row(view.columns.tensor(0, name)) for name in names]
+    for number, row in enumerate(rows):
+        recent.keep(view, row, (read_tensor(READ), []))
+        if number == 10:
+            assert recent.find(view, rows[0]) is not None
+    assert recent.find(view, rows[0]) is not None, "looked at since"
+    assert recent.find(view, rows[1]) is None
+    assert recent.find(view, rows[19]) is not None
+    judged = view.tensor(rows[19].number)
+    other = replace(judged, tolerance=replace(judged.tolerance, limit=judged.tolerance.limit + 1))
+    view.tensor = lambda number: other
+    assert recent.find(view, rows[19]) is None

@@ -11,7 +11,7 @@ from aprtui.tui.keys import bindings
 from aprtui.tui.paint import Line, Span
 from aprtui.tui.screens.diff import DiffScreen
 from aprtui.tui.screens.view import ConsoleScreen
-from aprtui.tui.services.tensors import look_at_elements, look_up
+from aprtui.tui.services.tensors import RecentReadings, look_at_selected, look_up
 from aprtui.tui.widgets.tensor_detail import TensorDetail
 
 
@@ -28,6 +28,7 @@ class TensorScreen(ConsoleScreen):
     def __init__(self, diff: DiffScreen) -> None:
         super().__init__()
         self._diff = diff
+        self._recent = RecentReadings()
 
     def compose_body(self) -> Iterable[Widget]:
         """The lines."""
@@ -52,7 +53,7 @@ class TensorScreen(ConsoleScreen):
         self.detail.show_row(view, row)
         self.detail.scroll_to(y=0, animate=False)
         self.refresh_chrome()
-        self.run_worker(look_up(self.detail, self.console.runs), exclusive=True, group="tensor")
+        self.run_worker(look_up(self.detail, self.console.runs, self._recent), exclusive=True, group="tensor")
 
     def subject(self) -> list[str]:
         """Run and place among the failures."""
@@ -76,16 +77,16 @@ class TensorScreen(ConsoleScreen):
     def action_pan(self, down: int, across: int) -> None:
         """Move on the map."""
         self.detail.pan(down, across)
-        self._look_at_elements()
+        self._look_at_selected()
 
     def action_zoom(self, closer: int) -> None:
         """Look closer."""
         self.detail.zoom(closer)
-        self._look_at_elements()
+        self._look_at_selected()
 
-    def _look_at_elements(self) -> None:
-        if self.detail.wanted_region is not None:
-            self.run_worker(look_at_elements(self.detail), exclusive=True, group="elements")
+    def _look_at_selected(self) -> None:
+        # Also where nothing has to be read: what is being read for another element is of no use then.
+        self.run_worker(look_at_selected(self.detail), exclusive=True, group="elements")
 
     def action_copy(self) -> None:
         """As in the Diff view."""

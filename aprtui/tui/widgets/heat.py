@@ -14,6 +14,11 @@ CLOSE = 7
 """Closeness from which on the elements around the selected one are read."""
 
 _ELEMENT_ROWS, _ELEMENT_COLUMNS = 8, 16
+_AROUND_MAP = 3
+"""Its head, what the shades mean and what the selected cell holds."""
+
+_FEWEST_ELEMENT_LINES = 3
+"""The numbers of columns and both values of one row."""
 
 
 class HeatView:
@@ -25,15 +30,24 @@ class HeatView:
         closeness: 0 shows the whole map, more shows a part of it around the selected cell; each step halves what a key
             moves by, down to one element.
         most_rows: Lines that the map may take.
+        element_rows: Rows of elements that fit below it.
     """
 
     def __init__(self) -> None:
         self.row = self.column = self.closeness = 0
-        self.most_rows = _FEWEST_ROWS
+        self.most_rows, self.element_rows = _FEWEST_ROWS, _ELEMENT_ROWS
 
     def fit(self, height: int) -> None:
-        """Take up to half of a place of so many lines."""
-        self.most_rows = max(_FEWEST_ROWS, height // 2)
+        """Take up to half of a place of so many lines, and leave room for the row of the selected element."""
+        self.most_rows = max(1, min(_FEWEST_ROWS, height - _AROUND_MAP - _FEWEST_ELEMENT_LINES), height // 2)
+        room = height - self.most_rows - _AROUND_MAP - 1
+        self.element_rows = max(1, min(_ELEMENT_ROWS, room // 2))
+
+    @property
+    def height(self) -> int:
+        """Lines of the map with its head, what it says of the selected cell and, looked at closely, the elements."""
+        elements = 1 + 2 * self.element_rows if self.closeness >= CLOSE else 0
+        return self.most_rows + _AROUND_MAP + elements
 
     def pan(self, heat: HeatMap, down: int, across: int, width: int) -> None:
         """Move the selection by what one character stands for: cells of the map, or, looked at closer, parts of one."""
@@ -78,8 +92,8 @@ class HeatView:
         down, across = steps[0] * heat.row_step, steps[1] * heat.column_step
         return max(1, down >> further), max(1, across >> further)
 
-    def lines(self, reading: TensorReading, heat: HeatMap, width: int) -> list[Line]:
-        """The part of the map, then what the selected cell covers and the elements in it that are known."""
+    def lines(self, heat: HeatMap, width: int) -> list[Line]:
+        """The part of the map, then what the selected cell covers."""
         step_down, step_across = self._steps(heat, width)
         row, column = self.cell(heat)
         rows = self._window(len(heat.cells), step_down, self.most_rows, row)
@@ -108,6 +122,12 @@ class HeatView:
                 _outside_span(heat.outside[row][column]),
             )
         )
+        return lines
+
+    def worst_lines(self, reading: TensorReading, heat: HeatMap) -> list[Line]:
+        """Those of the worst elements that are in the selected cell."""
+        down, across = heat.area(*self.cell(heat))
+        lines: list[Line] = []
         for element in reading.worst:
             if len(element.index) >= 2 and element.index[-1] in across and _flat_row(element.index, heat) in down:
                 place = ",".join(map(str, element.index))
@@ -167,15 +187,22 @@ def _around(selected: int, size: int, most: int) -> range:
     return range(first, min(size, first + most))
 
 
-def element_lines(region: Region, selected: tuple[int, int], width: int) -> list[Line]:
-    """Source above target for each row of a region, as many columns around the selected element as fit."""
+def holds(region: Region, element: tuple[int, int]) -> bool:
+    """Whether an element is one of a region."""
+    row, column = element[0] - region.row, element[1] - region.column
+    return 0 <= row < len(region.source) and 0 <= column < len(region.source[0])
+
+
+def element_lines(region: Region, selected: tuple[int, int], width: int, most_rows: int) -> list[Line]:
+    """Source above target for each row of a region, as many rows and columns around the selected element as fit."""
     shown = max(1, min(len(region.source[0]), (width - 12) // 10))
     columns = _around(selected[1] - region.column, len(region.source[0]), shown)
     lines: list[Line] = [[(f"{'':>11}", "muted")]]
     for column in columns:
         is_selected = region.column + column == selected[1]
         lines[0] = [*lines[0], (f"{region.column + column:>10}", "title" if is_selected else "muted")]
-    for row, (source, target) in enumerate(zip(region.source, region.target, strict=True)):
+    for row in _around(selected[0] - region.row, len(region.source), most_rows):
+        source, target = region.source[row], region.target[row]
         paint = "title" if region.row + row == selected[0] else "muted"
         for label, values in ((f"{region.row + row:>7} src", source), ("dst", target)):
             spans: list[Span] = [(f"{label:>11}", paint)]

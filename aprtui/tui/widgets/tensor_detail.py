@@ -17,16 +17,13 @@ from aprtui.tui.paint import Line, Span
 from aprtui.tui.widgets.behaviour import behaviour_lines_of
 from aprtui.tui.widgets.block import block_at, block_lines, rule_line
 from aprtui.tui.widgets.causes import cause_lines
-from aprtui.tui.widgets.heat import CLOSE, HeatView, element_lines
+from aprtui.tui.widgets.heat import CLOSE, HeatView, element_lines, holds
 from aprtui.tui.widgets.histogram import histogram_lines
 from aprtui.tui.widgets.lines import ScrollingLines, wrapped
 from aprtui.tui.words import comparison_title, margin_text, number, outcome_span, status_span
 
 _SIDE = 22
 _MAP = "where the errors sit"
-_LINES_OF_A_MAP = 6
-"""Beside its rows: its head, what the shades and the selected cell say, and a row of elements."""
-
 _WITH_RESULT = frozenset(RowStatus) - {RowStatus.RUNNING, RowStatus.WAITING, RowStatus.HIDDEN}
 _WORST_SHOWN = 12
 _OUTPUT_SHOWN = 200
@@ -43,11 +40,13 @@ class TensorDetail(ScrollingLines):
         self.problem = ""
         self.earlier: list[EarlierResult] = []
         self.heat = HeatView()
+        self._not_read = ""
 
     def show_row(self, view: RunView, row: Row | None, problem: str = "") -> None:
         """Show a row; what was read of another one is void, and `problem` says why nothing is read."""
         if row is None or self.row is None or (row.number, row.offset) != (self.row.number, self.row.offset):
             self.reading, self.problem, self.earlier, self.heat = None, problem, [], HeatView()
+            self._not_read = ""
         self.view, self.row = view, row
         self.refresh_lines_shown()
 
@@ -71,22 +70,28 @@ class TensorDetail(ScrollingLines):
         """Move on the map."""
         if self.reading is not None and self.reading.heat is not None:
             self.heat.pan(self.reading.heat, down, across, self.size.width - 2)
+            self._not_read = ""
             self._show_map()
 
     def zoom(self, closer: int) -> None:
         """Look closer at the map."""
         if self.reading is not None and self.reading.heat is not None:
             self.heat.zoom(self.reading.heat, closer, self.size.width - 2)
+            self._not_read = ""
             self._show_map()
 
     def _show_map(self) -> None:
         """Draw the map anew, and bring it into sight: a key that moves on it shows what it did."""
         self.refresh_lines_shown()
-        heads = ("".join(text for text, _ in line).startswith(f" ── {_MAP} ") for line in self.lines)
-        at = next((number for number, is_head in enumerate(heads) if is_head), None)
-        top = self.scroll_offset.y
-        if at is not None and not top <= at <= top + self.size.height - self.heat.most_rows - _LINES_OF_A_MAP:
+        at, top = self._line_of_map, self.scroll_offset.y
+        if at is not None and not top <= at <= max(top, top + self.size.height - self.heat.height):
             self.scroll_to(y=at, animate=False)
+
+    @property
+    def _line_of_map(self) -> int | None:
+        """Line of the map's head; None where there is no map."""
+        heads = ("".join(text for text, _ in line).startswith(f" ── {_MAP} ") for line in self.lines)
+        return next((number for number, is_head in enumerate(heads) if is_head), None)
 
     @property
     def wanted_region(self) -> tuple[range, range] | None:
@@ -102,10 +107,29 @@ class TensorDetail(ScrollingLines):
             return None
         return block_at(self.reading.block, (self.heat.row, self.heat.column), self.reading.heat.columns)
 
-    def take_region(self, region: Region, block: Mapping[str, Any]) -> None:
-        """Elements around the selected one, and its block."""
-        if self.reading is not None:
-            self.reading = replace(self.reading, elements=region, block=block or self.reading.block)
+    @property
+    def shows_what_is_selected(self) -> bool:
+        """Whether nothing has to be read for the selected element."""
+        if self.reading is None or self.reading.heat is None:
+            return True
+        region, block = self.wanted_region, self.wanted_block
+        if block is not None and self.reading.block.get("index") != block:
+            return False
+        known = self.reading.elements
+        return region is None or (known is not None and (known.row, known.column) == (region[0].start, region[1].start))
+
+    def take_selected(self, region: Region | None, block: Mapping[str, Any], problem: str) -> None:
+        """Elements around the selected one and its block, or why they were not read."""
+        if self.reading is None:
+            return
+        self._not_read = problem
+        if not problem:
+            elements = region or self.reading.elements
+            self.reading = replace(self.reading, elements=elements, block=block or self.reading.block)
+        at, top = self._line_of_map, self.scroll_offset.y
+        if at is not None and top <= at < top + self.size.height:
+            self._show_map()
+        else:
             self.refresh_lines_shown()
 
     def refresh_lines_shown(self) -> None:
@@ -186,9 +210,10 @@ class TensorDetail(ScrollingLines):
             lines += histogram_lines(reading.histogram, tensor, width)
         if reading.heat is not None:
             lines += rule_line(_MAP, width)
-            lines += self.heat.lines(reading, reading.heat, width - 2)
-            if reading.elements is not None and self.heat.closeness >= CLOSE:
-                lines += element_lines(reading.elements, (self.heat.row, self.heat.column), width)
+            lines += self.heat.lines(reading.heat, width - 2)
+            if self.heat.closeness >= CLOSE:
+                lines += self._element_lines(reading.elements, width)
+            lines += self.heat.worst_lines(reading, reading.heat)
         if reading.worst:
             lines += rule_line("worst elements", width)
             for element in reading.worst[:_WORST_SHOWN]:
@@ -200,6 +225,13 @@ class TensorDetail(ScrollingLines):
         for note in reading.notes:
             lines += wrapped(note, width - 2, "warn", " ")
         return lines
+
+    def _element_lines(self, region: Region | None, width: int) -> list[Line]:
+        """Both values around the selected element; where it is not among those that were read, why."""
+        selected = self.heat.row, self.heat.column
+        if region is None or not holds(region, selected):
+            return wrapped(self._not_read or "reading both values …", width - 2, "muted", " ")
+        return element_lines(region, selected, width, self.heat.element_rows)
 
     def _elsewhere(self, view: RunView, row: Row, width: int) -> list[Line]:
         lines: list[Line] = []
