@@ -36,7 +36,7 @@ def behaviour_level(
     prompts: tuple[str, ...] = (),
     progress: Progress | None = None,
     *,
-    told: Callable[[LayerError], None] | None = None,
+    told: Callable[[LayerError], None],
     tolerances: ToleranceSettings = OWN_RULES,
 ) -> tuple[LevelResult, Behaviour | None]:
     """Run both models and judge what they do.

@@ -116,12 +116,7 @@ def gate_duration(plan: RunPlan, gate: PlannedGate, record: RunRecord) -> int:
 
 def rerun_command(plan: RunPlan, gate: str) -> str:
     """The command that runs one gate of a run again."""
-    command = ["aprtui", "run", plan.playbook.path, "--model", plan.model.path]
-    for source in plan.sources:
-        if source.how.startswith("given"):
-            command += ["--source", source.path]
-    if plan.converter is not None:
-        command += ["--converter", plan.converter.name]
+    command = ["aprtui", *plan.started_with]
     narrowed = Selection.from_arguments(plan.selection)
     if set(narrowed.levels) == set(Level):
         narrowed, command = replace(narrowed, levels=()), [*command, "--level", "all"]

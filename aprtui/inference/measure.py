@@ -74,10 +74,7 @@ class Pair:
 
 
 def measure_behaviour(
-    pair: Pair,
-    request: Request,
-    progress: Progress | None = None,
-    told: Callable[[LayerError], None] | None = None,
+    pair: Pair, request: Request, progress: Progress | None, told: Callable[[LayerError], None]
 ) -> Behaviour:
     """Run both models, the twin, and the source on other code, on the same token ids in the same runtime.
 
@@ -91,14 +88,14 @@ def measure_behaviour(
         CannotRunError: The source cannot be run here.
         NotAModelError: The target's files make no model; `file` is the target's.
     """
-    return _Measurement(pair, request, progress, told or (lambda _: None)).result()
+    return _Measurement(pair, request, progress, told).result()
 
 
 class _Measurement:
     def __init__(
         self, pair: Pair, request: Request, progress: Progress | None, told: Callable[[LayerError], None]
     ) -> None:
-        self.started, self._told = monotonic(), told
+        self.started, self._tell_layer = monotonic(), told
         self.pair, self.request = pair, request
         self.runtime = Runtime(check_device(request.device))
         self.not_checked: list[str] = []
@@ -122,12 +119,12 @@ class _Measurement:
             self._tell_bytes(self.source.nbytes, "source")
             # The twin runs first: then every error of the target can be told with what the conversion explains of it.
             twin, explained = self._run_twin(ids, kept, recorder)
-            observer = LockstepObserver(recorder, self._tell, explained, self._told)
+            observer = LockstepObserver(recorder, self._tell, explained, self._tell_layer)
             target = self.target.hidden(ids, observer)[kept]
         runs = Runs((self.source, source), (self.target, target), twin, self._other_code(ids, kept))
         heads = run_heads(runs, following)
         head = self._head_error(heads)
-        self._told(head)
+        self._tell_layer(head)
         twin_record, floor = (None if record is None else record.statistics() for record in (heads.twin, heads.floor))
         allowed = twin_record or floor
         limit = inf if self.twin_fails else 2 * (allowed.max_abs_delta if allowed else 0.0)

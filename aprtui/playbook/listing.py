@@ -55,15 +55,18 @@ def list_playbooks(place: Path) -> Iterator[Listed]:
     Raises:
         UsageError: There is no such place.
     """
-    if place.is_file():
-        yield describe_file(place)
-        return
-    if not place.is_dir():
+    if not place.exists():
         raise UsageError("there is no such file or folder", file=place)
-    files = sorted(path for path in place.rglob("*") if path.suffix in _SUFFIXES and path.is_file())
-    for entry in map(describe_file, files):
-        if entry.document is None or entry.document.kind in _SHOWN:
+    for entry in map(describe_file, files_in(place)):
+        if place.is_file() or entry.document is None or entry.document.kind in _SHOWN:
             yield entry
+
+
+def files_in(place: Path) -> list[Path]:
+    """Files of a folder and those in it that may be playbooks, or settings beside one; or one file."""
+    if place.is_file():
+        return [place]
+    return sorted(path for path in place.rglob("*") if path.suffix in _SUFFIXES and path.is_file())
 
 
 def describe_file(path: Path) -> Listed:

@@ -318,6 +318,17 @@ class RunPlan:
     engines_left_out: tuple[str, ...] = ()
 
     @property
+    def started_with(self) -> tuple[str, ...]:
+        """Arguments that name what the run is about: playbook, model, sources that were given, converter."""
+        arguments = ["run", self.playbook.path, "--model", self.model.path]
+        for source in self.sources:
+            if source.how.startswith("given"):
+                arguments += ["--source", source.path]
+        if self.converter is not None:
+            arguments += ["--converter", self.converter.name]
+        return tuple(arguments)
+
+    @property
     def steps(self) -> tuple[PlannedStep, ...]:
         """Comparisons and scenarios in the order of the work.
 

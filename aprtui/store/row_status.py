@@ -69,7 +69,7 @@ _WORDS = {
     RowStatus.RUNNING: "run",
     RowStatus.WAITING: "wait",
     RowStatus.PASSED: "pass",
-    RowStatus.HIDDEN: "",
+    RowStatus.HIDDEN: "void",
 }
 
 _BY_KIND = {

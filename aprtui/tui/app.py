@@ -6,7 +6,7 @@ import asyncio
 import signal
 from array import array
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
@@ -27,7 +27,7 @@ from aprtui.tui.paint import PAINTS, Painter, shown
 from aprtui.tui.palette import commands, make_plain
 from aprtui.tui.screens.attach import AttachDialog
 from aprtui.tui.screens.compare import ChooseRunDialog, CompareScreen
-from aprtui.tui.screens.dialog import TextDialog
+from aprtui.tui.screens.dialog import AskDialog, TextDialog
 from aprtui.tui.screens.diff import DiffScreen
 from aprtui.tui.screens.help import HelpDialog
 from aprtui.tui.screens.log import LogScreen
@@ -254,10 +254,21 @@ class ConsoleApp(App[None]):
         if self.may_change():
             self.run_worker(self.starter.start(arguments), group="start")
 
-    def stop_run(self, folder: RunFolder) -> None:
-        """Stop an engine; takes up to ten seconds."""
-        if self.may_change():
-            self.run_worker(self.starter.stop(folder), group="stop")
+    def ask_to_stop(self, folder: RunFolder, then: Callable[[], object] = lambda: None) -> None:
+        """Ask, then stop an engine, which takes up to ten seconds.
+
+        Args:
+            folder: Its run.
+            then: Called where the answer was yes.
+        """
+
+        def answered(answer: str | None) -> None:
+            if answer == "stop":
+                self.run_worker(self.starter.stop(folder), group="stop")
+                then()
+
+        text = f"Stop run {folder.path.name}? What it has measured is kept; r goes on with it."
+        self.push_screen(AskDialog("Stop", text, ("keep running", "stop")), answered)
 
     def playbook_saved(self, path: Path) -> None:
         """A playbook or the settings beside it were edited."""

@@ -23,6 +23,7 @@ _GLYPHS = {
     RowStatus.RUNNING: ("▶", "run"),
     RowStatus.WAITING: ("·", "wait"),
     RowStatus.PASSED: ("✓", "pass"),
+    RowStatus.HIDDEN: (" ", "muted"),
 }
 _OUTCOMES = {
     Outcome.CORROBORATED: ("✓ pass", "pass"),
@@ -51,8 +52,6 @@ _STATES = {
 
 def status_span(status: RowStatus) -> Span:
     """Glyph and word of a row."""
-    if status is RowStatus.HIDDEN:
-        return "  void", "muted"
     glyph, paint = _GLYPHS.get(status, ("✗", "fail"))
     return f"{glyph} {status.word}", paint
 

@@ -239,16 +239,35 @@ def test_the_attach_card_asks_before_it_stops_a_run(tmp_path, monkeypatch):
 
     async def body(app, pilot):
         stopped = []
-        monkeypatch.setattr(app, "stop_run", stopped.append)
+
+        async def stop(run):
+            stopped.append(run.path)
+
+        monkeypatch.setattr(app.starter, "stop", stop)
         await until(pilot, lambda: isinstance(app.screen, AttachDialog))
         await pilot.press("x")
         await pilot.pause()
         assert_shows(app, f"Stop run {folder.path.name}?")
         await pilot.press("enter", "x", "right", "enter")
         await until(pilot, lambda: stopped)
-        assert [one.path for one in stopped] == [folder.path] and len(app.screen_stack) == 1
+        assert stopped == [folder.path] and len(app.screen_stack) == 1
 
     drive(body)
+
+
+def test_leaving_a_live_run_asks_once_whoever_started_it(tmp_path):
+    folder = write_run(tmp_path, whole_run()[:4], engine=alive())
+
+    async def body(app, pilot):
+        for _ in range(3):
+            await pilot.press("ctrl+c")
+            await pilot.pause()
+        assert_shows(app, "1 run is live")
+        assert len(app.screen_stack) == 2
+        await pilot.press("escape")
+        assert app.is_running
+
+    drive(body, run=folder.path)
 
 
 def test_ctrl_c_quits_from_a_dialog(playbooks):

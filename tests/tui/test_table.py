@@ -148,7 +148,7 @@ def test_a_filter_that_cannot_be_read_stays_open(tmp_path):
         await pilot.press("backspace", "1", "enter")
         assert not app.screen.query_one("#filter").has_focus
         await pilot.press("slash", *"nothing", "enter")
-        assert_shows(app, "No row matches: esc clears the filter")
+        assert_shows(app, "No row matches.", "0 of 8 match · esc clears the filter, f shows all")
 
     drive(body, run=folder.path)
 

@@ -24,16 +24,17 @@ from aprtui.tui.screens.run_actions import tolerance_place
 
 def test_the_line_that_set_a_tolerance_is_found_or_made(playbooks, tmp_path):
     path = write_playbook(playbooks, "aprtui:\n  tolerance:\n    ulp: 2\n")
-    assert tolerance_place(path) == (path, 9)
+    assert tolerance_place(load_playbook(path)) == (path, 9)
     path = write_playbook(playbooks, "aprtui:\n  tolerance:\n    ulp: 2\n    rmse_ratio: 2\n    scale_ulp: 1\n")
     view = RunView(write_run(tmp_path, whole_run()))
     view.read(5.0)
     row = view.columns.row(view.columns.tensor(0, NAMES[0]))
-    assert (row.rule, tolerance_place(path, row)) == ("certificate", (path, 11))
-    assert tolerance_place(path, replace(row, set_by="aprtui.tolerance.rmse_ratio 2 of p")) == (path, 10)
-    assert tolerance_place(path, replace(row, rule="rounding")) == (path, 9)
+    loaded = load_playbook(path)
+    assert (row.rule, tolerance_place(loaded, row)) == ("certificate", (path, 11))
+    assert tolerance_place(loaded, replace(row, set_by="aprtui.tolerance.rmse_ratio 2 of p")) == (path, 10)
+    assert tolerance_place(loaded, replace(row, rule="rounding")) == (path, 9)
     path = write_playbook(playbooks, "aprtui:\n  outtype: f16\n")
-    beside, line = tolerance_place(path)
+    beside, line = tolerance_place(load_playbook(path))
     assert beside.name == "demo.aprtui.yaml"
     assert "ulp: 0.5" in beside.read_text().splitlines()[line - 1]
     assert load_playbook(path).settings.tolerance.ulp == 0.5
@@ -162,6 +163,8 @@ def test_a_playbook_that_does_not_load_is_edited_at_its_line(playbooks, monkeypa
     async def body(app, pilot):
         await pilot.press("E")
         await pilot.pause()
-        assert any("demo.playbook.yaml, line 9" in text for _, text in app.messages), app.messages
+        said = [text for _, text in app.messages]
+        assert any("line 9, aprtui.tolerance.ulpp: aprtui has no such key" in text for text in said), said
+        assert any(text.endswith("demo.playbook.yaml, line 9") for text in said), said
 
     drive(body, playbooks=[playbooks])

@@ -13,7 +13,7 @@ from aprtui.store.run_folder import RunFolder
 from aprtui.store.run_list import RunSummary
 from aprtui.tui.keys import bindings
 from aprtui.tui.paint import Span
-from aprtui.tui.screens.dialog import AskDialog, Dialog
+from aprtui.tui.screens.dialog import Dialog
 from aprtui.tui.widgets.lines import Lines
 from aprtui.tui.widgets.row_table import Column, RowTable
 from aprtui.tui.words import ago, result_span
@@ -77,11 +77,4 @@ class AttachDialog(Dialog[RunFolder]):
         """Ask, then stop the chosen run."""
         run = self._source.runs[self.query_one(RowTable).cursor]
         if run.is_live and self.console.may_change():
-
-            def stop(answer: str | None) -> None:
-                if answer == "stop":
-                    self.console.stop_run(run.folder)
-                    self.dismiss(None)
-
-            text = f"Stop run {run.run_id}? What it has measured is kept."
-            self.app.push_screen(AskDialog("Stop", text, ("keep running", "stop")), stop)
+            self.console.ask_to_stop(run.folder, lambda: self.dismiss(None))

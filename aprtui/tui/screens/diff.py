@@ -294,7 +294,7 @@ class DiffScreen(RunActions):
         node = self.gate_tree.node
         found = view.gates.get(node.gate) if node is not None else None
         if self.order is not None and self.order.scope_size:
-            return ((("  No row matches: esc clears the filter, f shows passes too.", "muted"),),)
+            return ((("  No row matches.", "muted"),),)
         if node is None or not node.gate:
             live = view.state() is RunState.RUNNING
             text = "No result yet: rows come as tensors are compared." if live else "This run has no rows."

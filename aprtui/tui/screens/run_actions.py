@@ -8,6 +8,7 @@ import re
 import shlex
 import subprocess
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from textual.app import SuspendNotSupported
 
@@ -25,6 +26,9 @@ from aprtui.tui.screens.launch import LaunchDialog, LaunchRequest
 from aprtui.tui.screens.view import ViewScreen
 from aprtui.tui.services.children import command_line
 from aprtui.tui.services.starter import repeated
+
+if TYPE_CHECKING:
+    from aprtui.playbook import Playbook
 
 
 class RunActions(ViewScreen):
@@ -114,13 +118,7 @@ class RunActions(ViewScreen):
         elif state is not RunState.RUNNING:
             self.console.say("this run is not running", "warning")
         else:
-            text = f"Stop run {folder.path.name}? What it has measured is kept; r goes on with it."
-            self.app.push_screen(AskDialog("Stop", text, ("keep running", "stop")), self._stop_answered)
-
-    def _stop_answered(self, answer: str | None) -> None:
-        folder = self.folder()
-        if answer == "stop" and folder is not None:
-            self.console.stop_run(folder)
+            self.console.ask_to_stop(folder)
 
     def action_export(self) -> None:
         """Open the export dialog."""
@@ -158,7 +156,7 @@ class RunActions(ViewScreen):
             tensor = self.view.tensor(row.number) if self.view is not None else None
             choices["row as JSON"] = json.dumps(to_json(tensor if tensor is not None else row), indent=2)
         if plan is not None and folder is not None:
-            choices["command"] = command_line(["run", plan.playbook.path, *repeated(plan)])
+            choices["command"] = command_line(repeated(plan))
             choices["path"] = str(folder.path)
         elif (playbook := self.playbook()) is not None:
             choices["command"] = command_line(["run", str(playbook)])
@@ -173,12 +171,13 @@ class RunActions(ViewScreen):
             return
         if not self.console.may_change():
             return
-        self.console.watcher.remember(playbook)
         try:
-            path, line = tolerance_place(playbook, self.row)
+            path, line = tolerance_place(self.console.watcher.remember(playbook), self.row)
         except AprtuiError as error:
-            # What does not load is what needs editing; the reason was said.
-            path, line = playbook, int(next(iter(re.findall(r"\bline (\d+)", error.message)), "1"))
+            # What does not load is what needs editing.
+            self.console.say(str(error), "error")
+            stated = re.match(r"line (\d+)", error.place or "")
+            path, line = Path(error.file or playbook), int(stated[1]) if stated else 1
         except OSError as error:
             self.console.say(str(error), "error")
             return
@@ -194,24 +193,21 @@ class RunActions(ViewScreen):
             self.console.playbook_saved(path)
 
 
-def tolerance_place(playbook: Path, row: Row | None = None) -> tuple[Path, int]:
+def tolerance_place(playbook: Playbook, row: Row | None = None) -> tuple[Path, int]:
     """File and line to edit a tolerance at: where a row's is set, or another, else the settings beside the playbook.
 
     Those are made where they are missing, with nothing set, so that the playbook itself can stay locked.
 
     Raises:
-        AprtuiError: The playbook does not load.
         OSError: The file cannot be written.
     """
-    from aprtui.playbook import load_playbook  # noqa: PLC0415 - reading playbooks is slow to import
     from aprtui.playbook.load import files_of_playbook  # noqa: PLC0415 - reading playbooks is slow to import
 
-    loaded = load_playbook(playbook)
     section = ("aprtui", "tolerance")
     for key in (*((*section, name) for name in _settings_of(row)), section):
-        if key in loaded.places:
-            return loaded.places[key]
-    beside = files_of_playbook(playbook)[1]
+        if key in playbook.places:
+            return playbook.places[key]
+    beside = files_of_playbook(playbook.path)[1]
     if not beside.exists():
         text = (
             "# Settings of aprtui for the playbook beside it: tolerances of lossy conversions.\n"

@@ -14,11 +14,19 @@ if TYPE_CHECKING:
 _KEEP, _STOP, _CANCEL = "leave them running", "stop them", "stay here"
 
 
+class QuitDialog(AskDialog):
+    """What becomes of live runs."""
+
+
 def leave(app: ConsoleApp) -> None:
-    """Quit; asks where engines run here that this console started."""
-    live = [run for run in app.starter.started if _is_live(run)]
+    """Quit; asks, once, where engines run here that this console started or is attached to."""
+    watched = [app.current.folder] if app.current is not None else []
+    runs = {run.path: run for run in (*app.starter.started, *watched)}
+    live = [run for run in runs.values() if _is_live(run)]
     if not live:
         app.exit()
+        return
+    if any(isinstance(screen, QuitDialog) for screen in app.screen_stack):
         return
     count = f"{len(live)} run is live" if len(live) == 1 else f"{len(live)} runs are live"
     text = f"{count}. Left running, they are found again when the console starts, and by `aprtui ps`."
@@ -34,7 +42,7 @@ def leave(app: ConsoleApp) -> None:
         elif answer == _STOP:
             app.run_worker(stop_and_exit(), group="stop")
 
-    app.push_screen(AskDialog("Quit", text, (_KEEP, _STOP, _CANCEL)), answered)
+    app.push_screen(QuitDialog("Quit", text, (_KEEP, _STOP, _CANCEL)), answered)
 
 
 def _is_live(folder: RunFolder) -> bool:

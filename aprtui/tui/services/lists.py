@@ -128,8 +128,10 @@ def _all_of(folder: Path) -> list[Listed]:
 
 def _stamps_below(folders: Iterable[Path]) -> Iterator[tuple[str, int, int]]:
     """Name, time and size of every file that may be a playbook or settings beside one."""
+    from aprtui.playbook.listing import files_in  # noqa: PLC0415 - reading playbooks is slow to import
+
     for folder in folders:
-        for file in folder.rglob("*.y*ml") if folder.is_dir() else (folder,):
+        for file in files_in(folder):
             with suppress(OSError):
                 status = file.stat()
                 yield str(file), status.st_mtime_ns, status.st_size

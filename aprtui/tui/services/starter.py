@@ -87,13 +87,7 @@ def _folder_of(pid: int) -> RunFolder | None:
 
 
 def repeated(plan: RunPlan) -> list[str]:
-    """Arguments that make a run again as it was made: model, converter, selection, and what it may use."""
-    arguments = ["--model", plan.model.path]
-    if plan.converter is not None:
-        arguments += ["--converter", plan.converter.name]
-    for source in plan.sources:
-        if source.how.startswith("given"):
-            arguments += ["--source", source.path]
-    if plan.keeps_products:
-        arguments += ["--scratch", plan.scratch]
-    return [*arguments, *plan.selection, "--device", plan.running.device, "--jobs", str(plan.limits.jobs)]
+    """Arguments that make a run again as it was made: what it is about, its selection, and what it may use."""
+    used = ["--device", plan.running.device, "--jobs", str(plan.limits.jobs)]
+    used += ["--scratch", plan.scratch] if plan.keeps_products else []
+    return [*plan.started_with, *plan.selection, *used]

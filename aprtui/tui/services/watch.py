@@ -53,18 +53,23 @@ class Watch:
             return
         if self._app.may_change():
             self.playbook, self._stop = playbook, Event()
-            self.remember(playbook)
+            try:
+                self.remember(playbook)
+            except AprtuiError as error:
+                self._app.say(str(error), "error")
             self._app.run_worker(self._watch(playbook, self._stop), group="watch", exit_on_error=False)
             self._app.say(f"watching {playbook.name}")
 
-    def remember(self, playbook: Path) -> None:
-        """What a playbook says now; later saves are held against it."""
+    def remember(self, playbook: Path) -> Playbook:
+        """What a playbook says now; later saves are held against it.
+
+        Raises:
+            AprtuiError: It does not load.
+        """
         from aprtui.playbook import load_playbook  # noqa: PLC0415 - reading playbooks is slow to import
 
-        try:
-            self._good[playbook.absolute()] = load_playbook(playbook)
-        except AprtuiError as error:
-            self._app.say(str(error), "error")
+        self._good[playbook.absolute()] = load_playbook(playbook)
+        return self._good[playbook.absolute()]
 
     async def _watch(self, playbook: Path, stop: Event) -> None:
         from aprtui.playbook.load import files_of_playbook  # noqa: PLC0415 - reading playbooks is slow to import
@@ -149,10 +154,11 @@ class Watch:
                 return run.folder, run.plan
         return None, None
 
-    def _live_runs(self) -> set[str]:
+    def _is_live(self, run: RunFolder) -> bool:
         view = self._app.current
-        live = {str(run.folder.path) for run in self._app.runs if run.state is RunState.RUNNING}
-        return live if view is None or view.state() is not RunState.RUNNING else live | {str(view.folder.path)}
+        if view is not None and view.folder.path == run.path:
+            return view.state() is RunState.RUNNING
+        return any(one.is_live for one in self._app.runs if one.folder.path == run.path)
 
     async def _judge_again(self, run: RunFolder, playbook: Playbook) -> None:
         view = self._app.current
@@ -178,11 +184,10 @@ class Watch:
             self._app.say(f"{why}: its first run begins")
             await self._app.starter.start(["run", str(playbook), "--output-dir", str(self._app.options.output)])
             return
-        if str(run.path) in self._live_runs():
+        if self._is_live(run):
             await tell(["stop", str(run.path)])
         self._app.say(f"{why}: a new run takes the place of {plan.run_id}")
-        arguments = ["run", plan.playbook.path, *repeated(plan), "--output-dir", str(run.path.parents[2])]
-        await self._app.starter.start(arguments)
+        await self._app.starter.start([*repeated(plan), "--output-dir", str(run.path.parents[2])])
 
 
 async def saved_files(files: Collection[Path], stop: Event) -> AsyncIterator[frozenset[Path]]:
