@@ -16,7 +16,7 @@ class Progress:
     Attributes:
         done: Bytes that were compared.
         total: Bytes that the plan estimates, at least as many as were compared.
-        seconds: Time from the first to the last word of the journal; None before the first.
+        seconds: Time that engines worked on it; None before the first began.
         left: Seconds that are left at this rate; None while too little is done.
     """
 
@@ -38,9 +38,7 @@ def progress_of(view: RunView) -> Progress:
         planned = 0 if comparison.finished is not None else comparison.plan.estimated_bytes
         total += max(planned, comparison.bytes_done)
         done += comparison.bytes_done
-    seconds = None
-    if view.started is not None and view.last is not None:
-        seconds = (view.last - view.started).total_seconds()
+    seconds = None if view.started is None else view.worked.seconds
     share = done / total if total else 0.0
     left = None
     if view.end is None and seconds and share > _SHARE_FOR_ESTIMATE:

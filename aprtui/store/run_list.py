@@ -9,14 +9,16 @@ from datetime import datetime
 from pathlib import Path
 
 from aprtui.core.errors import AprtuiError
-from aprtui.core.events import GateFinished, JournalLine, RunFinished, RunInterrupted, RunResumed, RunStarted
+from aprtui.core.events import GateFinished, Heartbeat, RunFinished, RunInterrupted, RunResumed, RunStarted
 from aprtui.core.outcomes import Outcome
 from aprtui.store.plan import RunPlan
 from aprtui.store.run_folder import RunFolder, RunState
 from aprtui.store.summary import run_state
+from aprtui.store.working_time import WorkingTime
 
 _KINDS = tuple(
-    f'"kind":"{kind.__name__}"'.encode() for kind in (GateFinished, RunStarted, RunResumed, RunFinished, RunInterrupted)
+    f'"kind":"{kind.__name__}"'.encode()
+    for kind in (GateFinished, Heartbeat, RunStarted, RunResumed, RunFinished, RunInterrupted)
 )
 _TENSOR = b'"kind":"TensorFinished"'
 _HEAD = 200
@@ -33,7 +35,7 @@ class RunSummary:
         state: What became of it.
         outcomes: How many gates came to what.
         started: When it began.
-        ended: When it ended.
+        seconds: How long engines worked on it; None where it has not ended.
         host: Machine of its engine.
         pid: Process of its engine.
         problem: Why its folder cannot be read; empty where it can.
@@ -44,7 +46,7 @@ class RunSummary:
     state: RunState = RunState.DIED
     outcomes: Mapping[Outcome, int] = field(default_factory=dict)
     started: datetime | None = None
-    ended: datetime | None = None
+    seconds: float | None = None
     host: str = ""
     pid: int = 0
     problem: str = ""
@@ -102,14 +104,15 @@ def summarise(folder: RunFolder) -> RunSummary:
         return RunSummary(folder, problem=error.message)
     verdicts: dict[str, Outcome] = {}
     started: datetime | None = None
-    last: JournalLine | None = None
+    worked = WorkingTime()
     end: RunFinished | RunInterrupted | None = None
     reader = folder.reader()
     for _, raw in reader.new_raw_lines():
         head = raw[:_HEAD]
         if _TENSOR in head or not any(kind in head for kind in _KINDS) or (line := reader.parsed(raw)) is None:
             continue
-        event, last = line.event, line
+        event = line.event
+        worked.add(line)
         if isinstance(event, GateFinished):
             verdicts[event.gate] = event.outcome
         elif isinstance(event, RunStarted):
@@ -125,7 +128,7 @@ def summarise(folder: RunFolder) -> RunSummary:
         state,
         Counter(verdicts.values()),
         started,
-        last.time if last is not None and end is not None else None,
+        None if end is None else worked.seconds,
         host,
         pid,
     )

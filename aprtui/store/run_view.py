@@ -48,6 +48,7 @@ from aprtui.store.row_status import OPEN, RowStatus, status_of_finding, status_o
 from aprtui.store.run_causes import RunCauses, run_causes
 from aprtui.store.run_folder import RunFolder, RunState
 from aprtui.store.summary import run_state
+from aprtui.store.working_time import WorkingTime
 
 LOG_LINES = 5000
 
@@ -123,7 +124,7 @@ class RunView:
         self.logged = 0
         self.tolerances: ToleranceSettings = self.plan.tolerances
         self.started: datetime | None = None
-        self.last: datetime | None = None
+        self.worked = WorkingTime()
         self.end: RunFinished | RunInterrupted | None = None
         self.passed_over = 0
         self.bundled = BundleFacts.of(folder) if folder.is_bundle else None
@@ -270,7 +271,7 @@ class RunView:
 
     def _add(self, line: JournalLine, offset: int, changes: Changes) -> None:
         event = line.event
-        self.last = line.time
+        self.worked.add(line)
         if isinstance(event, Heartbeat):
             running = set(event.running)
             changes.gates = changes.gates or running != self.running

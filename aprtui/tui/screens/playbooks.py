@@ -181,8 +181,8 @@ class PlaybooksScreen(ListScreen["Listed"], RunActions):
         if run is None:
             return [first, path, ((" never run: r opens the launch dialog", "muted"),)]
         took = ""
-        if run.started is not None and run.ended is not None:
-            took = f"  took {duration((run.ended - run.started).total_seconds())}"
+        if run.seconds is not None:
+            took = f"  took {duration(run.seconds)}"
         line: Line = (
             (f" last  {local_time(run.started)}  run {run.run_id}  ", "muted"),
             result_span(run),

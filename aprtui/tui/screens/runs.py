@@ -57,9 +57,7 @@ class RunSource(ListSource[RunSummary]):
             return [(run.run_id, "text"), ("! its folder cannot be read", "crash")]
         cells: list[Span] = [(run.run_id, "text"), (_name(run), "text"), result_span(run), (ago(run.started), "muted")]
         if self.is_wide:
-            took = (
-                "" if run.started is None or run.ended is None else duration((run.ended - run.started).total_seconds())
-            )
+            took = "" if run.seconds is None else duration(run.seconds)
             converter = run.plan.converter
             name = "none" if converter is None else f"{converter.name} {converter.version}"
             cells += [(took, "muted"), (name, "muted"), (run.host, "muted")]
