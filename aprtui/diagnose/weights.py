@@ -30,7 +30,8 @@ def _cause(code: str, items: list[tuple[Proved, Step]], layer: int) -> Found:
     details = list(dict.fromkeys(step.detail for _, step in items if step.detail))
     shown = "; ".join(details[:_SHOWN]) + (f" and {len(details) - _SHOWN} more" if len(details) > _SHOWN else "")
     first = items[0][0]
-    proof = "" if first.after is None else f"; so read, {first.pair.name}: {first.after.judgement.sentence}"
+    named = f"{first.pair.name}: " if shown else ""
+    proof = "" if first.after is None else f"; under the repair, {named}{first.after.judgement.sentence}"
     levels = (Level.WEIGHTS, Level.INTEGRITY) if code == "integrity.not_finite" else (Level.WEIGHTS,)
     return Found(
         code=code,
