@@ -10,7 +10,12 @@ from aprtui.core.outcomes import Level
 
 K_PROJ = NAMES[2]
 TRANSPOSED = NamedCause(
-    "weights.transposed", (NAMES[0], K_PROJ), "2 tensors", "under the repair, every element equal", before=2.0, after=0.0
+    "weights.transposed",
+    (NAMES[0], K_PROJ),
+    "2 tensors",
+    "under the repair, every element equal",
+    before=2.0,
+    after=0.0,
 )
 LOST = NamedCause("structure.tensor_missing", ("model.norm.weight",), "model.norm.weight", "it is absent")
 QUESTIONS = (
@@ -66,7 +71,8 @@ def test_causes_of_a_comparison_worst_first_with_evidence_and_advice(tmp_path):
         assert_shows(app, "Causes of S→G vs S", "transposed   ✗ yes      2", "tokenizer    ? unknown")
         whole = "\n".join(text_of(app)).partition("Causes of")[2]
         assert whole.index("structure.tensor_missing") < whole.rindex("weights.transposed")
-        assert_shows(app, "under the repair, every element equal", "NMSE 2 as it is, 0 under the repair", "→ Reverse the dims")
+        assert_shows(app, "under the repair, every element equal", "NMSE 2 as it is, 0 under the repair")
+        assert_shows(app, "→ Reverse the dims")
         assert_shows(app, "1 without a cause", "rope_theta differs")
 
     drive(body, size=LARGE, run=folder.path)
