@@ -23,4 +23,5 @@ def cause_lines(causes: RunCauses) -> Iterator[str]:
             members = "" if len(found.shown) == 1 else f": {safe_text(where)}"
             yield f"      shows in  {safe_text(', '.join(comparisons))}{members}"
     if causes.unexplained:
-        yield f"{causes.unexplained} failures are unexplained; `aprtui diff` lists them"
+        many = f"{causes.unexplained} failures are" if causes.unexplained > 1 else "one failure is"
+        yield f"{many} unexplained; `aprtui diff` says what"

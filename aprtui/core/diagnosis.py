@@ -135,7 +135,8 @@ class Diagnosis:
         if self.is_complete:
             failures = "1 failure" if self.failures == 1 else f"{self.failures} failures"
             return f"{causes} all of it, {failures}; {self._what_lasts}"
-        left = f"{len(self.unexplained)} of {self.failures} failures are unexplained"
+        are = "is" if len(self.unexplained) == 1 else "are"
+        left = f"{len(self.unexplained)} of {self.failures} failures {are} unexplained"
         return f"{causes} a part: {left}" if count else f"no cause was found: {left}"
 
     @property

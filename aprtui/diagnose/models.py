@@ -44,7 +44,9 @@ def other_models(plan: LayoutPlan, left: Mapping[str, TensorResult], rearranged:
     found = []
     if foreign:
         most = max(rearranged[name] for name in foreign)
-        evidence = f"correlation with the source {alike[foreign[0]]:.3f}, at most {most:.2f} under any rearrangement"
+        evidence = (
+            f"correlation with the source {alike[foreign[0]]:.3f}, at most {most:.2f} under every order that was tried"
+        )
         found.append(_found("weights.one_model_for_another", foreign, evidence, left))
     if matrices and len(close) >= max(2, _MANY * matrices):
         found.append(_close(close, pairs, alike, left))

@@ -17,9 +17,10 @@ from aprtui.core.dtypes import DType
 from aprtui.core.statistics import StatisticsRecord
 from aprtui.core.tolerance import Rule, Tolerance
 from aprtui.diagnose.hypothesis import Step
+from aprtui.diagnose.permuted import ROUNDED
 from aprtui.diagnose.samples import Floats, floats
 from aprtui.formats.layout.plan import TensorPair
-from aprtui.formats.views import RowsPermuted, View
+from aprtui.formats.views import View
 from aprtui.formats.views.base import Indices
 from aprtui.formats.views.edited import ValuesEdited
 
@@ -30,6 +31,7 @@ _SPAN = 1 << 20
 _FEW = 1e-3
 _FEW_BLOCKS = 0.02
 _SMALL_SHARE = 0.5
+_LOST_RUN = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,71 +43,76 @@ class Survey:
         low: Smallest element of the product.
         high: Largest.
         source_constant: The source holds one value everywhere.
-        zero_rows: Rows of zeros that are none in the source.
+        emptied: Elements in rows, or in long runs inside rows, of zeros that are none in the source.
+        emptied_rows: Rows with such elements.
+        whole_rows: Rows that are nothing but such elements.
         rows: In all.
-        flushed: Zeros that are none in the source, outside such rows.
+        flushed: Zeros that are none in the source, outside such rows and runs.
         largest_flushed: Largest magnitude of the source there.
         smallest_kept: Smallest magnitude of the source that is not zero in the product.
         infinite: Infinite elements that are finite in the source.
         not_numbers: NaN where the source has a number.
-        differing_rows: Numbers of rows with another value, at most `_MOST_ROWS`.
+        differing_rows: int64 numbers of the rows that are not the source's.
     """
 
     elements: int
     low: float
     high: float
     source_constant: bool
-    zero_rows: int
+    emptied: int
+    emptied_rows: int
+    whole_rows: int
     rows: int
     flushed: int
     largest_flushed: float
     smallest_kept: float
     infinite: int
     not_numbers: int
-    differing_rows: tuple[int, ...]
-
-
-_MOST_ROWS = 1024
-_ROUNDED = 0.2
+    differing_rows: Indices
 
 
 def survey(pair: TensorPair) -> Survey:
     """Read both sides once."""
     source, target = pair.source, pair.view
     exact = tolerance_of(pair).rule is Rule.BIT_EXACT
+    shortest = _shortest_run(pair)
     lows, highs, source_lows, source_highs = [], [], [], []
-    zero_rows = flushed = infinite = not_numbers = 0
+    emptied = emptied_rows = whole_rows = flushed = infinite = not_numbers = 0
     largest_flushed, smallest_kept = 0.0, float("inf")
-    differing: list[int] = []
+    differing: list[Indices] = []
     for rows in _runs(source):
         s, t = floats(source, rows), floats(target, rows)
         lows.append(float(np.nanmin(t, initial=np.inf)))
         highs.append(float(np.nanmax(t, initial=-np.inf)))
         source_lows.append(float(s.min()))
         source_highs.append(float(s.max()))
-        empty = np.asarray(~(t != 0).any(axis=1) & (s != 0).any(axis=1))
-        zero_rows += int(empty.sum())
-        gone = (t == 0) & (s != 0) & ~empty[:, None]
+        lost = (t == 0) & (s != 0)
+        empty = lost & _emptied(s, t, shortest)
+        emptied += int(empty.sum())
+        emptied_rows += int(empty.any(axis=1).sum())
+        whole_rows += int((empty.any(axis=1) & ~(t != 0).any(axis=1)).sum())
+        gone = lost & ~empty
         flushed += int(gone.sum())
         largest_flushed = max(largest_flushed, float(np.abs(s[gone]).max(initial=0.0)))
         smallest_kept = min(smallest_kept, float(np.abs(s[(t != 0) & (s != 0)]).min(initial=np.inf)))
         infinite += int((np.isinf(t) & np.isfinite(s)).sum())
         not_numbers += int((np.isnan(t) & np.isfinite(s)).sum())
-        if len(differing) < _MOST_ROWS:
-            differing += rows[_differing_rows(s, t, exact=exact)].tolist()
+        differing.append(rows[_differing_rows(s, t, exact=exact)])
     return Survey(
         elements=source.elements,
         low=min(lows),
         high=max(highs),
         source_constant=min(source_lows) == max(source_highs),
-        zero_rows=zero_rows,
+        emptied=emptied,
+        emptied_rows=emptied_rows,
+        whole_rows=whole_rows,
         rows=source.rows,
         flushed=flushed,
         largest_flushed=largest_flushed,
         smallest_kept=smallest_kept,
         infinite=infinite,
         not_numbers=not_numbers,
-        differing_rows=tuple(differing[:_MOST_ROWS]),
+        differing_rows=np.concatenate(differing),
     )
 
 
@@ -120,12 +127,32 @@ def _differing_rows(s: Floats, t: Floats, *, exact: bool) -> NDArray[np.bool_]:
         return np.array(np.not_equal(s, t).any(axis=1), bool)
     with np.errstate(all="ignore"):
         error, power = ((t - s) ** 2).sum(1), (s**2).sum(1)
-    return np.array(np.logical_not(error <= _ROUNDED * power), bool)
+    return np.array(np.logical_not(error <= ROUNDED * power), bool)
+
+
+def _shortest_run(pair: TensorPair) -> int:
+    """From how many zeros in a row of elements something was lost; blocks of small values hold many zeros by right."""
+    return _LOST_RUN if pair.view.dtype.info.block == 1 else pair.view.columns
+
+
+def _emptied(s: Floats, t: Floats, shortest: int) -> NDArray[np.bool_]:
+    """Elements in rows of zeros that are none in the source, and in runs of at least `shortest` zeros."""
+    rows, columns = t.shape
+    zero = np.zeros((rows, columns + 2), np.int8)
+    zero[:, 1:-1] = t == 0
+    steps = np.diff(zero, axis=1)
+    (row, start), (_, stop) = np.nonzero(steps == 1), np.nonzero(steps == -1)
+    long = stop - start >= min(shortest, columns)
+    edges = np.zeros((rows, columns + 1), np.int8)
+    edges[row[long], start[long]] = 1
+    edges[row[long], stop[long]] -= 1
+    runs = np.cumsum(edges[:, :columns], axis=1, dtype=np.int8) > 0
+    return np.asarray(runs & (s != 0).any(axis=1)[:, None], bool)
 
 
 def emptied(found: Survey) -> Step | None:
     """Nothing but zeros, or one value, where the source has more."""
-    if found.low == found.high == 0 and found.zero_rows == found.rows:
+    if found.low == found.high == 0 and found.whole_rows == found.rows:
         return Step("weights.zeroed")
     if found.low == found.high and not found.source_constant:
         return Step("weights.constant", f"{found.low:g} everywhere")
@@ -135,17 +162,13 @@ def emptied(found: Survey) -> Step | None:
 def masked(pair: TensorPair, found: Survey) -> list[tuple[Step, View]]:
     """Sources that hold the product's own value where it is damaged in one way."""
     possible: list[tuple[Step, Mask]] = []
-    if found.zero_rows:
+    if found.emptied:
         code = "weights.blocks_zeroed" if pair.view.dtype.info.block > 1 else "weights.rows_zeroed"
-        step = Step(code, f"{found.zero_rows} of {found.rows} rows are zero")
-        possible.append(
-            (
-                step,
-                lambda s, t: np.broadcast_to(
-                    np.asarray(~(t != 0).any(axis=1) & (s != 0).any(axis=1))[:, None], s.shape
-                ),
-            )
-        )
+        rows = f"{found.emptied_rows} of {found.rows} rows"
+        whole = found.whole_rows == found.emptied_rows
+        step = Step(code, f"{rows} are zero" if whole else f"{found.emptied} elements in {rows} are zero")
+        shortest = _shortest_run(pair)
+        possible.append((step, lambda s, t: _emptied(s, t, shortest)))
     if 0 < found.flushed < _SMALL_SHARE * found.elements and found.largest_flushed <= 4 * found.smallest_kept:
         detail = f"{found.flushed} of {found.elements} values up to {found.largest_flushed:.3g} are zero"
         possible.append((Step("weights.small_values_flushed", detail), lambda s, t: t == 0))
@@ -164,25 +187,6 @@ def _taken(pair: TensorPair, mask: Mask) -> View:
         return np.where(mask(values, target), target, values)
 
     return ValuesEdited(pair.source, change)
-
-
-def moved_rows(pair: TensorPair, found: Survey) -> tuple[Step, View] | None:
-    """Rows that are other rows of the source, where all the others are in their place."""
-    rows = np.array(found.differing_rows, np.int64)
-    if len(pair.source.shape) < 2 or not 1 < len(rows) < _MOST_ROWS or len(rows) > max(2, found.rows // 2):
-        return None
-    source, target = floats(pair.source, rows).astype(np.float64), floats(pair.view, rows).astype(np.float64)
-    with np.errstate(all="ignore"):
-        # |s - t|² of every pair of rows.
-        errors = (source**2).sum(1)[None, :] - 2 * target @ source.T + (target**2).sum(1)[:, None]
-        nearest = errors.argmin(axis=1)
-        alike = errors.min(axis=1) <= _ROUNDED * (source[nearest] ** 2).sum(1)
-    if not alike.all() or np.array_equal(nearest, np.arange(len(rows))):
-        return None
-    order = np.arange(found.rows, dtype=np.int64)
-    order[rows] = rows[nearest]
-    step = Step("weights.rows_permuted", f"{len(rows)} of {found.rows} rows, {rows[0]} first")
-    return step, RowsPermuted(pair.source, order, step.detail)
 
 
 def few(record: StatisticsRecord, tolerance: Tolerance) -> Step | None:

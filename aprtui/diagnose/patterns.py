@@ -75,7 +75,8 @@ def _by_roles(tensors: set[str], types: Mapping[str, DType]) -> str | None:
             words.append(f"all {total} {short}" if total > 1 else names[0])
         else:
             layers = sorted(layer for name in names if (layer := parse(name).layer) is not None)
-            words.append(f"{short} of layers {', '.join(map(str, layers))}" if layers else ", ".join(names))
+            numbers = f"layer{'s' if len(layers) > 1 else ''} {', '.join(map(str, layers))}"
+            words.append(f"{short} of {numbers}" if layers else ", ".join(names))
     return ", ".join(words)
 
 

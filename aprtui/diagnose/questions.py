@@ -32,7 +32,9 @@ def _answer(
         return QuestionAnswered(question, Answer.UNKNOWN, 0, f"the {level} level was not compared")
     left = [item for item in unexplained if item.level is level]
     if left:
-        evidence = f"{len(left)} failures of the {level} level are unexplained, {left[0].subject} first"
+        several = len(left) > 1
+        count = f"{len(left)} failures of the {level} level are" if several else f"a failure of the {level} level is"
+        evidence = f"{count} unexplained: {left[0].subject}{' first' if several else ''}"
         return QuestionAnswered(question, Answer.UNKNOWN, 0, evidence)
     return QuestionAnswered(question, Answer.NO, 0, _why_not(question, comparison))
 
@@ -43,14 +45,15 @@ def _why_not(question: Question, comparison: Comparison) -> str:
     passed = [tensor for tensor in comparison.tensors if tensor.judgement.passed]
     others = len(comparison.tensors) - len(passed)
     if question is Question.TRANSPOSED:
-        rest = f", the other {others} have another cause" if others else ""
+        rest = f", the other {f'{others} have' if others > 1 else 'one has'} another cause" if others else ""
         return f"{len(passed)} of {len(comparison.tensors)} tensors have every element in its place{rest}"
     quantised = [tensor for tensor in comparison.tensors if tensor.target_dtype.info.family is Family.BLOCK]
     if not quantised:
         return "no tensor is quantised"
     blocks = [tensor for tensor in quantised if tensor.judgement.passed]
     if not blocks:
-        return f"all {len(quantised)} quantised tensors have another cause"
+        many = f"all {len(quantised)} quantised tensors have" if len(quantised) > 1 else "the quantised tensor has"
+        return f"{many} another cause"
     certified = sum(tensor.record.certificate is not None for tensor in blocks)
     exact = len(blocks) - certified
     parts = [f"{certified} quantised tensors are certified, their loss is that of their type"] if certified else []

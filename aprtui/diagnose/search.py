@@ -19,7 +19,8 @@ from aprtui.diagnose.arrangements import arrangements, encoded_flat, transpositi
 from aprtui.diagnose.blocks import damaged_part
 from aprtui.diagnose.hypothesis import Candidate, Context, Explanation, Step, recipe_of
 from aprtui.diagnose.origins import origins
-from aprtui.diagnose.parts import emptied, few, masked, moved_rows, survey
+from aprtui.diagnose.parts import emptied, few, masked, survey
+from aprtui.diagnose.permuted import moved_columns, moved_rows
 from aprtui.diagnose.readings import CODES as READINGS
 from aprtui.diagnose.readings import readings
 from aprtui.diagnose.samples import Floats, floats, likeness, passes_on, sample_rows
@@ -174,8 +175,8 @@ class _Search:
         if empty is not None:
             yield Explanation((empty,), self.pair.view, self.pair.view)
             return
-        moved = moved_rows(self.pair, found)
-        for step, view in [*([moved] if moved else []), *masked(self.pair, found)]:
+        moved = moved_rows(self.pair, found.differing_rows), moved_columns(self.pair)
+        for step, view in [*(item for item in moved if item is not None), *masked(self.pair, found)]:
             yield Explanation((step,), view, self.pair.view)
 
     def combined(self) -> Iterator[Explanation]:

@@ -7,7 +7,16 @@ import numpy as np
 from aprtui.faults.draft import Draft, DraftTensor
 from aprtui.faults.fault import BLOCK_FORMATS, fault
 from aprtui.formats.layout.steps import RegroupQkv
-from aprtui.formats.views import Concatenated, Reshaped, RowsPermuted, Shifted, Sliced, Transposed, View
+from aprtui.formats.views import (
+    ColumnsPermuted,
+    Concatenated,
+    Reshaped,
+    RowsPermuted,
+    Shifted,
+    Sliced,
+    Transposed,
+    View,
+)
 
 _QKV = ("attn_q", "attn_k", "attn_v")
 
@@ -41,6 +50,36 @@ def two_rows_swapped(draft: Draft) -> None:
     order = np.arange(tensor.shape[0], dtype=np.int64)
     order[[0, -1]] = order[[-1, 0]]
     draft.put(tensor, RowsPermuted(tensor.view, order, "two rows exchanged"))
+
+
+@fault("weights.heads_reversed", "S: row roll", requires="q projections of four heads or more")
+def heads_reversed(draft: Draft) -> None:
+    """Heads of q are in reverse order."""
+    heads = draft.model.geometry.heads
+
+    def splits(tensor: DraftTensor) -> bool:
+        return tensor.is_matrix and heads > 3 and tensor.shape[0] % heads == 0
+
+    tensor = draft.pick("q projection of four heads or more", "blk.*.attn_q.weight", where=splits)
+    order = np.arange(tensor.shape[0], dtype=np.int64).reshape(heads, -1)[::-1].reshape(-1)
+    draft.put(tensor, RowsPermuted(tensor.view, order, "heads reversed"))
+
+
+@fault("weights.rows_repeated", "RC-44", requires="a matrix of four rows or more")
+def rows_repeated(draft: Draft) -> None:
+    """The first quarter of a matrix's rows comes twice, the second is lost."""
+    tensor = draft.pick("matrix", "blk.*.weight", where=lambda item: item.is_matrix and item.shape[0] > 3)
+    order, quarter = np.arange(tensor.shape[0], dtype=np.int64), tensor.shape[0] // 4
+    order[quarter : 2 * quarter] = order[:quarter]
+    draft.put(tensor, RowsPermuted(tensor.view, order, "rows repeated"))
+
+
+@fault("weights.columns_reversed", "S: row roll", requires="a matrix of plain values")
+def columns_reversed(draft: Draft) -> None:
+    """Columns of a matrix are in reverse order."""
+    tensor = draft.pick("plain matrix", "blk.*.weight", where=lambda item: item.is_matrix and item.is_plain)
+    order = np.arange(tensor.shape[1], dtype=np.int64)[::-1]
+    draft.put(tensor, ColumnsPermuted(tensor.view, order, "columns reversed"))
 
 
 def _exchange(draft: Draft, a: DraftTensor, b: DraftTensor) -> None:

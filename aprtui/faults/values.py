@@ -111,6 +111,21 @@ def row_zeroed(draft: Draft) -> None:
     _in_first_row(draft, _matrix(draft), 0.0)
 
 
+@fault("weights.end_zeroed", "RC-44", "S: zeros", requires=_PLAIN)
+def end_zeroed(draft: Draft) -> None:
+    """The last row of a matrix, and the half of the one before it, are zero."""
+    tensor = _matrix(draft)
+    rows, half = tensor.shape[0], tensor.shape[1] // 2
+
+    def without_end(values: Floats, numbers: Indices) -> Floats:
+        changed = values.copy()
+        changed[numbers == rows - 1] = 0
+        changed[numbers == rows - 2, half:] = 0
+        return changed
+
+    draft.change_values(tensor, without_end)
+
+
 @fault("weights.embedding_mostly_zero", "RC-50", "S: zeros", requires="an embedding of plain values")
 def embedding_mostly_zero(draft: Draft) -> None:
     """Of the embedding, only every twentieth row is not zero."""

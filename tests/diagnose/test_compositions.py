@@ -17,6 +17,7 @@ from aprtui.faults.writing import write_draft
 from aprtui.formats.model import open_model
 from aprtui.formats.output_types import parse_output_type
 from aprtui.formats.views import (
+    ColumnsPermuted,
     Concatenated,
     Packing,
     Reblocked,
@@ -97,7 +98,85 @@ def test_a_permutation_that_no_rule_knows_is_found_row_by_row(source, tmp_path):
     draft.put(tensor, RowsPermuted(tensor.view, order, "three rows"))
     _, diagnosis = diagnosed(source, draft, tmp_path / "product")
     assert codes(diagnosis) == {"weights.rows_permuted"}
-    assert "3 of 512 rows, 3 first" in diagnosis.causes[0].evidence
+    assert "3 of 512 rows: 3 holds 77, 9 holds 3, 77 holds 9;" in diagnosis.causes[0].evidence
+
+
+def reversed_heads(rows):
+    return np.arange(rows, dtype=np.int64).reshape(4, -1)[::-1].reshape(-1)
+
+
+def shuffled(count):
+    return np.random.default_rng(5).permutation(count).astype(np.int64)
+
+
+MOVED = {
+    "heads reversed": (
+        lambda view: RowsPermuted(view, reversed_heads(view.shape[0]), "heads"),
+        "weights.rows_permuted",
+        "256 of 256 rows: 0 to 63 hold 192 to 255, 64 to 127 hold 128 to 191, 128 to 191 hold 64 to 127 …",
+    ),
+    "rows reversed": (
+        lambda view: RowsPermuted(view, np.arange(view.shape[0], dtype=np.int64)[::-1], "reversed"),
+        "weights.rows_permuted",
+        "256 of 256 rows: 0 to 255 hold 255 to 0 in reverse",
+    ),
+    "columns shuffled": (
+        lambda view: ColumnsPermuted(view, shuffled(view.shape[1]), "shuffled"),
+        "weights.columns_permuted",
+        "of 256 columns: 0 holds",
+    ),
+    "columns reversed": (
+        lambda view: ColumnsPermuted(view, np.arange(view.shape[1], dtype=np.int64)[::-1], "reversed"),
+        "weights.columns_permuted",
+        "256 of 256 columns: 0 to 255 hold 255 to 0 in reverse",
+    ),
+    "a quarter twice": (
+        lambda view: RowsPermuted(view, np.r_[0:64, 0:64, 128:256].astype(np.int64), "twice"),
+        "weights.rows_repeated",
+        "64 of 256 rows: 64 to 127 hold 0 to 63;",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", MOVED)
+def test_rows_and_columns_in_any_order_are_found_by_their_values(name, source, tmp_path):
+    change, code, words = MOVED[name]
+    draft = draft_of(source)
+    tensor = draft.role("blk.1.attn_q.weight")
+    draft.put(tensor, change(tensor.view))
+    _, diagnosis = diagnosed(source, draft, tmp_path / "product")
+    assert codes(diagnosis) == {code}
+    assert words in diagnosis.causes[0].evidence
+    assert diagnosis.is_complete and diagnosis.tensors_left == 0
+
+
+def test_rows_that_are_no_rows_of_the_source_are_not_called_moved(source, tmp_path):
+    draft = draft_of(source)
+    tensor = draft.role("blk.1.attn_q.weight")
+    order = shuffled(tensor.shape[0])
+
+    def one_foreign(values, rows):
+        return np.where((rows == 7)[:, None], values[:, ::-1], values)
+
+    draft.put(tensor, ValuesEdited(RowsPermuted(tensor.view, order, "shuffled"), one_foreign))
+    _, diagnosis = diagnosed(source, draft, tmp_path / "product")
+    assert not codes(diagnosis) & {"weights.rows_permuted", "weights.columns_permuted", "weights.rows_repeated"}
+
+
+def test_a_chunk_of_zeros_is_counted_by_its_elements(source, tmp_path):
+    draft = draft_of(source)
+    tensor = draft.role("blk.1.ffn_up.weight")
+    elements = tensor.view.elements
+
+    def cut(values, rows):
+        places = rows[:, None] * values.shape[1] + np.arange(values.shape[1])
+        return np.where(places >= elements - 700, np.float32(0), values)
+
+    draft.put(tensor, ValuesEdited(tensor.view, cut))
+    _, diagnosis = diagnosed(source, draft, tmp_path / "product")
+    assert codes(diagnosis) == {"weights.rows_zeroed"}
+    assert "700 elements in 3 of 512 rows are zero" in diagnosis.causes[0].evidence
+    assert diagnosis.is_complete
 
 
 def test_what_nothing_explains_is_said(source, tmp_path):
@@ -108,7 +187,7 @@ def test_what_nothing_explains_is_said(source, tmp_path):
     _, diagnosis = diagnosed(source, draft, tmp_path / "product")
     assert not diagnosis.is_complete
     assert [item.subject for item in diagnosis.unexplained] == [tensor.canonical]
-    assert diagnosis.sentence == "no cause was found: 1 of 1 failures are unexplained"
+    assert diagnosis.sentence == "no cause was found: 1 of 1 failures is unexplained"
     answers = {asked.question.value: asked.answer.value for asked in diagnosis.questions}
     assert answers == {"transposed": "unknown", "quantisation": "unknown", "tokenizer": "no"}
 

@@ -20,6 +20,11 @@ from aprtui.formats.output_types import parse_output_type
 CASES = (
     ("weights.rotary_extra", "lossless", Taken.REARRANGED),
     ("weights.rows_rolled", "lossless", Taken.REARRANGED),
+    ("weights.heads_reversed", "lossless", Taken.REARRANGED),
+    ("weights.heads_reversed", "q8_0", Taken.REARRANGED),
+    ("weights.columns_reversed", "lossless", Taken.REARRANGED),
+    ("weights.rows_repeated", "q4_k_m", Taken.SOURCE),
+    ("weights.end_zeroed", "lossless", Taken.SOURCE),
     ("weights.transposed", "lossless", Taken.REARRANGED),
     ("weights.k_v_swapped", "lossless", Taken.REARRANGED),
     ("weights.layers_swapped", "lossless", Taken.REARRANGED),
@@ -57,7 +62,7 @@ def repaired(fault, asked_for, tmp_path):
     return good, explained.diagnosis, result, compare_models(source, open_model(result.path), scope)
 
 
-@pytest.mark.parametrize(("fault", "asked_for", "taken"), CASES, ids=[case[0] for case in CASES])
+@pytest.mark.parametrize(("fault", "asked_for", "taken"), CASES, ids=[f"{case[0]}-{case[1]}" for case in CASES])
 def test_the_repaired_model_passes(fault, asked_for, taken, tmp_path):
     _, diagnosis, result, again = repaired(fault, asked_for, tmp_path)
     assert again.outcome is Outcome.CORROBORATED

@@ -8,13 +8,14 @@ from aprtui.formats.views.base import View, decoded
 from aprtui.formats.views.computed import Computed
 from aprtui.formats.views.elements import Added, Decoded, Reinterpreted, Scaled, Shifted
 from aprtui.formats.views.reblock import Packing, Reblocked, packings_of
-from aprtui.formats.views.rows import Concatenated, RowsPermuted, Sliced, rotary_order
+from aprtui.formats.views.rows import ColumnsPermuted, Concatenated, RowsPermuted, Sliced, rotary_order
 from aprtui.formats.views.shape import Aliased, PaddedRowsReadFlat, Reshaped, Transposed
 from aprtui.formats.views.stored import Stored
 
 __all__ = [
     "Added",
     "Aliased",
+    "ColumnsPermuted",
     "Computed",
     "Concatenated",
     "Decoded",

@@ -1,4 +1,4 @@
-"""Views that move whole rows: permutation, slice, concatenation."""
+"""Views that move whole rows or columns: permutation, slice, concatenation."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 
 from aprtui.core.dtypes import DType
 from aprtui.formats.chunk import Chunk
-from aprtui.formats.views.base import Indices, OneBelow, View, decoded
+from aprtui.formats.views.base import Indices, OneBelow, View, decoded, is_plain
 
 
 def rotary_order(heads: int, head_dim: int, *, rotary_dim: int | None = None) -> Indices:
@@ -63,9 +63,42 @@ class RowsPermuted(OneBelow):
         data = np.ascontiguousarray(items[self.order]).reshape(-1)
         return Chunk(whole.dtype, data, 1, self.of.elements, data.size, whole.scale)
 
+    def undo(self, view: View) -> View | None:
+        """The opposite permutation; None where some rows come twice and others are lost."""
+        if len(np.unique(self.order)) < len(self.order):
+            return None
+        return RowsPermuted(view, np.argsort(self.order).astype(np.int64), f"{self.reason}, undone")
+
+
+@dataclass(frozen=True, eq=False)
+class ColumnsPermuted(OneBelow):
+    """Elements of every row in another order: column c is column `order[c]` of the view below."""
+
+    order: Indices
+    reason: str
+
+    @property
+    def dtype(self) -> DType:
+        """Encoding of the view below where elements have bytes of their own, else float32."""
+        return self.of.dtype if is_plain(self.of.dtype) else DType.F32
+
+    @property
+    def rule(self) -> str:
+        """Why the columns move."""
+        return self.reason
+
+    def gather(self, rows: Indices) -> Chunk:
+        """Rows of the view below, each under the permutation."""
+        chunk = self.of.gather(rows)
+        if not is_plain(chunk.dtype):
+            chunk = decoded(chunk, len(rows), self.columns)
+        items = chunk.data.view(f"V{chunk.dtype.info.nbytes}").reshape(len(rows), self.columns)
+        data = np.ascontiguousarray(items[:, self.order]).reshape(-1).view(np.uint8)
+        return Chunk(chunk.dtype, data, len(rows), self.columns, data.size // max(1, len(rows)))
+
     def undo(self, view: View) -> View:
         """The opposite permutation."""
-        return RowsPermuted(view, np.argsort(self.order).astype(np.int64), f"{self.reason}, undone")
+        return ColumnsPermuted(view, np.argsort(self.order).astype(np.int64), f"{self.reason}, undone")
 
 
 @dataclass(frozen=True)
