@@ -6,7 +6,8 @@ The rule follows from the conversion of the tensor, never from one epsilon for a
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from math import isfinite
 
@@ -68,7 +69,8 @@ class ToleranceSettings:
         scale_ulp: Largest distance of a block's scale from its formula, in ULP of f16.
         rmse_ratio: Largest RMS error of a block over what plain min/max encoding guarantees.
         kld_factor: Largest KL divergence, and top-1 disagreement, over those of the expected-loss twin.
-        origin: Where they were set: the playbook's path.
+        origin: Where they were set: the file, and the line of their section.
+        origins: Where each one was set: the file, and the line of its own key.
     """
 
     ulp: float | None = None
@@ -76,6 +78,7 @@ class ToleranceSettings:
     rmse_ratio: float | None = None
     kld_factor: float | None = None
     origin: str = ""
+    origins: Mapping[str, str] = field(default_factory=dict, hash=False)
 
 
 OWN_RULES = ToleranceSettings()
@@ -198,7 +201,7 @@ def with_settings(tolerance: Tolerance, settings: ToleranceSettings) -> Toleranc
 
 def set_by(key: str, settings: ToleranceSettings) -> str:
     """Where a setting came from, in words."""
-    return f"aprtui.tolerance.{key} {getattr(settings, key):g} of {settings.origin}"
+    return f"aprtui.tolerance.{key} {getattr(settings, key):g} of {settings.origins.get(key, settings.origin)}"
 
 
 def judge(record: StatisticsRecord, tolerance: Tolerance) -> Judgement:

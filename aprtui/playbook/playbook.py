@@ -111,12 +111,12 @@ class Playbook:
 
     @property
     def tolerances(self) -> ToleranceSettings:
-        """The tolerances that it sets, with the line where they stand."""
+        """The tolerances that it sets, with the lines where they stand."""
         own = self.settings.tolerance
         if own == Tolerance():
             return ToleranceSettings()
-        file, place = self.place("aprtui", "tolerance")
-        return ToleranceSettings(**dict(own), origin=f"{file}, {place.partition(',')[0]}")
+        origins = {key: self._line("aprtui", "tolerance", key) for key, value in own if value is not None}
+        return ToleranceSettings(**dict(own), origin=self._line("aprtui", "tolerance"), origins=origins)
 
     @property
     def has_scenarios(self) -> bool:
@@ -127,6 +127,10 @@ class Playbook:
         """The output type of a pair's conversions, and whether the playbook names it for this very pair."""
         by_pair = self.settings.outtype
         return by_pair.get(gate_id, by_pair.get(DEFAULT, LOSSLESS)), gate_id in by_pair
+
+    def _line(self, *key: str) -> str:
+        file, place = self.place(*key)
+        return f"{file}, {place.partition(',')[0]}"
 
     def place(self, *key: str) -> tuple[Path, str]:
         """File, and line with key, of a key path or of the innermost key above it that is there; for errors."""

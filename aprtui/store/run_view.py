@@ -123,6 +123,8 @@ class RunView:
         self.log: deque[JournalLine] = deque(maxlen=LOG_LINES)
         self.logged = 0
         self.tolerances: ToleranceSettings = self.plan.tolerances
+        self._recorded = self.tolerances
+        self._asked: ToleranceSettings | None = None
         self.started: datetime | None = None
         self.worked = WorkingTime()
         self.end: RunFinished | RunInterrupted | None = None
@@ -165,7 +167,17 @@ class RunView:
         return self.bundled is not None and bool(self.bundled.evidence)
 
     def judge_under(self, tolerances: ToleranceSettings) -> None:
-        """Show rows as they are judged under these tolerances; the journal's own judgements overrule that."""
+        """Show rows as they are judged under these tolerances, whatever the journal says, until `follow_journal`."""
+        self._asked = tolerances
+        self._judge_all(tolerances)
+
+    def follow_journal(self, *, at_once: bool = False) -> None:
+        """Show rows as the journal judges them: from its next judgements on, or as it did last, at once."""
+        self._asked = None
+        if at_once:
+            self._judge_all(self._recorded)
+
+    def _judge_all(self, tolerances: ToleranceSettings) -> None:
         self.tolerances = tolerances
         self._to_judge = [number for number in range(len(self.columns)) if self.columns.offsets[number] >= 0]
 
@@ -180,8 +192,6 @@ class RunView:
         """Read on in the journal, for at most about this long."""
         deadline = monotonic() + seconds
         changes = Changes()
-        while self._to_judge and monotonic() < deadline:
-            self._judge_again(self._to_judge.pop())
         before = self.logged
         done = False
         while not done and not changes.more:
@@ -195,6 +205,10 @@ class RunView:
             else:
                 self._unread, self._cached = self._reader.new_raw_lines(), None
                 done = done and self._is_at_end(changes)
+        while self._to_judge:
+            self._judge_again(self._to_judge.pop())
+            if monotonic() > deadline:
+                break
         changes.more = changes.more or bool(self._to_judge)
         changes.log = self.logged - before
         changes.rows, self.columns.changed = self.columns.changed, set()
@@ -256,6 +270,8 @@ class RunView:
             number = self.columns.set_tensor(index, tensor, offset)
         except (ValueError, KeyError, TypeError):
             return False
+        if self._asked is not None and self._asked != self._recorded:
+            self._to_judge.append(number)
         if was_open:
             self.comparisons[index].bytes_done += self.columns.nbytes[number]
             self.comparisons[index].tensors_done += 1
@@ -306,7 +322,9 @@ class RunView:
         elif isinstance(event, RunResumed):
             self._resume(event)
         elif isinstance(event, TolerancesChanged):
-            self.judge_under(event.tolerances)
+            self._recorded = event.tolerances
+            if self._asked is None:
+                self._judge_all(event.tolerances)
         elif isinstance(event, RunFinished | RunInterrupted):
             self.end = event
             self.running.clear()

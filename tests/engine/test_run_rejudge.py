@@ -49,7 +49,7 @@ def outcomes(folder):
 def test_a_wider_tolerance_is_judged_from_the_journal(run, tmp_path):
     assert outcomes(run) == {"F-CONV-S-G": "Falsified", "F-CONV-S-A": "Corroborated", "F-CONV-WEIGHT-001": "Falsified"}
     before = {gate: found.entry_id for gate, found in record_of(run).verdicts().items()}
-    write_playbook(tmp_path, ASKED + "  tolerance: {ulp: 2}\n")
+    write_playbook(tmp_path, ASKED + "  tolerance:\n    rmse_ratio: 3\n    ulp: 2\n")
     code, out, _ = aprtui("rejudge", run)
     assert code == 0 and "2 gates were judged again" in out
     assert set(outcomes(run).values()) == {"Corroborated"}
@@ -61,6 +61,8 @@ def test_a_wider_tolerance_is_judged_from_the_journal(run, tmp_path):
     (comparison, *_) = json.loads(entries["F-CONV-S-G"]["metadata"]["comparisons"])
     group = next(group for group in comparison["tolerances"] if group["rule"] == "rounding")
     assert group["limit"] == 2 and "aprtui.tolerance.ulp 2 of " in group["origin"] and 0.5 < group["needed"] <= 2
+    line = (tmp_path / "test.playbook.yaml").read_text().splitlines().index("    ulp: 2") + 1
+    assert f"test.playbook.yaml, line {line}" in group["origin"]
     assert json.loads(entries["F-CONV-S-A"]["metadata"]["tolerance_settings"])["ulp"] == 2
 
 

@@ -49,6 +49,16 @@ def test_a_gate_that_does_not_exist_is_named(tmp_path):
     assert (complaint.line, complaint.message) == (5, "F-CONV-S-X is no gate of this version of aprtui")
 
 
+def test_each_tolerance_knows_the_line_and_the_file_of_its_key(tmp_path):
+    own = "aprtui:\n  tolerance:\n    # ours\n    ulp: 1\n    rmse_ratio: 2\n"
+    playbook = load(tmp_path, own)
+    assert playbook.tolerances.origins == {
+        key: f"{playbook.path}, line {7 + at}" for at, key in enumerate(("ulp", "rmse_ratio"))
+    }
+    beside = load(tmp_path, "", beside="aprtui:\n  tolerance:\n\n    kld_factor: 2\n").tolerances
+    assert beside.origins == {"kld_factor": f"{tmp_path / 'tiny.aprtui.yaml'}, line 4"}
+
+
 def test_tolerances_are_numbers(tmp_path):
     playbook = load(tmp_path, "aprtui:\n  tolerance: {ulp: 1, kld_factor: '1.5'}\n")
     assert (playbook.settings.tolerance.ulp, playbook.settings.tolerance.kld_factor) == (1, 1.5)

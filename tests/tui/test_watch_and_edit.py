@@ -1,10 +1,12 @@
 """Saved playbooks: edited where a tolerance is set, judged again at once, or run again as they were run."""
 
+import asyncio
+from contextlib import nullcontext
 from dataclasses import replace
 
 import pytest
 from console import assert_shows, drive, shows, until
-from run_folders import NAMES, plan_of, tensor, whole_run, write_run
+from run_folders import NAMES, append, plan_of, tensor, whole_run, write_run
 from tui_files import write_playbook
 
 from aprtui.core.events import (
@@ -13,6 +15,7 @@ from aprtui.core.events import (
     RunFinished,
     RunStarted,
     TensorFinished,
+    TolerancesChanged,
 )
 from aprtui.core.outcomes import Outcome
 from aprtui.playbook import load_playbook
@@ -84,10 +87,18 @@ def test_a_save_is_judged_again_or_run_again(keys, what, tmp_path, playbooks, mo
         elif what == "nothing":
             await until(pilot, lambda: "says what it said" in app.messages[-1][1], 10)
         else:
-            await until(pilot, lambda: shows(app, "the last good run stays"), 10)
-            assert_shows(app, "ulpp")
+            await until(pilot, lambda: shows(app, "aprtui.tolerance.ulpp"), 10)
+            assert_shows(app, "demo.playbook.yaml, line 9", "the last good run stays")
+            # It takes neither the keys nor the view, and goes when the file is right again.
+            position = app.screen.table.cursor
+            await pilot.press("j")
+            assert app.screen.table.cursor == position + 1
+            await pilot.press("5")
+            assert_shows(app, "[5 Log]", "the last good run stays")
             assert not asked
             assert not started
+            write_playbook(playbooks, "aprtui:\n  tolerance:\n    ulp: 2\n")
+            await until(pilot, lambda: not shows(app, "the last good run stays"), 10)
 
     drive(body, run=folder.path, playbooks=[playbooks])
 
@@ -116,11 +127,116 @@ def test_rows_are_judged_again_before_the_journal_has_it(problem, tmp_path, play
         app.watcher.remember(path)
         write_playbook(playbooks, "aprtui:\n  tolerance:\n    ulp: 2000\n")
         await app.watcher.saved({path})
-        assert shown and shown[0].limit == 2000
+        await until(pilot, lambda: shown)
+        assert shown[0].limit == 2000
         if problem:
             await until(pilot, lambda: app.current.tolerances.ulp is None)
             await pilot.press("escape")
             await until(pilot, lambda: app.screen.row.status is RowStatus.FAILED)
+
+    drive(body, run=folder.path, playbooks=[playbooks])
+
+
+def test_a_second_save_shows_at_once_and_the_journal_ends_with_it(tmp_path, playbooks, monkeypatch):
+    """While the first one is still being written into the journal, which must not bring its rows back."""
+    path = write_playbook(playbooks)
+    rounded = replace(tensor(NAMES[0], target="F16", differing=3), name=NAMES[0])
+    events = [RunStarted("h", 1), ComparisonStarted("S~S>G", 0), TensorFinished("S~S>G", rounded)]
+    events += [ComparisonFinished("S~S>G", Outcome.FALSIFIED, "NOT EQUIVALENT"), RunFinished(1)]
+    plan = plan_of(tmp_path, playbook=path)
+    facts = replace(plan.playbook, fingerprint=load_playbook(path).fingerprint)
+    folder = write_run(tmp_path, events, plan=replace(plan, playbook=facts))
+
+    async def body(app, pilot):
+        release, written = asyncio.Event(), []
+
+        async def tell(arguments, seconds=60.0):
+            now = load_playbook(path).tolerances
+            if not written:
+                await release.wait()
+            else:
+                # What was written first has been read, and shown.
+                await until(pilot, lambda: any(getattr(line.event, "tolerances", None) for line in app.current.log))
+                await pilot.pause(0.3)
+            limit = replace(rounded.tolerance, limit=1500.0 if not written else now.ulp)
+            lines = [TolerancesChanged(replace(now, ulp=limit.limit))]
+            lines += [TensorFinished("S~S>G", replace(rounded, tolerance=limit))]
+            append(folder, lines, len(events) + 2 * len(written))
+            written.append(limit.limit)
+            return ""
+
+        monkeypatch.setattr("aprtui.tui.services.watch.tell", tell)
+        await until(pilot, lambda: app.screen.row is not None and app.screen.row.status is RowStatus.FAILED)
+        app.watcher.remember(path)
+        for limit in (1500, 2000):
+            write_playbook(playbooks, f"aprtui:\n  tolerance:\n    ulp: {limit}\n")
+            await asyncio.wait_for(app.watcher.saved({path}), 5)
+            await until(pilot, lambda limit=limit: app.screen.row.limit == limit)
+        limits = []
+        changed = app.run_changed
+        monkeypatch.setattr(app, "run_changed", lambda found: (changed(found), limits.append(app.screen.row.limit)))
+        release.set()
+        await until(pilot, lambda: written == [1500, 2000])
+        await until(pilot, lambda: not app.watcher.is_writing)
+        await pilot.pause(0.6)
+        assert app.screen.row.limit == 2000 and set(limits) == {2000}
+
+    drive(body, run=folder.path, playbooks=[playbooks])
+
+
+@pytest.mark.parametrize("name", ["two.playbook.yaml", "two.aprtui.yaml"])
+def test_a_save_of_another_playbook_judges_its_own_run(name, tmp_path, playbooks, monkeypatch):
+    """Or of the settings beside it, whatever run is open."""
+    saved = write_playbook(playbooks, name="two")
+    opened = write_run(tmp_path, whole_run(), playbook=write_playbook(playbooks))
+    plan = plan_of(tmp_path, playbook=saved, run_id="20260102-030406-b2c3")
+    facts = replace(plan.playbook, fingerprint=load_playbook(saved).fingerprint)
+    own = write_run(tmp_path, whole_run(), plan=replace(plan, playbook=facts), run_id=plan.run_id)
+    asked = []
+
+    async def tell(arguments, seconds=60.0):
+        asked.append(arguments)
+        return ""
+
+    monkeypatch.setattr("aprtui.tui.services.watch.tell", tell)
+
+    async def body(app, pilot):
+        await until(pilot, lambda: len(app.runs) == 2)
+        keys = "aprtui:\n  tolerance:\n    ulp: 7\n"
+        if name.endswith(".aprtui.yaml"):
+            (playbooks / name).write_text(keys)
+        else:
+            write_playbook(playbooks, keys, name="two")
+        app.playbook_saved(playbooks / name)
+        await until(pilot, lambda: asked == [["rejudge", str(own.path)]], 10)
+
+    drive(body, run=opened.path, playbooks=[playbooks])
+
+
+@pytest.mark.parametrize("edit", [False, True], ids=["untouched", "edited"])
+def test_settings_that_an_editor_leaves_as_they_were_made_are_removed(edit, tmp_path, playbooks, monkeypatch):
+    folder = write_run(tmp_path, whole_run(), playbook=write_playbook(playbooks))
+    made = playbooks / "demo.aprtui.yaml"
+    seen, saved = [], []
+
+    def run(command, check):
+        seen.append((command, made.read_text()))
+        if edit:
+            made.write_text(made.read_text().replace("    ulp: 0.5", "    ulp: 4"))
+
+    monkeypatch.setattr("aprtui.tui.screens.run_actions.subprocess.run", run)
+    monkeypatch.setattr("aprtui.tui.app.ConsoleApp.suspend", lambda _: nullcontext())
+    monkeypatch.setattr("aprtui.tui.app.ConsoleApp.playbook_saved", lambda _, path: saved.append(path))
+
+    async def body(app, pilot):
+        await until(pilot, lambda: app.screen.row is not None)
+        await pilot.press("E")
+        await until(pilot, lambda: seen)
+        ((command, text),) = seen
+        assert command[-2:] == ["+7", str(made)] and "ulp: 0.5" in text.splitlines()[6]
+        assert made.exists() == edit and saved == ([made] if edit else [])
+        if not edit:
+            assert any("nothing was set: demo.aprtui.yaml is removed again" in said for _, said in app.messages)
 
     drive(body, run=folder.path, playbooks=[playbooks])
 

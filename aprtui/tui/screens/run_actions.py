@@ -181,16 +181,49 @@ class RunActions(ViewScreen):
         except OSError as error:
             self.console.say(str(error), "error")
             return
+        self._edit(path, line)
+
+    def _edit(self, path: Path, line: int) -> None:
         editor = shlex.split(os.environ.get("VISUAL") or os.environ.get("EDITOR") or "vi")
         try:
             with self.app.suspend():
                 subprocess.run([*editor, f"+{line}", str(path)], check=False)  # noqa: S603 - the user's own editor
         except SuspendNotSupported:
             self.console.say(f"edit {path}, line {line}", "warning")
+            return
         except OSError as error:
             self.console.say(f"{editor[0]}: {error.strerror}; set EDITOR", "error")
+        if remove_untouched(path):
+            self.console.say(f"nothing was set: {path.name} is removed again")
         else:
             self.console.playbook_saved(path)
+
+
+_NEW_SETTINGS = """\
+# Settings of aprtui for the playbook beside it: tolerances of lossy conversions.
+#   ulp: 0.5          largest error of a rounded value, in ULP of the target
+#   scale_ulp: 0      largest distance of a block's scale from its formula, in ULP of F16
+#   rmse_ratio: 1.0   largest RMS error of a block over what plain min/max encoding guarantees
+aprtui:
+  tolerance:
+    ulp: 0.5
+"""
+_LINE_OF_ULP = 7
+
+
+def remove_untouched(path: Path) -> bool:
+    """Remove a file of settings that holds just what `tolerance_place` writes into a new one.
+
+    Returns:
+        Whether it was one.
+    """
+    try:
+        if path.stat().st_size != len(_NEW_SETTINGS) or path.read_text(encoding="utf-8") != _NEW_SETTINGS:
+            return False
+        path.unlink()
+    except (OSError, UnicodeDecodeError):
+        return False
+    return True
 
 
 def tolerance_place(playbook: Playbook, row: Row | None = None) -> tuple[Path, int]:
@@ -209,15 +242,8 @@ def tolerance_place(playbook: Playbook, row: Row | None = None) -> tuple[Path, i
             return playbook.places[key]
     beside = files_of_playbook(playbook.path)[1]
     if not beside.exists():
-        text = (
-            "# Settings of aprtui for the playbook beside it: tolerances of lossy conversions.\n"
-            "#   ulp: 0.5          largest error of a rounded value, in ULP of the target\n"
-            "#   scale_ulp: 0      largest distance of a block's scale from its formula, in ULP of F16\n"
-            "#   rmse_ratio: 1.0   largest RMS error of a block over what plain min/max encoding guarantees\n"
-            "aprtui:\n  tolerance:\n    ulp: 0.5\n"
-        )
-        beside.write_text(text, encoding="utf-8")
-        return beside, 7
+        beside.write_text(_NEW_SETTINGS, encoding="utf-8")
+        return beside, _LINE_OF_ULP
     return beside, 1
 
 

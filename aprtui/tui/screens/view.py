@@ -17,9 +17,10 @@ from aprtui.store.filters import Filter, FilterError
 from aprtui.tui.keys import VIEWS, keys_for
 from aprtui.tui.paint import Line, Span, fit, shown
 from aprtui.tui.screens.base import BaseScreen
-from aprtui.tui.widgets.lines import Lines
+from aprtui.tui.widgets.lines import Lines, wrapped
 
 SMALLEST = (60, 16)
+_MOST_NOTICE_LINES = 3
 
 
 class ConsoleScreen(BaseScreen[None]):
@@ -37,6 +38,7 @@ class ConsoleScreen(BaseScreen[None]):
         """Above, the body, below."""
         yield from self.compose_above()
         yield from self.compose_body()
+        yield Lines(id="notice")
         yield Lines(id="fact")
         yield Lines(id="keys")
         yield Lines(id="too-small")
@@ -73,8 +75,16 @@ class ConsoleScreen(BaseScreen[None]):
         width = self.size.width
         left, right = self.top_line()
         self.query_one("#top", Lines).show(spread(left, right, width))
+        self._show_notice(width)
         self.query_one("#fact", Lines).show(self.fact_line())
         self.query_one("#keys", Lines).show(key_line(self.NAME, width, self.console.remapped_keys))
+
+    def _show_notice(self, width: int) -> None:
+        """What stays wrong until somebody mends it; takes no place otherwise."""
+        notice, problem = self.query_one("#notice", Lines), self.console.watcher.problem
+        lines = wrapped(f"✗ {problem}", width - 1, "warn", " ")[:_MOST_NOTICE_LINES] if problem else []
+        notice.styles.height = len(lines)
+        notice.show(*lines)
 
     def top_line(self) -> tuple[Line, Line]:
         """Left and right part of the first line."""
@@ -119,6 +129,7 @@ class ViewScreen(ConsoleScreen):
         """The filter's input stands above the line of facts."""
         yield from self.compose_above()
         yield from self.compose_body()
+        yield Lines(id="notice")
         yield Input(id="filter", placeholder="filter: words, !words, dtype:q4_K, margin>2", compact=True)
         yield Lines(id="fact")
         yield Lines(id="keys")

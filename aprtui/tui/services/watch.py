@@ -34,6 +34,8 @@ class Watch:
         self._app = app
         self._stop = Event()
         self._good: dict[Path, Playbook] = {}
+        self._to_judge: dict[Path, Playbook] = {}
+        self._problems: dict[Path, str] = {}
         self.playbook: Path | None = None
 
     @property
@@ -41,10 +43,21 @@ class Watch:
         """Whether a playbook is watched."""
         return self.playbook is not None
 
+    @property
+    def is_writing(self) -> bool:
+        """Whether a journal is being judged again."""
+        return bool(self._to_judge)
+
+    @property
+    def problem(self) -> str:
+        """Why a playbook does not load that was saved; empty where all do."""
+        return next(iter(self._problems.values()), "")
+
     def toggle(self, playbook: Path | None) -> None:
         """Watch a playbook, or stop watching."""
         if self.playbook is not None:
             self._stop.set()
+            self._problems.pop(self.playbook.absolute(), None)
             self.playbook = None
             self._app.say("watching nothing")
             return
@@ -114,8 +127,15 @@ class Watch:
         try:
             now = await asyncio.to_thread(load_playbook, playbook)
         except AprtuiError as error:
-            self._app.show_error("The playbook does not load; the last good run stays", str(error))
+            # No dialog: somebody may be typing. It stands above the keys until the file is right.
+            where = ", ".join(part for part in (Path(error.file or playbook).name, error.place) if part)
+            todo = f"; {error.todo}" if error.todo else ""
+            self._problems[playbook.absolute()] = f"{where}: {error.problem}{todo}; the last good run stays"
+            self._app.say(f"{playbook.name} does not load", "error")
+            self._app.refresh_chrome()
             return
+        if self._problems.pop(playbook.absolute(), None) is not None:
+            self._app.refresh_chrome()
         before = self._good.get(playbook.absolute())
         self._good[playbook.absolute()] = now
         run, plan = self._run_of(playbook)
@@ -128,19 +148,21 @@ class Watch:
             if change is PlaybookChange.NOTHING:
                 self._app.say(f"{playbook.name} says what it said")
             elif change is PlaybookChange.JUDGE_AGAIN:
-                await self._judge_again(run, now)
+                self._judge_again(run, now)
             else:
                 await self._supersede(playbook, f"{playbook.name} changed", again=again)
 
     def _playbook_of(self, files: Collection[Path]) -> Path | None:
         from aprtui.playbook.load import files_of_playbook  # noqa: PLC0415 - reading playbooks is slow to import
 
+        saved = {file.absolute() for file in files}
         candidates = [self.playbook] if self.playbook is not None else []
         if self._app.current is not None:
             candidates.append(Path(self._app.current.plan.playbook.path))
+        candidates += [listed.path for listed in self._app.playbooks]
+        candidates += [Path(run.plan.playbook.path) for run in self._app.runs if run.plan is not None]
         for playbook in candidates:
-            own = {file.absolute() for file in files_of_playbook(playbook)}
-            if own & {file.absolute() for file in files}:
+            if not saved.isdisjoint(file.absolute() for file in files_of_playbook(playbook)):
                 return playbook
         return next((file for file in files if file.name.endswith((".playbook.yaml", ".playbook.yml"))), None)
 
@@ -160,19 +182,31 @@ class Watch:
             return view.state() is RunState.RUNNING
         return any(one.is_live for one in self._app.runs if one.folder.path == run.path)
 
-    async def _judge_again(self, run: RunFolder, playbook: Playbook) -> None:
+    def _judge_again(self, run: RunFolder, playbook: Playbook) -> None:
+        """Show rows under saved tolerances at once; the process that writes them into the journal takes seconds."""
         view = self._app.current
-        before = view.tolerances if view is not None and view.folder.path == run.path else None
-        if view is not None and before is not None:
-            # Rows are shown under them at once; the process that writes them into the journal takes a second.
+        if view is not None and view.folder.path == run.path:
             view.judge_under(playbook.tolerances)
-        problem = await tell(["rejudge", str(run.path)])
+        is_writing = run.path in self._to_judge
+        self._to_judge[run.path] = playbook
+        if not is_writing:
+            self._app.run_worker(self._write(run), group="judge", exit_on_error=False)
+
+    async def _write(self, run: RunFolder) -> None:
+        """Have the journal judged again, and once more where the playbook was saved meanwhile."""
+        written, problem = None, ""
+        try:
+            while (playbook := self._to_judge[run.path]) is not written:
+                written, problem = playbook, await tell(["rejudge", str(run.path)])
+        finally:
+            del self._to_judge[run.path]
+            view = self._app.current
+            if view is not None and view.folder.path == run.path:
+                view.follow_journal(at_once=bool(problem))
         if problem:
-            if view is not None and before is not None:
-                view.judge_under(before)
             self._app.show_error("The run could not be judged again", problem)
         else:
-            self._app.say(f"{playbook.name}: tolerances changed, run {run.path.name} judged again")
+            self._app.say(f"{playbook.path.name}: tolerances changed, run {run.path.name} judged again")
 
     async def _supersede(self, playbook: Path, why: str, *, again: bool) -> None:
         """A new run of a playbook, in place of its open or latest one if there is one."""
