@@ -21,7 +21,8 @@ _SECONDS_BETWEEN_LOOKS = 0.1
 
 @click.command(name="stop")
 @click.argument("run")
-def command(run: str) -> int:
+@click.option("--reason", help="Why, for the run's journal.")
+def command(run: str, reason: str | None) -> int:
     """Stop RUN, the id or the folder of a run; an engine that does not end within 10 s is killed.
 
     Exit codes: 0 it has stopped or had ended before, 2 it runs on another host.
@@ -32,6 +33,8 @@ def command(run: str) -> int:
     if state is RunState.ELSEWHERE:
         raise UsageError(f"run {name} belongs to host {folder.engine().host}", todo="stop it there")
     if state is RunState.RUNNING:
+        if reason:
+            folder.give_reason_to_stop(reason)
         stop_engine(folder)
         click.echo(f"{name} stopped; `aprtui run --resume {name}` goes on with it")
     else:

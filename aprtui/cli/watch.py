@@ -23,6 +23,7 @@ from aprtui.playbook import Playbook, PlaybookChange, change_between, load_playb
 from aprtui.playbook.load import files_of_playbook
 from aprtui.store.file_watch import changes
 from aprtui.store.plan import Limits
+from aprtui.store.register import run_of_process
 from aprtui.store.run_folder import RunFolder
 
 _SECONDS_TO_END = 30.0
@@ -129,11 +130,14 @@ class _Watcher:
                 code, self._engine = self._engine.returncode, None
                 click.echo(f"run ended with exit code {code}; waiting for changes", err=True)
 
-    def end(self) -> None:
-        """End the engine, if one runs."""
+    def end(self, reason: str = "") -> None:
+        """End the engine, if one runs; its journal says why."""
         engine, self._engine = self._engine, None
         if engine is None or engine.poll() is not None:
             return
+        folder = run_of_process(engine.pid) if reason else None
+        if folder is not None:
+            folder.give_reason_to_stop(reason)
         engine.send_signal(signal.SIGTERM)
         try:
             engine.wait(_SECONDS_TO_END)
@@ -152,7 +156,7 @@ class _Watcher:
         change = change_between(self._playbook, now)
         self._playbook = now
         if kinds - {"playbook"} or change is PlaybookChange.RUN_AGAIN:
-            self.end()
+            self.end(f"{names} changed: another run takes its place")
             self._start(f"changed: {names}")
         elif change is PlaybookChange.JUDGE_AGAIN:
             click.echo(f"changed: {names}; judged again", err=True)

@@ -86,6 +86,7 @@ def run_plan(
         folder.write_plan(plan)
         engine = this_process()
         folder.write_engine(engine)
+        folder.take_reason_to_stop()  # Of an engine that was killed before it could tell.
         worker_mark(folder.path).end_processes()
         journal.write(RunStarted(engine.host, engine.pid, is_resumed))
         with caught_interrupts() as interrupts:
@@ -147,7 +148,8 @@ class _Attempt:
             for happened in self._workers.events(self._patience(), self._interrupts):
                 self._died(happened) if isinstance(happened, Death) else self._heard(happened)
             if self._interrupts.received is not None:
-                self._interruption = f"it was interrupted by {self._interrupts.received}"
+                reason = self._folder.take_reason_to_stop()
+                self._interruption = reason or f"it was interrupted by {self._interrupts.received}"
             if self._interruption is not None:
                 return
             self._beat()

@@ -15,6 +15,8 @@ from aprtui.store.atomic import write_json
 from aprtui.store.bundle import is_bundle, open_bundle
 from aprtui.store.run_folder import RunFolder
 
+_NEWEST = 50
+
 
 def register_folder() -> Path:
     """One file for each run."""
@@ -44,6 +46,18 @@ def registered_runs() -> list[RunFolder]:
             # A folder whose whole place is missing may lie on a disk that is not mounted; one without a plan begins.
             entry.unlink(missing_ok=True)
     return runs
+
+
+def run_of_process(pid: int) -> RunFolder | None:
+    """The run that a process of this machine works on, or worked on last."""
+    for folder in registered_runs()[:_NEWEST]:
+        try:
+            engine = folder.engine()
+        except AprtuiError:
+            continue
+        if engine.pid == pid and engine.is_here:
+            return folder
+    return None
 
 
 def find_run(name: str) -> RunFolder:

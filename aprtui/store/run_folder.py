@@ -7,6 +7,7 @@ rows.bin        tensors of a long journal as columns: a cache, which may be dele
 stderr.log      what workers wrote to standard output and standard error
 evidence.json   the verdicts
 tolerances.json tolerances that the engine is asked to judge under, until it does
+stop.json       why the engine is asked to stop, until it has
 junit.xml       the verdicts, for CI servers
 products/       conversions, unless the run was told another place
 bundle.json     in place of the engine and the products, where the folder was unpacked from a bundle or from evidence
@@ -15,6 +16,7 @@ bundle.json     in place of the engine and the products, where the folder was un
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -31,6 +33,7 @@ from aprtui.store.process import ProcessIdentity
 T = TypeVar("T")
 
 _TOLERANCES = "tolerances.json"
+_STOP = "stop.json"
 BUNDLE_FACTS = "bundle.json"
 
 
@@ -130,6 +133,18 @@ class RunFolder:
     def tolerances_taken(self) -> None:
         """The engine judges under the tolerances that were asked for."""
         (self.path / _TOLERANCES).unlink(missing_ok=True)
+
+    def give_reason_to_stop(self, reason: str) -> None:
+        """Leave word why the engine that works on the run is about to be signalled."""
+        write_json(self.path / _STOP, {"reason": reason})
+
+    def take_reason_to_stop(self) -> str:
+        """Why the engine was asked to stop; empty where nobody said. It is told once."""
+        path, reason = self.path / _STOP, None
+        with suppress(OSError, ValueError, RecursionError, AttributeError):
+            reason = json.loads(path.read_bytes()).get("reason")
+        path.unlink(missing_ok=True)
+        return reason if isinstance(reason, str) else ""
 
     def reader(self) -> JournalReader:
         """A reader of the journal, at its beginning."""

@@ -39,6 +39,7 @@ class RunSummary:
         host: Machine of its engine.
         pid: Process of its engine.
         problem: Why its folder cannot be read; empty where it can.
+        interrupted_by: Who or what ended it early; empty where it goes on or has finished.
     """
 
     folder: RunFolder
@@ -50,6 +51,7 @@ class RunSummary:
     host: str = ""
     pid: int = 0
     problem: str = ""
+    interrupted_by: str = ""
 
     @property
     def run_id(self) -> str:
@@ -131,6 +133,7 @@ def summarise(folder: RunFolder) -> RunSummary:
         None if end is None else worked.seconds,
         host,
         pid,
+        interrupted_by=end.reason if isinstance(end, RunInterrupted) else "",
     )
 
 

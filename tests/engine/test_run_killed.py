@@ -29,6 +29,7 @@ from aprtui.core.events import ConversionFinished, RunFinished, RunInterrupted, 
 from aprtui.core.outcomes import ExitCode
 from aprtui.engine.journal_writer import JournalWriter
 from aprtui.store.run_folder import RunFolder
+from aprtui.store.run_list import summarise
 
 MODEL = FIXTURES / "qwen2-tiny/hf"
 
@@ -130,6 +131,27 @@ def test_an_interrupted_run_keeps_what_it_measured(tmp_path, uninterrupted, numb
     code, out, _ = aprtui("run", "--resume", folder, "--jobs", 2)
     assert code == 0 and out.count("pass  ") == len(uninterrupted[0])
     assert verdicts(folder) == uninterrupted[0] == outcomes_in(tmp_path / "o/test/evidence.json")
+
+
+def test_a_run_that_is_stopped_for_a_reason_tells_it_once(tmp_path, uninterrupted):
+    playbook = write_playbook(tmp_path)
+    process = start(tmp_path / "o", playbook.path, "--model", MODEL, "--converter", "builtin")
+    folder = run_folder_below(tmp_path / "o")
+    wait_until(lambda: b'"GateFinished"' in (folder / "journal.jsonl").read_bytes())
+    reason = "test.playbook.yaml changed: another run takes its place"
+    code, out, _ = aprtui("stop", folder, "--reason", reason)
+    process.communicate(timeout=60)
+    if process.returncode == 0:
+        pytest.skip("it had finished before")
+    assert code == 0 and "stopped" in out
+    end = events_of(folder)[-1]
+    assert isinstance(end, RunInterrupted) and end.reason == reason
+    assert summarise(RunFolder(folder)).interrupted_by == reason
+    # Word that an engine was killed before it could tell does not reach the next one.
+    RunFolder(folder).give_reason_to_stop("stale")
+    assert aprtui("run", "--resume", folder, "--jobs", 2)[0] == 0
+    assert verdicts(folder) == uninterrupted[0]
+    assert RunFolder(folder).take_reason_to_stop() == ""
 
 
 class Loud(BuiltinConverter):

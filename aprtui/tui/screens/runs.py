@@ -108,6 +108,8 @@ class RunsScreen(ListScreen[RunSummary], RunActions):
             return ((f" {run.problem}", "warn"),)
         if run.state is RunState.ELSEWHERE:
             return ((f" runs on host {run.host}, process {run.pid}: shown, never signalled", "muted"),)
+        if run.interrupted_by and run.state is RunState.INTERRUPTED:
+            return ((f" interrupted: {run.interrupted_by}", "warn"),)
         pid = f"  process {run.pid}" if run.is_live else ""
         return ((f" {run.folder.path}{pid}", "muted"),)
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from aprtui.core.errors import AprtuiError
 from aprtui.store.plan import RunPlan
-from aprtui.store.register import registered_runs
+from aprtui.store.register import run_of_process
 from aprtui.store.run_folder import RunFolder
 from aprtui.tui.services.children import Engine, command_line, start_engine
 
@@ -42,7 +42,7 @@ class Starter:
         self._engines.append(engine)
         self._app.say("starting …")
         while engine.process.returncode is None:
-            folder = await asyncio.to_thread(_folder_of, engine.process.pid)
+            folder = await asyncio.to_thread(run_of_process, engine.process.pid)
             if folder is not None:
                 self.started.append(folder)
                 self._app.lists.look_soon()
@@ -50,7 +50,7 @@ class Starter:
                     self._app.open_run(folder)
                 return folder
             await asyncio.sleep(_LOOK_S)
-        folder = await asyncio.to_thread(_folder_of, engine.process.pid)
+        folder = await asyncio.to_thread(run_of_process, engine.process.pid)
         if folder is not None:
             self._app.lists.look_soon()
             self._app.open_run(folder)
@@ -72,18 +72,6 @@ class Starter:
         if engine.process.returncode:
             self._app.show_error("The run could not be stopped", engine.last_lines())
         self._app.lists.look_soon()
-
-
-def _folder_of(pid: int) -> RunFolder | None:
-    """The run that a process of this machine works on."""
-    for folder in registered_runs()[:50]:
-        try:
-            engine = folder.engine()
-        except AprtuiError:
-            continue
-        if engine.pid == pid and engine.is_here:
-            return folder
-    return None
 
 
 def repeated(plan: RunPlan) -> list[str]:

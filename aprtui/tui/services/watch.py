@@ -219,7 +219,7 @@ class Watch:
             await self._app.starter.start(["run", str(playbook), "--output-dir", str(self._app.options.output)])
             return
         if self._is_live(run):
-            await tell(["stop", str(run.path)])
+            await tell(["stop", str(run.path), "--reason", f"{why}: another run takes its place"])
         self._app.say(f"{why}: a new run takes the place of {plan.run_id}")
         await self._app.starter.start([*repeated(plan), "--output-dir", str(run.path.parents[2])])
 
