@@ -1,6 +1,7 @@
 """Time and peak memory of running a synthetic 0.5B pair, and one with half the layers.
 
     python benchmarks/behaviour_synthetic.py --folder output/synthetic
+    python benchmarks/behaviour_synthetic.py --folder output/synthetic --wide
 
 Makes a model with the geometry of Qwen2.5-Coder-0.5B (494 M parameters), one with 12 of its 24 layers, and GGUFs of
 both with the built-in converter (about 4 GB in the folder, kept for the next run). Each pair is compared by a process
@@ -8,6 +9,9 @@ of its own, and a line of Markdown says what it took:
 
 * `lockstep`: `aprtui diff A B --level behaviour --tokens 0`, which never holds a whole model;
 * `all`: `aprtui diff A B --level all`, every level and greedy text, which needs the model in float32 (2 GB here).
+
+`--wide` measures lockstep alone, on one layer as wide as those of Qwen2.5-72B with its vocabulary (13 GB in the folder,
+a quarter of an hour): what such a pair needs, for memory does not follow the number of layers.
 
 Peak memory is the process's own; llama.cpp runs in a child and is not in it. "held" is what the process needs
 (anonymous pages, looked at twenty times a second), "resident" counts pages of the mapped files as well, which the
@@ -34,13 +38,14 @@ from aprtui.formats.model import open_model
 from aprtui.formats.output_types import parse_output_type
 
 _LOOK_S = 0.05
+_WIDE = Geometry(8192, 29568, 80, 64, 8, parameters=0, tensors=0)
 TYPES = ("bf16", "q8_0", "q4_k_m")
 RUNS = {"lockstep": ("--level", "behaviour", "--tokens", "0"), "all": ("--level", "all")}
 
 
-def geometry(layers: int) -> Geometry:
-    """The 0.5B geometry with some of its layers."""
-    whole = GEOMETRIES["0.5b"]
+def geometry(layers: int, *, wide: bool = False) -> Geometry:
+    """The 0.5B geometry with some of its layers, or as wide as that of Qwen2.5-72B."""
+    whole = _WIDE if wide else GEOMETRIES["0.5b"]
     cut = Geometry(
         whole.hidden, whole.intermediate, layers, whole.heads, whole.key_value_heads, parameters=0, tensors=0
     )
@@ -56,12 +61,13 @@ def geometry(layers: int) -> Geometry:
     )
 
 
-def prepare(folder: Path, layers: int) -> tuple[Path, dict[str, Path]]:
+def prepare(folder: Path, layers: int, *, wide: bool = False) -> tuple[Path, dict[str, Path]]:
     """The source and its products, made where they are missing."""
-    source = folder / f"hf-{layers}"
+    name = f"wide-{layers}" if wide else str(layers)
+    source = folder / f"hf-{name}"
     if not (source / "model.safetensors").exists():
-        make(source, geometry(layers), seed=0)
-    products = {kind: folder / f"{layers}-{kind}.gguf" for kind in TYPES}
+        make(source, geometry(layers, wide=wide), seed=0)
+    products = {kind: folder / f"{name}-{kind}.gguf" for kind in TYPES}
     for kind, path in products.items():
         if not path.exists():
             write_product(open_model(source), Format.GGUF, path, parse_output_type(kind))
@@ -97,11 +103,14 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--folder", type=Path, required=True)
-    folder: Path = parser.parse_args().folder
+    parser.add_argument("--wide", action="store_true")
+    given = parser.parse_args()
+    folder: Path = given.folder
+    runs = (("lockstep", 1),) if given.wide else (("lockstep", 24), ("lockstep", 12), ("all", 24))
     folder.mkdir(parents=True, exist_ok=True)
     print("| run | layers | type | seconds | held, MiB | resident, MiB | load |\n|" + " --- |" * 7)
-    for name, layers in (("lockstep", 24), ("lockstep", 12), ("all", 24)):
-        source, products = prepare(folder, layers)
+    for name, layers in runs:
+        source, products = prepare(folder, layers, wide=given.wide)
         for kind, product in products.items():
             seconds, held, resident = measure(source, product, RUNS[name])
             load = os.getloadavg()[0]
