@@ -368,6 +368,8 @@ class RunView:
         for index, comparison in enumerate(self.comparisons):
             if comparison.plan.comparison_id not in event.comparisons:
                 self._clear(index)
+                if comparison.has_tensors:
+                    self._allocate(index)
         for number in self.columns.rows_of(NO_COMPARISON):
             self.columns.set_status(number, RowStatus.HIDDEN)
 

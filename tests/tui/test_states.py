@@ -26,6 +26,7 @@ from aprtui.core.events import (
     Heartbeat,
     RunFinished,
     RunInterrupted,
+    RunResumed,
     RunStarted,
     TensorFinished,
 )
@@ -272,6 +273,22 @@ def test_an_engine_that_died_can_be_resumed(tmp_path, monkeypatch):
         assert_shows(app, "! died", "r resumes it")
         await pilot.press("r")
         assert started == [["run", "--resume", str(folder.path)]]
+
+    drive(body, run=folder.path)
+
+
+def test_a_run_that_is_resumed_in_the_open_view_shows_what_waits(tmp_path, monkeypatch):
+    events = [RunStarted("h", 1), ComparisonStarted("S~S>G", 0), TensorFinished("S~S>G", tensor(NAMES[0]))]
+    folder = write_run(tmp_path, events, comparisons=("S>G", "S>A"))
+    answers_with(monkeypatch, "aprtui.tui.services.follow.ask", {"tensors": [{"name": name} for name in NAMES]})
+
+    async def body(app, pilot):
+        await until(pilot, lambda: shows(app, "! died"))
+        assert len(app.current.columns) == 1
+        folder.write_engine(alive())
+        append(folder, [RunStarted("h", 2, True), RunResumed(())], len(events))
+        await until(pilot, lambda: shows(app, "12 wait"))
+        assert_shows(app, "12 of 12", "· wait lm_head.weight              S→A")
 
     drive(body, run=folder.path)
 

@@ -77,6 +77,9 @@ class Follower:
         ended = self.caught_up and state is not self._state and self._state is RunState.RUNNING
         if state is not self._state:
             self._state, changes.gates = state, True
+            if state is RunState.RUNNING and not view.inventory:
+                # Somebody has resumed it: what is measured again waits in sight.
+                self._app.run_worker(self._take_inventory(view), group="inventory", exclusive=True)
         if changes.rows or changes.gates or changes.log or not (changes.more or self.caught_up):
             self._app.run_changed(changes)
         self.caught_up = self.caught_up or not changes.more
