@@ -64,6 +64,8 @@ class Rule(StrEnum):
 class ToleranceSettings:
     """Tolerances of lossy conversions that a playbook sets in place of the rules' own; None where it sets none.
 
+    Equal settings on other lines are the same ones.
+
     Attributes:
         ulp: Largest difference of a rounded value, in ULP of the target.
         scale_ulp: Largest distance of a block's scale from its formula, in ULP of f16.
@@ -77,8 +79,8 @@ class ToleranceSettings:
     scale_ulp: float | None = None
     rmse_ratio: float | None = None
     kld_factor: float | None = None
-    origin: str = ""
-    origins: Mapping[str, str] = field(default_factory=dict, hash=False)
+    origin: str = field(default="", compare=False)
+    origins: Mapping[str, str] = field(default_factory=dict, compare=False)
 
 
 OWN_RULES = ToleranceSettings()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from aprtui.convert.identity import program_digest
 from aprtui.core.errors import AprtuiError
-from aprtui.core.events import ScenarioFinished
+from aprtui.core.events import ConverterFacts, ScenarioFinished
 from aprtui.core.outcomes import Outcome
 from aprtui.core.scenarios import Ending, EngineFacts
 from aprtui.store.plan import PlannedConversion, RunPlan
@@ -34,6 +34,10 @@ class Standing:
     scenarios: tuple[str, ...] = ()
 
 
+def _said(converter: ConverterFacts | None) -> str:
+    return "none" if converter is None else f"{converter.name} {converter.version} ({converter.digest})"
+
+
 def what_stands(before: RunPlan, now: RunPlan, record: RunRecord) -> Standing:
     """What may be taken over if the model's files turn out to be unchanged.
 
@@ -42,7 +46,7 @@ def what_stands(before: RunPlan, now: RunPlan, record: RunRecord) -> Standing:
     """
     versions = {(plan.aprtui_version, plan.rules_version) for plan in (before, now)}
     if before.converter != now.converter:
-        return Standing(reason="the converter changed")
+        return Standing(reason=f"the converter changed: {_said(before.converter)} before, {_said(now.converter)} now")
     if len(versions) > 1:
         return Standing(reason="aprtui changed")
     if before.model.path != now.model.path or before.sources != now.sources:

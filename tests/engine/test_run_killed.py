@@ -193,7 +193,10 @@ def test_verdicts_stand_while_nothing_changed(tmp_path, undisturbed):
 def test_another_converter_makes_everything_new(tmp_path, undisturbed):
     folder, playbook = interrupted_run(tmp_path, undisturbed, two_verdicts)
     _, told = run_in(folder, playbook, MODEL, Loud())
-    assert resumed(folder) == RunResumed((), "the converter changed") and len(told.begun) == len(set(told.begun)) > 12
+    own, loud = BuiltinConverter().identity, Loud().identity
+    told_of = [f"{one.name} {one.version} ({one.digest})" for one in (own, loud)]
+    reason = f"the converter changed: {told_of[0]} before, {told_of[1]} now"
+    assert resumed(folder) == RunResumed((), reason) and len(told.begun) == len(set(told.begun)) > 12
 
 
 def test_another_model_in_the_same_place_makes_everything_new(tmp_path):

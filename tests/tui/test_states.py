@@ -4,7 +4,7 @@ import json
 from dataclasses import replace
 
 import pytest
-from console import answers_with, assert_shows, drive, shows, until
+from console import answers_with, assert_shows, drive, shows, text_of, until
 from run_folders import (
     NAMES,
     alive,
@@ -115,6 +115,26 @@ def test_a_converter_that_is_missing_is_told_by_rows(tmp_path):
         assert_shows(app, "- SKIP", "apr is not on PATH", "- 1 SKIP")
 
     drive(body, run=folder.path)
+
+
+def test_a_converter_of_another_version_is_told_before_and_after(tmp_path, playbooks, monkeypatch):
+    refused = "/usr/bin/apr: asked for its version, it ended with exit code 2"
+    answers_with(monkeypatch, "aprtui.tui.screens.launch.ask", None, refused)
+    reason = "the converter changed: apr 0.2.11 (xxh3:1f) before, apr 0.72.3 (xxh3:2e) now"
+    events = [*whole_run()[:-1], RunInterrupted("SIGTERM"), RunStarted("h", 2, True), RunResumed((), reason)]
+    folder = write_run(tmp_path, [*events, RunFinished(0)], playbook=playbooks / "demo.playbook.yaml")
+
+    async def body(app, pilot):
+        await pilot.press("5")
+        await until(pilot, lambda: shows(app, "apr 0.2.11"))
+        screen = " ".join(" ".join(text_of(app)).split())
+        assert f"taken over: nothing ({reason})" in screen
+        await pilot.press("4", "r")
+        await until(pilot, lambda: shows(app, "asked for its version"))
+        await pilot.press("enter")
+        assert not app.live_runs
+
+    drive(body, run=folder.path, playbooks=[playbooks])
 
 
 def test_files_that_are_gone_leave_what_the_journal_holds(tmp_path, monkeypatch):
