@@ -299,7 +299,8 @@ class ConsoleApp(App[None]):
         self.run_worker(self._copy(text, what), group="copy")
 
     async def _copy(self, text: str, what: str) -> None:
-        self.say(*await copy(text, what, self.options.settings.clipboard, self.copy_to_clipboard))
+        way, keep = self.options.settings.clipboard, not self.options.readonly
+        self.say(*await copy(text, what, way, self.copy_to_clipboard, keep=keep))
 
     # What services tell.
 

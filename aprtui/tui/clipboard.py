@@ -18,7 +18,9 @@ LONGEST_OSC52 = 74994
 """Bytes of encoded text that terminals take; k9s uses the same limit."""
 
 
-async def copy(text: str, what: str, way: ClipboardWay, send: Callable[[str], None]) -> tuple[str, str]:
+async def copy(
+    text: str, what: str, way: ClipboardWay, send: Callable[[str], None], *, keep: bool = True
+) -> tuple[str, str]:
     """Copy a text the best way there is.
 
     Args:
@@ -26,18 +28,24 @@ async def copy(text: str, what: str, way: ClipboardWay, send: Callable[[str], No
         what: What it is, for the sentence.
         way: The way that the settings ask for.
         send: Writes a text to the terminal as OSC 52.
+        keep: Whether the text may be left in a file as well.
 
     Returns:
         A sentence that says where the text is, and its severity.
     """
-    kept = write_clipboard_file(text)
-    place = f"also in {clipboard_file()}" if kept else "no file could be written"
+    kept = keep and write_clipboard_file(text)
+    place = f"; also in {clipboard_file()}" if kept else "; no file could be written" if keep else ""
     if way in (ClipboardWay.AUTO, ClipboardWay.TMUX) and await _copy_by_tmux(text):
-        return f"{what} copied through tmux; {place}", "information"
-    if way in (ClipboardWay.AUTO, ClipboardWay.OSC52) and _fits_osc52(text) and "TMUX" not in os.environ:
+        return f"{what} copied through tmux{place}", "information"
+    is_inside_tmux = "TMUX" in os.environ
+    asked_for = way is ClipboardWay.OSC52 or (way is ClipboardWay.AUTO and not is_inside_tmux)
+    if asked_for and _fits_osc52(text):
         send(text)
-        return f"{what} sent to the terminal's clipboard; {place}", "information"
-    return f"{what} is in {clipboard_file()}" if kept else "nothing could be copied", "warning"
+        onward = "; tmux passes it on where its set-clipboard is on" if is_inside_tmux else ""
+        return f"{what} sent to the terminal's clipboard{onward}{place}", "information"
+    if kept:
+        return f"{what} is in {clipboard_file()}", "warning"
+    return f"{what} could not be copied{'' if keep else ': this console is read-only and writes no file'}", "warning"
 
 
 def clipboard_file() -> Path:

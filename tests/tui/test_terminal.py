@@ -180,6 +180,33 @@ def test_a_copy_goes_to_the_terminal_or_through_tmux(inside_tmux, tmp_path):
         assert (tmp_path / "buffer").read_text() == NAMES[2]
 
 
+@pytest.mark.parametrize(
+    ("way", "readonly", "said"),
+    [
+        ("osc52", False, b"set-clipboard"),
+        ("osc52", True, b"set-clipboard"),
+        ("file", False, b"name is in"),
+        ("file", True, b"read-only"),
+    ],
+)
+def test_a_copy_goes_the_way_that_was_asked_for(way, readonly, said, tmp_path):
+    """Also inside tmux; a console that is read-only leaves no file."""
+    folder = write_run(tmp_path, whole_run())
+    added = {"TMUX": "/tmp/x,1,0", "APRTUI_CLIPBOARD": way}
+    before = ["--readonly"] if readonly else []
+    with Terminal([*before, "open", str(folder.path)], environment=environment() | added) as terminal:
+        terminal.read(15, until=b"FAIL")
+        terminal.press(b"n")
+        terminal.read(0.3)
+        terminal.press(b"y")
+        terminal.read(5, until=b"What to copy")
+        terminal.press(b"\r")
+        terminal.read(5, until=said)
+        assert said in terminal.output
+        assert (b"\x1b]52;c;" + base64.b64encode(NAMES[2].encode()) in terminal.output) is (way == "osc52")
+    assert (Path(environment()["XDG_STATE_HOME"]) / "aprtui/clipboard.txt").exists() is not readonly
+
+
 def test_no_color_and_sixteen_colours(tmp_path):
     folder = write_run(tmp_path, whole_run())
     with Terminal(

@@ -31,7 +31,7 @@ class ConsoleScreen(BaseScreen[None]):
     """
 
     NAME: ClassVar[str] = ""
-    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-medium"), (160, "-wide")]  # noqa: RUF012 - as Textual declares it
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (120, "-medium"), (160, "-wide")]  # noqa: RUF012 - as Textual declares it
     VERTICAL_BREAKPOINTS = [(0, "-short"), (30, "-middle"), (45, "-tall")]  # noqa: RUF012
 
     def compose(self) -> ComposeResult:
