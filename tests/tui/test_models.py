@@ -1,9 +1,15 @@
 """The list of models: what was found, what it lacks, and why there is none."""
 
 import asyncio
+import os
+import shutil
+from pathlib import Path
 
 import pytest
 from console import answers_with, assert_shows, drive, shows, until
+from fixture_files import FIXTURES
+
+from aprtui.tui.services.children import ask
 
 MODEL = {
     "name": "org/small",
@@ -63,5 +69,34 @@ def test_models_that_are_looked_for_say_so(playbooks, monkeypatch):
     async def body(app, pilot):
         await pilot.press("2")
         assert_shows(app, "looking for models …")
+
+    drive(body, playbooks=[playbooks])
+
+
+def test_models_follow_their_folders(playbooks, tmp_path, monkeypatch):
+    """As the real `aprtui models` finds them: one that comes, and one that goes."""
+    place = tmp_path / "models"
+    (place / "deep").mkdir(parents=True)
+    monkeypatch.setattr("aprtui.tui.screens.models.ask", ask)
+    settings = Path(os.environ["XDG_CONFIG_HOME"]) / "aprtui" / "settings.toml"
+    settings.parent.mkdir(parents=True)
+    settings.write_text(f'model_folders = ["{place}"]\n')
+    first = FIXTURES / "qwen2-tiny/gguf/Q8_0.gguf"
+    shutil.copy(first, place / "deep/first.gguf")
+
+    async def body(app, pilot):
+        await pilot.press("2")
+        await until(pilot, lambda: shows(app, "1 of 1"), 30)
+        shutil.copy(first, place / "deep/second.gguf")
+        await until(pilot, lambda: shows(app, "2 of 2"), 30)
+        assert_shows(app, "second.gguf")
+        (place / "deep/first.gguf").unlink()
+        await until(pilot, lambda: shows(app, "1 of 1"), 30)
+        assert not shows(app, "first.gguf")
+        await pilot.press("enter")
+        await until(pilot, lambda: shows(app, "tokenizer  512 tokens"), 30)
+        assert_shows(
+            app, "GGUF v3 · qwen2", "26 tensors", "Q8_0×", "files      second.gguf", "num_hidden_layers", "esc close"
+        )
 
     drive(body, playbooks=[playbooks])

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
 from typing import Any, ClassVar
 
+from textual import on
 from textual.widget import Widget
 
 from aprtui.tui.keys import bindings
 from aprtui.tui.paint import Line, Span
-from aprtui.tui.screens.dialog import AskDialog
+from aprtui.tui.screens.dialog import AskDialog, TextDialog
 from aprtui.tui.screens.listing import ListScreen, ListSource
+from aprtui.tui.screens.model_card import card_text
 from aprtui.tui.services.children import ask, command_line
 from aprtui.tui.widgets.lines import Lines
-from aprtui.tui.widgets.row_table import Column
+from aprtui.tui.widgets.row_table import Column, RowTable
 from aprtui.tui.words import count, size
 
 _Model = Mapping[str, Any]
+_LOOK_S = 2.0
 
 
 class ModelSource(ListSource[_Model]):
@@ -92,6 +98,8 @@ class ModelsScreen(ListScreen[_Model]):
         self.source: ModelSource = ModelSource()
         self._problem = ""
         self._read = False
+        self._folders: frozenset[Path] = frozenset()
+        self._stamps: Mapping[Path, int] = {}
 
     def compose_body(self) -> Iterable[Widget]:
         """List and card."""
@@ -99,23 +107,35 @@ class ModelsScreen(ListScreen[_Model]):
         yield Lines(id="about")
 
     def on_mount(self) -> None:
-        """Look for models, once."""
+        """Look for models, and again where their folders change."""
         self.table.empty = self.none_lines()
         self.table.focus()
-        self.run_worker(self._look(), exclusive=True)
+        self.run_worker(self._look(), group="models", exclusive=True)
+        self.set_interval(_LOOK_S, self._look_at_folders)
 
     async def _look(self) -> None:
         answer = await ask(["models", "--format", "json"], seconds=300)
-        places = answer.value if isinstance(answer.value, list) else []
+        listed = answer.value if isinstance(answer.value, list) else []
+        places = [place for place in listed if isinstance(place, Mapping)]
         models = [
             {**model, "place": place.get("place", "")}
             for place in places
-            if isinstance(place, Mapping)
             for model in place.get("models", [])
             if isinstance(model, Mapping)
         ]
         self._problem, self._read = answer.problem, True
+        self._folders = await asyncio.to_thread(_folders_of, places)
+        self._stamps = await asyncio.to_thread(_stamps, self._folders)
         self.show_entries(models)
+
+    async def _look_at_folders(self) -> None:
+        """Where a folder changed that holds models, or may, they are listed anew; files are read by that alone."""
+        if not self._read or self.app.screen is not self:
+            return
+        stamps = await asyncio.to_thread(_stamps, self._folders)
+        if stamps != self._stamps:
+            self._stamps = stamps
+            self.run_worker(self._look(), group="models", exclusive=True)
 
     def none_lines(self) -> tuple[Line, ...]:
         """Why there are none."""
@@ -144,9 +164,27 @@ class ModelsScreen(ListScreen[_Model]):
         lines.append(
             ((f" {_types(model)}", "text"), (f"   lacks {', '.join(map(str, lacks))}" if lacks else "", "warn"))
         )
-        meaning = [entry.path.name for entry in self.console.playbooks if _means(entry.playbook, model)]
-        lines.append(((f" playbooks: {', '.join(meaning) or 'none'}", "muted"),))
+        lines.append(((f" playbooks: {', '.join(self._meaning(model)) or 'none'}", "muted"),))
         return lines
+
+    def _meaning(self, model: _Model) -> list[str]:
+        """Names of the playbooks that mean a model."""
+        return [entry.path.name for entry in self.console.playbooks if _means(entry.playbook, model)]
+
+    @on(RowTable.Opened)
+    def _opened(self) -> None:
+        if self.entry is not None:
+            self.run_worker(self._show_card(self.entry), group="card", exclusive=True)
+
+    async def _show_card(self, model: _Model) -> None:
+        path = str(model.get("path", ""))
+        answer = await ask(["inspect", path, "--format", "json"])
+        if self.app.screen is not self:
+            return
+        if isinstance(answer.value, Mapping):
+            self.app.push_screen(TextDialog(model_name(model), card_text(path, answer.value, self._meaning(model))))
+        else:
+            self.console.show_error(f"{model_name(model)} cannot be read", answer.problem)
 
     def action_copy(self) -> None:
         """Path, or the command that inspects the model."""
@@ -160,6 +198,28 @@ class ModelsScreen(ListScreen[_Model]):
                 self.console.copy(choices[answer], answer)
 
         self.app.push_screen(AskDialog("Copy", "What to copy", tuple(choices)), answered)
+
+
+def _folders_of(places: Sequence[Mapping[str, Any]]) -> frozenset[Path]:
+    """Folders in which something changes when a model comes, goes or is written anew, and the models themselves."""
+    found = set()
+    for place in places:
+        top = Path(str(place.get("path", "")))
+        found.add(top)
+        for model in place.get("models", []):
+            path = Path(str(model.get("path", ""))) if isinstance(model, Mapping) else top
+            found.add(path)
+            found.update(folder for folder in path.parents if top in folder.parents)
+    return frozenset(found)
+
+
+def _stamps(paths: Iterable[Path]) -> Mapping[Path, int]:
+    """When each was changed; those that are not there have no entry."""
+    stamps = {}
+    for path in paths:
+        with suppress(OSError, ValueError):
+            stamps[path] = path.stat().st_mtime_ns
+    return stamps
 
 
 def _means(playbook: Any, model: Mapping[str, Any]) -> bool:  # noqa: ANN401 - a playbook or None
