@@ -118,6 +118,14 @@ class RowOrder:
         position = self._positions[number] if number < len(self._positions) else -1
         return position if position >= 0 else None
 
+    def position_of(self, comparison: int | None, name: str) -> int | None:
+        """Where the row of a name in a comparison stands, the comparison's first where the name is empty."""
+        columns = self._columns
+        for position, number in enumerate(self.numbers):
+            if columns.comparisons[number] == comparison and name in ("", columns.names[number]):
+                return position
+        return None
+
     def next_failure(self, position: int, step: int) -> int | None:
         """Position of the next failing row after (step 1) or before (step -1) a position; None where there is none."""
         statuses = self._columns.statuses

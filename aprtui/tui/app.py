@@ -226,8 +226,8 @@ class ConsoleApp(App[None]):
             self.say("this console is read-only (--readonly)", "warning")
         return not self.options.readonly
 
-    def open_run(self, folder: RunFolder, gate: str = "") -> None:
-        """Show a run in the Diff view, on its worst row."""
+    def open_run(self, folder: RunFolder, gate: str = "", row: tuple[str, str] = ("", "")) -> None:
+        """Show a run in the Diff view, on its worst row, or on that of a comparison and a tensor."""
         try:
             view = self.follower.open(folder)
         except AprtuiError as error:
@@ -237,13 +237,20 @@ class ConsoleApp(App[None]):
         diff = self._view_screen(DiffScreen)
         if diff is not None and diff.is_ready and diff.view is not view:
             diff.show_run(view, gate)
-        elif gate:
+        elif gate or any(row):
             self.call_after_refresh(self._show_gate, view, gate)
+        if any(row):
+            self.call_after_refresh(self._seek, row)
 
     def _show_gate(self, view: RunView, gate: str) -> None:
         diff = self._view_screen(DiffScreen)
         if diff is not None:
             diff.show_run(view, gate)
+
+    def _seek(self, row: tuple[str, str]) -> None:
+        diff = self._view_screen(DiffScreen)
+        if diff is not None:
+            diff.seek(*row)
 
     def open_detail(self, diff: DiffScreen) -> None:
         """The detail of the row under the cursor."""

@@ -114,15 +114,20 @@ def margin_text(row: Row) -> str:
     """How far a tensor is over its limit, in the unit of its rule; below the limit it is negative."""
     if row.kind is not RowKind.TENSOR or row.status.is_open:
         return ""
-    unit = _UNITS.get(row.unit, row.unit)
+    return margin_words(row.margin, row.unit)
+
+
+def margin_words(margin: float, long_unit: str) -> str:
+    """A margin in at most twelve cells, its unit shortened."""
+    unit = _UNITS.get(long_unit, long_unit)
     if unit in ("elem", "blocks"):
-        return f"{count(row.margin)} {unit}"
+        return f"{count(margin)} {unit}"
     if unit == "nrmse":
-        return f"{row.margin:+.2g} {unit}"
-    if 0 < abs(row.margin) < 1e-3 or row.margin >= 1e15:
-        return f"{row.margin:+.1g} {unit}"
-    amount = count(row.margin) if row.margin >= 1e5 else number(row.margin)
-    return f"{amount} {unit}" if row.margin <= 0 else f"+{amount} {unit}"
+        return f"{margin:+.2g} {unit}"
+    if 0 < abs(margin) < 1e-3 or margin >= 1e15:
+        return f"{margin:+.1g} {unit}"
+    amount = count(margin) if margin >= 1e5 else number(margin)
+    return f"{amount} {unit}" if margin <= 0 else f"+{amount} {unit}"
 
 
 def tolerance_text(row: Row) -> str:

@@ -5,7 +5,7 @@ import stat
 from dataclasses import replace
 
 import pytest
-from console import answers_with, assert_shows, drive, shows, text_of, until
+from console import LARGE, SMALL, answers_with, assert_shows, drive, shows, text_of, until
 from run_folders import NAMES, RUN_ID, alive, plan_of, whole_run, write_run
 from textual.widgets import Input
 from tui_files import write_playbook
@@ -180,30 +180,83 @@ def test_export_writes_what_is_shown(tmp_path, monkeypatch):
     drive(body, run=folder.path)
 
 
-def test_two_runs_side_by_side(tmp_path, monkeypatch):
+COMPARED = {
+    "circumstances": [{"what": "converter"}],
+    "gates": [
+        {"gate": "F-CONV-A-G", "change": "gone", "before": "Corroborated", "after": None},
+        {"gate": "F-CONV-S-G", "change": "broken", "before": "Corroborated", "after": "Falsified"},
+        {"gate": "F-CONV-S-A", "change": "fixed", "before": "Falsified", "after": "Corroborated"},
+    ],
+    "levels": [{"comparison": "S~S>G", "level": "weights", "before": "Corroborated", "after": "Falsified"}],
+    "tensors": [
+        {
+            "comparison": "S~S>G",
+            "name": NAMES[2],
+            "before": {"outcome": "Corroborated", "margin": -0.5, "unit": "ULP"},
+            "after": {"outcome": "Falsified", "margin": 12345678, "unit": "differing elements"},
+        }
+    ],
+}
+
+
+@pytest.mark.parametrize("size", [SMALL, LARGE])
+def test_two_runs_side_by_side(size, tmp_path, monkeypatch):
     before = write_run(tmp_path, whole_run(), run_id="20260101-000000-bbbb")
     after = write_run(tmp_path, whole_run())
-    answer = {
-        "circumstances": [{"what": "converter"}],
-        "gates": [{"gate": "F-CONV-S-G", "change": "broken", "before": "Corroborated", "after": "Falsified"}],
-        "levels": [{"comparison": "S~S>G", "level": "weights", "before": "Corroborated", "after": "Falsified"}],
-        "tensors": [
-            {
-                "comparison": "S~S>G",
-                "name": NAMES[2],
-                "before": {"outcome": "Corroborated", "margin": 0, "unit": "blocks"},
-                "after": {"outcome": "Falsified", "margin": 120, "unit": "blocks"},
-            }
-        ],
-    }
-    asked = answers_with(monkeypatch, "aprtui.tui.screens.compare.ask", answer)
+    asked = answers_with(monkeypatch, "aprtui.tui.screens.compare.ask", COMPARED)
 
     async def body(app, pilot):
         await pilot.press("c", "enter")
         assert isinstance(app.screen, CompareScreen)
         await until(pilot, lambda: shows(app, "broken"))
-        assert_shows(app, "F-CONV-S-G", "✓ 0 blocks", "✗ 120 blocks", "also different: converter")
+        lines = [line for line in text_of(app) if any(word in line for word in ("broken", "fixed", "gone"))]
+        # What broke, the worst first; by how much, whole; then what was fixed, and what is gone.
+        assert [line.strip("▌ ").split()[0] for line in lines] == ["broken", "broken", "broken", "fixed", "gone"]
+        assert "F-CONV-S-G" in lines[0] and "-0.5 ULP" in lines[1] and "12.3M elem" in lines[1] and "S→G" in lines[1]
+        assert "level weights" in lines[2] and "F-CONV-A-G" in lines[4]
+        assert_shows(app, "also different: converter")
         assert asked == [["compare", str(before.path), str(after.path), "--format", "json"]]
+
+    drive(body, run=after.path, size=size)
+
+
+def test_a_change_opens_where_it_was_measured(tmp_path, monkeypatch):
+    before = write_run(tmp_path, whole_run(), run_id="20260101-000000-bbbb")
+    after = write_run(tmp_path, whole_run())
+    answers_with(monkeypatch, "aprtui.tui.screens.compare.ask", COMPARED)
+
+    async def body(app, pilot):
+        for downs, run, subject in ((1, after, NAMES[2]), (4, before, "")):
+            await pilot.press("c", "enter")
+            await until(pilot, lambda: shows(app, "gone"))
+            await pilot.press(*["j"] * downs, "enter")
+            await until(pilot, lambda: app.current_mode == "diff" and len(app.screen_stack) == 1)
+            await until(pilot, lambda run=run: app.current.folder.path == run.path and app.follower.caught_up)
+            if subject:
+                await until(pilot, lambda subject=subject: app.screen.row.name == subject)
+        await pilot.press("c", "enter")
+        await until(pilot, lambda: shows(app, "gone"))
+        await pilot.press("enter")
+        await until(pilot, lambda: app.current_mode == "diff" and app.screen.chosen_gate == "F-CONV-S-G")
+
+    drive(body, run=after.path)
+
+
+def test_a_run_to_compare_with_is_chosen_from_any_number(tmp_path, monkeypatch):
+    ids = [f"202601{day:02}-000000-{day:04x}" for day in range(1, 31)]
+    for run_id in ids:
+        write_run(tmp_path, whole_run(), run_id=run_id, playbook=f"p-{run_id[6:8]}.playbook.yaml")
+    after = write_run(tmp_path, whole_run(), run_id="20260201-000000-ffff")
+    asked = answers_with(monkeypatch, "aprtui.tui.screens.compare.ask", COMPARED)
+
+    async def body(app, pilot):
+        await pilot.press("c")
+        assert_shows(app, "Compare 20260201-000000-ffff with", ids[-1], "✗ 1", "╰")
+        await pilot.press("G")
+        assert_shows(app, ids[0], "esc cancel")
+        await pilot.press("enter")
+        await until(pilot, lambda: asked)
+        assert asked[0][1].endswith(ids[0]) and asked[0][2] == str(after.path)
 
     drive(body, run=after.path)
 

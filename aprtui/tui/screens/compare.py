@@ -3,26 +3,53 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from textual import on
+from textual.app import ComposeResult
+from textual.containers import Vertical
 from textual.widget import Widget
 
 from aprtui.core.outcomes import Outcome
 from aprtui.store.run_folder import RunFolder
 from aprtui.store.run_list import RunSummary
 from aprtui.tui.keys import bindings
-from aprtui.tui.paint import Line, Span
-from aprtui.tui.screens.dialog import FormDialog
+from aprtui.tui.paint import Line, Span, title
+from aprtui.tui.screens.dialog import Dialog
 from aprtui.tui.screens.view import ConsoleScreen
 from aprtui.tui.services.children import ask, command_line
-from aprtui.tui.widgets.form import Choice
+from aprtui.tui.widgets.lines import Lines
 from aprtui.tui.widgets.row_table import Column, RowTable
-from aprtui.tui.words import local_time, number, outcome_span, result_span
+from aprtui.tui.words import ago, margin_words, outcome_span, result_span
 
-_PAINT = {"broken": "fail", "fixed": "pass", "changed": "warn", "new": "accent", "gone": "muted", "unchanged": "muted"}
+_PAINT = {"broken": "fail", "fixed": "pass", "changed": "warn", "new": "accent", "gone": "muted"}
+_ORDER = tuple(_PAINT)
+_MOST_CHOICES = 12
+_ROOM_FOR_SENTENCES = 110
 
 
-class ChooseRunDialog(FormDialog[RunFolder]):
+class RunChoices:
+    """Rows: runs to compare with."""
+
+    def __init__(self, runs: Sequence[RunSummary]) -> None:
+        self.runs = list(runs)
+
+    def __len__(self) -> int:
+        return len(self.runs)
+
+    def columns(self, width: int) -> Sequence[Column]:
+        """Run, playbook, result, when."""
+        return (Column("RUN", 20), Column("PLAYBOOK", 0), Column("RESULT", 17), Column("BEGAN", 10))
+
+    def cells(self, position: int) -> Sequence[Span]:
+        """A run."""
+        run = self.runs[position]
+        name = run.plan.playbook.name if run.plan is not None else ""
+        return ((run.run_id, "text"), (name, "text"), result_span(run), (ago(run.started), "muted"))
+
+
+class ChooseRunDialog(Dialog[RunFolder]):
     """Which run to compare with.
 
     Args:
@@ -31,34 +58,68 @@ class ChooseRunDialog(FormDialog[RunFolder]):
     """
 
     def __init__(self, folder: RunFolder, others: Sequence[RunSummary]) -> None:
-        self._others = list(others)
-        options = [f"{run.run_id}  {local_time(run.started)}  {result_span(run)[0]}" for run in self._others]
-        self._choice = Choice("With", options)
-        super().__init__(f"Compare {folder.path.name}", [self._choice], "⏎ compare   ←→ another run   esc cancel")
+        super().__init__()
+        self._folder, self._source = folder, RunChoices(others)
+
+    def compose(self) -> ComposeResult:
+        """Runs and keys."""
+        with Vertical(classes="dialog") as box:
+            box.border_title = title(f"Compare {self._folder.path.name} with", ascii_only=self.console.ascii_only)
+            table = RowTable(self._source, id="choices")
+            table.styles.height = min(len(self._source), _MOST_CHOICES) + 2
+            yield table
+            keys = Lines([("⏎ compare   jk another run   esc cancel", "muted")])
+            keys.styles.height = 1
+            yield keys
 
     def on_mount(self) -> None:
-        """To the options."""
-        self.form.focus()
+        """To the runs."""
+        self.query_one(RowTable).focus()
 
-    def submit(self) -> None:
-        """Give the run."""
-        self.dismiss(self._others[min(self._choice.chosen)].folder)
+    @on(RowTable.Opened)
+    def _opened(self, event: RowTable.Opened) -> None:
+        self.dismiss(self._source.runs[event.position].folder)
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A row: what changed, and where it can be looked at.
+
+    Attributes:
+        word: How it changed.
+        where: Comparison; empty for a gate.
+        what: Gate, level or tensor.
+        before: In the earlier run.
+        after: In the later run.
+        is_gate: Whether `what` is a gate.
+        is_tensor: Whether it is a tensor.
+    """
+
+    word: str
+    where: str
+    what: str
+    before: Span
+    after: Span
+    is_gate: bool = False
+    is_tensor: bool = False
 
 
 class ChangeSource:
-    """Rows: gates whose outcome changed, levels, then tensors that flipped."""
+    """Rows: what broke before what was fixed, gates before tensors."""
 
     def __init__(self) -> None:
-        self.rows: list[Sequence[Span]] = []
+        self.changes: list[Change] = []
 
     def __len__(self) -> int:
-        return len(self.rows)
+        return len(self.changes)
 
     def columns(self, width: int) -> Sequence[Column]:
-        """What, change, before, after."""
-        side = 17 if width < 110 else 36
+        """How, where, what, before, after."""
+        side = 14 if width < _ROOM_FOR_SENTENCES else 20
+        where = 7 if width < _ROOM_FOR_SENTENCES else 20
         return (
-            Column("CHANGE", 9),
+            Column("CHANGE", 7),
+            Column("WHERE", where),
             Column("GATE OR TENSOR", 0, keep_end=True),
             Column("BEFORE", side),
             Column("AFTER", side),
@@ -66,11 +127,15 @@ class ChangeSource:
 
     def cells(self, position: int) -> Sequence[Span]:
         """A change."""
-        return self.rows[position]
+        one = self.changes[position]
+        paint = "strong" if one.is_gate else "text"
+        where = one.where.partition("~")[2].replace(">", "→") or one.where
+        return ((one.word, _PAINT[one.word]), (where, "muted"), (one.what, paint), one.before, one.after)
 
     def take(self, value: Mapping[str, Any]) -> None:
         """Rows of the JSON of `aprtui compare`."""
-        self.rows = [*_gates(value), *_levels(value), *_tensors(value)]
+        changes = [*_gates(value), *_tensors(value), *_levels(value)]
+        self.changes = sorted(changes, key=lambda one: _ORDER.index(one.word))
 
 
 def _items(value: Mapping[str, Any], key: str) -> list[Mapping[str, Any]]:
@@ -85,26 +150,27 @@ def _outcome(value: object) -> Span:
         return ("—", "muted")
 
 
-def _gates(value: Mapping[str, Any]) -> list[Sequence[Span]]:
-    order = ("broken", "fixed", "changed", "new", "gone")
-    gates = [gate for gate in _items(value, "gates") if gate.get("change") in order]
-    gates.sort(key=lambda gate: order.index(gate["change"]))
+def _gates(value: Mapping[str, Any]) -> list[Change]:
     return [
-        (
-            (gate["change"], _PAINT[gate["change"]]),
-            (str(gate.get("gate", "")), "strong"),
+        Change(
+            str(gate["change"]),
+            "",
+            str(gate.get("gate", "")),
             _outcome(gate.get("before")),
             _outcome(gate.get("after")),
+            is_gate=True,
         )
-        for gate in gates
+        for gate in _items(value, "gates")
+        if gate.get("change") in _ORDER
     ]
 
 
-def _levels(value: Mapping[str, Any]) -> list[Sequence[Span]]:
+def _levels(value: Mapping[str, Any]) -> list[Change]:
     return [
-        (
-            ("level", "muted"),
-            (f"{level.get('level', '')} of {level.get('comparison', '')}", "text"),
+        Change(
+            _direction(level.get("before"), level.get("after")),
+            str(level.get("comparison", "")),
+            f"level {level.get('level', '')}",
             _outcome(level.get("before")),
             _outcome(level.get("after")),
         )
@@ -112,30 +178,30 @@ def _levels(value: Mapping[str, Any]) -> list[Sequence[Span]]:
     ]
 
 
-def _tensors(value: Mapping[str, Any]) -> list[Sequence[Span]]:
-    rows: list[Sequence[Span]] = []
+def _tensors(value: Mapping[str, Any]) -> list[Change]:
+    changes = []
     for tensor in _items(value, "tensors"):
         before, after = (tensor.get(side) for side in ("before", "after"))
         if isinstance(before, Mapping) and isinstance(after, Mapping):
-            broken = before.get("outcome") == Outcome.CORROBORATED
-            rows.append(
-                (
-                    ("broken" if broken else "fixed", "fail" if broken else "pass"),
-                    (str(tensor.get("name", "")), "text"),
-                    _measured(before),
-                    _measured(after),
-                )
-            )
-    return rows
+            word = _direction(before.get("outcome"), after.get("outcome"))
+            where, name = str(tensor.get("comparison", "")), str(tensor.get("name", ""))
+            changes.append(Change(word, where, name, _measured(before), _measured(after), is_tensor=True))
+    return changes
+
+
+def _direction(before: object, after: object) -> str:
+    if before == Outcome.CORROBORATED:
+        return "broken"
+    return "fixed" if after == Outcome.CORROBORATED else "changed"
 
 
 def _measured(side: Mapping[str, Any]) -> Span:
     glyph, paint = _outcome(side.get("outcome"))
     try:
-        margin = number(float(side.get("margin", 0)))
+        margin = margin_words(float(side.get("margin", 0)), str(side.get("unit", "")))
     except (TypeError, ValueError):
         margin = "?"
-    return (f"{glyph[0]} {margin} {side.get('unit', '')}", paint)
+    return (f"{glyph[0]} {margin}", paint)
 
 
 class CompareScreen(ConsoleScreen):
@@ -183,6 +249,16 @@ class CompareScreen(ConsoleScreen):
         table.empty = (((f"  {text}", "warn" if answer.problem else "pass"),),)
         table.rebuild(0)
         self.refresh_chrome()
+
+    @on(RowTable.Opened)
+    def _opened(self, event: RowTable.Opened) -> None:
+        """Show it where it was measured: in the later run, unless that does not have it."""
+        change = self._source.changes[event.position]
+        folder = self._before if change.word == "gone" else self._after
+        if change.is_gate:
+            self.console.open_run(folder, gate=change.what)
+        else:
+            self.console.open_run(folder, row=(change.where, change.what if change.is_tensor else ""))
 
     def action_copy(self) -> None:
         """Copy the command."""

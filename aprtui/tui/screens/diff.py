@@ -60,6 +60,7 @@ class DiffScreen(RunActions):
         self._undrawn: set[int] = set()
         self._sorts_soon = False
         self._counts: dict[RowStatus, int] = {}
+        self._sought: tuple[str, str] | None = None
         self._scope_title, self._title = "all gates", ""
         self._filter = Filter("")
 
@@ -98,7 +99,7 @@ class DiffScreen(RunActions):
     def show_run(self, view: RunView, gate: str = "") -> None:
         """Open a run, on its worst row."""
         self.view, self.paused, self._kept = view, False, None
-        self._unsorted, self._undrawn = set(), set()
+        self._unsorted, self._undrawn, self._sought = set(), set(), None
         self.order = RowOrder(view.columns)
         self.order.filter = self._filter
         self.table.source = TensorSource(view, self.order)
@@ -114,6 +115,21 @@ class DiffScreen(RunActions):
         self._count()
         self.refresh_chrome()
         self._show_detail()
+
+    def seek(self, comparison: str, name: str) -> None:
+        """Put the cursor on the row of a tensor, or on the first one of a comparison, as soon as it has been read."""
+        self._sought = (comparison, name)
+        self._seek()
+
+    def _seek(self) -> None:
+        if self._sought is None or self.view is None or self.order is None:
+            return
+        comparison, name = self._sought
+        position = self.order.position_of(self.view.index(comparison), name)
+        if position is not None:
+            self.table.rebuild(position)
+        if position is not None or self.console.follower.caught_up:
+            self._sought = None
 
     def run_changed(self, changes: Changes) -> None:
         """The journal brought something."""
@@ -132,6 +148,7 @@ class DiffScreen(RunActions):
             assert isinstance(self.gate_tree.source, GateSource)
             self.gate_tree.update_rows(range(len(self.gate_tree.source)))
         self.refresh_chrome()
+        self._seek()
         if changes.rows or changes.gates:
             self._show_detail()
 
