@@ -21,8 +21,12 @@ class SortKey(StrEnum):
 
     WORST = "worst first"
     NAME = "name"
+    SHAPE = "shape"
     TYPE = "type"
     MAX_ABS = "max |Δ|"
+    MAX_ULP = "max ULP"
+    NMSE = "NMSE"
+    TOLERANCE = "ε"
     MARGIN = "margin"
     SIZE = "bytes"
     FILE_ORDER = "file order"
@@ -159,9 +163,16 @@ def _sort(rows: list[int], columns: Columns, key: SortKey) -> None:
     if key is SortKey.TYPE:
         rows.sort(key=columns.source_types.__getitem__)
         rows.sort(key=columns.target_types.__getitem__)
+    elif key is SortKey.SHAPE:
+        rows.sort(key=columns.shapes.__getitem__, reverse=True)
+    elif key is SortKey.TOLERANCE:
+        rows.sort(key=columns.limits.__getitem__)
+        rows.sort(key=columns.rules.__getitem__)
     elif key is not SortKey.NAME:
         values: dict[SortKey, Sequence[float]] = {
             SortKey.MAX_ABS: columns.max_abs,
+            SortKey.MAX_ULP: columns.max_ulps,
+            SortKey.NMSE: columns.nmses,
             SortKey.MARGIN: columns.margins,
             SortKey.SIZE: columns.nbytes,
         }

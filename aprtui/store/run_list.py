@@ -69,6 +69,11 @@ class RunSummary:
         return sum(self.outcomes.get(one, 0) for one in (Outcome.FALSIFIED, Outcome.CRASHED, Outcome.TIMEOUT))
 
     @property
+    def is_failure(self) -> bool:
+        """Whether somebody has to look: gates do not hold, its engine died, or it cannot be read."""
+        return bool(self.failed or self.problem or self.state is RunState.DIED)
+
+    @property
     def is_live(self) -> bool:
         """Whether its engine runs on this machine."""
         return self.state is RunState.RUNNING

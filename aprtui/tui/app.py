@@ -26,6 +26,7 @@ from aprtui.tui.options import ConsoleOptions, Opening
 from aprtui.tui.paint import PAINTS, Painter, shown
 from aprtui.tui.palette import commands, make_plain
 from aprtui.tui.screens.attach import AttachDialog
+from aprtui.tui.screens.base import BaseScreen
 from aprtui.tui.screens.compare import ChooseRunDialog, CompareScreen
 from aprtui.tui.screens.dialog import AskDialog, TextDialog
 from aprtui.tui.screens.diff import DiffScreen
@@ -210,15 +211,25 @@ class ConsoleApp(App[None]):
 
     def say(self, text: str, severity: str = "information") -> None:
         """A toast, and a line in the log."""
-        self.messages.append((datetime.now(), text))
+        self._remember(text)
         level: Any = severity
         safe = shown(text, ascii_only=self.ascii_only)
         self.notify(safe, severity=level, markup=False, timeout=8 if severity == "error" else 4)
 
     def show_error(self, title: str, text: str) -> None:
         """An error that is too long for a toast."""
-        self.messages.append((datetime.now(), f"{title}: {text}"))
+        self._remember(f"{title}: {text}")
         self.push_screen(TextDialog(title, text))
+
+    def _remember(self, text: str) -> None:
+        """A line of the log, which counts as unread until the Log view shows it."""
+        self.messages.append((datetime.now(), text))
+        log = self._view_screen(LogScreen)
+        if log is not None and self.current_mode == "log":
+            log.messages_changed()
+        else:
+            self.unread_log += 1
+            self.call_later(self.refresh_chrome)
 
     def may_change(self) -> bool:
         """Whether anything may be started, stopped or written; says why not."""
@@ -368,9 +379,8 @@ class ConsoleApp(App[None]):
     def action_show_help(self) -> None:
         """Keys of this screen."""
         screen = self.screen
-        name = screen.NAME if isinstance(screen, ConsoleScreen) else ""
-        if not isinstance(screen, HelpDialog):
-            self.push_screen(HelpDialog(name, self.remapped_keys))
+        if isinstance(screen, BaseScreen) and not isinstance(screen, HelpDialog):
+            self.push_screen(HelpDialog(screen.key_places, self.remapped_keys))
 
     def action_watch(self) -> None:
         """Watching on or off."""

@@ -46,7 +46,7 @@ KEYS: tuple[Key, ...] = (
         Key(f"view.{name.lower()}", (str(number),), f"app.view({number})", name, f"Show the view {name}", (ANYWHERE,))
         for number, name in enumerate(VIEWS, start=1)
     ),
-    Key("help", ("question_mark", "f1"), "app.show_help", "help", "Show and search the keys", (ANYWHERE,), 1),
+    Key("help", ("question_mark", "f1"), "app.show_help", "help", "Show and search the keys", (ANYWHERE, DIALOG), 1),
     Key(
         "palette",
         ("colon", "ctrl+p"),
@@ -99,7 +99,7 @@ KEYS: tuple[Key, ...] = (
     Key("form.left", ("h", "left"), "option(-1)", "", "Previous option", (FORM,)),
     Key("form.choose", ("space",), "choose", "", "Choose the option, or take it away", (FORM,)),
     Key("form.submit", ("enter",), "submit", "", "Do what the form says", (FORM,)),
-    Key("dialog.close", ("escape",), "cancel", "", "Close without an answer", (DIALOG,)),
+    Key("dialog.close", ("escape", "q"), "cancel", "", "Close without an answer", (DIALOG,)),
     Key("dialog.copy", ("y",), "copy", "", "Copy the text or the command", (DIALOG,)),
     Key("attach.dismiss", ("d",), "cancel", "", "Dismiss the card", ("attach",)),
     Key("attach.stop", ("x",), "stop", "", "Stop the run", ("attach",)),

@@ -155,6 +155,7 @@ def test_rows_of_equal_values_are_sorted_as_by_all_columns_at_once(tmp_path):
                 violations=choice((0, 4)),
                 error=choice((0.1, 0.2)),
                 nbytes=choice((7, 8)),
+                **choice(({}, {"target": "F16", "differing": 3}, {"target": "F16"})),
             ),
         )
         for number in range(200)
@@ -165,7 +166,11 @@ def test_rows_of_equal_values_are_sorted_as_by_all_columns_at_once(tmp_path):
         SortKey.WORST: lambda n: (columns.statuses[n], *(-values[n] for values in worst)),
         SortKey.NAME: lambda n: names[n],
         SortKey.TYPE: lambda n: (columns.target_types[n], columns.source_types[n], names[n]),
+        SortKey.SHAPE: lambda n: (tuple(-size for size in columns.shapes[n]), names[n]),
         SortKey.MAX_ABS: lambda n: (-columns.max_abs[n], names[n]),
+        SortKey.MAX_ULP: lambda n: (-columns.max_ulps[n], names[n]),
+        SortKey.NMSE: lambda n: (-columns.nmses[n], names[n]),
+        SortKey.TOLERANCE: lambda n: (columns.rules[n], columns.limits[n], names[n]),
         SortKey.MARGIN: lambda n: (-columns.margins[n], names[n]),
         SortKey.SIZE: lambda n: (-columns.nbytes[n], names[n]),
         SortKey.FILE_ORDER: lambda n: n,

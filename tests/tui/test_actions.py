@@ -2,22 +2,16 @@
 
 import asyncio
 import stat
-from dataclasses import replace
 
 import pytest
-from console import LARGE, SMALL, answers_with, assert_shows, drive, shows, text_of, until
-from run_folders import NAMES, RUN_ID, alive, plan_of, whole_run, write_run
+from console import assert_shows, drive, shows, text_of, until
+from run_folders import NAMES, alive, whole_run, write_run
 from textual.widgets import Input
-from tui_files import write_playbook
 
 from aprtui.core.events import (
-    GateFinished,
     Heartbeat,
-    RunFinished,
     RunStarted,
 )
-from aprtui.core.outcomes import Outcome
-from aprtui.playbook import load_playbook
 from aprtui.settings import ClipboardWay
 from aprtui.tui.app import ConsoleApp
 from aprtui.tui.clipboard import clipboard_file
@@ -180,87 +174,6 @@ def test_export_writes_what_is_shown(tmp_path, monkeypatch):
     drive(body, run=folder.path)
 
 
-COMPARED = {
-    "circumstances": [{"what": "converter"}],
-    "gates": [
-        {"gate": "F-CONV-A-G", "change": "gone", "before": "Corroborated", "after": None},
-        {"gate": "F-CONV-S-G", "change": "broken", "before": "Corroborated", "after": "Falsified"},
-        {"gate": "F-CONV-S-A", "change": "fixed", "before": "Falsified", "after": "Corroborated"},
-    ],
-    "levels": [{"comparison": "S~S>G", "level": "weights", "before": "Corroborated", "after": "Falsified"}],
-    "tensors": [
-        {
-            "comparison": "S~S>G",
-            "name": NAMES[2],
-            "before": {"outcome": "Corroborated", "margin": -0.5, "unit": "ULP"},
-            "after": {"outcome": "Falsified", "margin": 12345678, "unit": "differing elements"},
-        }
-    ],
-}
-
-
-@pytest.mark.parametrize("size", [SMALL, LARGE])
-def test_two_runs_side_by_side(size, tmp_path, monkeypatch):
-    before = write_run(tmp_path, whole_run(), run_id="20260101-000000-bbbb")
-    after = write_run(tmp_path, whole_run())
-    asked = answers_with(monkeypatch, "aprtui.tui.screens.compare.ask", COMPARED)
-
-    async def body(app, pilot):
-        await pilot.press("c", "enter")
-        assert isinstance(app.screen, CompareScreen)
-        await until(pilot, lambda: shows(app, "broken"))
-        lines = [line for line in text_of(app) if any(word in line for word in ("broken", "fixed", "gone"))]
-        # What broke, the worst first; by how much, whole; then what was fixed, and what is gone.
-        assert [line.strip("▌ ").split()[0] for line in lines] == ["broken", "broken", "broken", "fixed", "gone"]
-        assert "F-CONV-S-G" in lines[0] and "-0.5 ULP" in lines[1] and "12.3M elem" in lines[1] and "S→G" in lines[1]
-        assert "level weights" in lines[2] and "F-CONV-A-G" in lines[4]
-        assert_shows(app, "also different: converter")
-        assert asked == [["compare", str(before.path), str(after.path), "--format", "json"]]
-
-    drive(body, run=after.path, size=size)
-
-
-def test_a_change_opens_where_it_was_measured(tmp_path, monkeypatch):
-    before = write_run(tmp_path, whole_run(), run_id="20260101-000000-bbbb")
-    after = write_run(tmp_path, whole_run())
-    answers_with(monkeypatch, "aprtui.tui.screens.compare.ask", COMPARED)
-
-    async def body(app, pilot):
-        for downs, run, subject in ((1, after, NAMES[2]), (4, before, "")):
-            await pilot.press("c", "enter")
-            await until(pilot, lambda: shows(app, "gone"))
-            await pilot.press(*["j"] * downs, "enter")
-            await until(pilot, lambda: app.current_mode == "diff" and len(app.screen_stack) == 1)
-            await until(pilot, lambda run=run: app.current.folder.path == run.path and app.follower.caught_up)
-            if subject:
-                await until(pilot, lambda subject=subject: app.screen.row.name == subject)
-        await pilot.press("c", "enter")
-        await until(pilot, lambda: shows(app, "gone"))
-        await pilot.press("enter")
-        await until(pilot, lambda: app.current_mode == "diff" and app.screen.chosen_gate == "F-CONV-S-G")
-
-    drive(body, run=after.path)
-
-
-def test_a_run_to_compare_with_is_chosen_from_any_number(tmp_path, monkeypatch):
-    ids = [f"202601{day:02}-000000-{day:04x}" for day in range(1, 31)]
-    for run_id in ids:
-        write_run(tmp_path, whole_run(), run_id=run_id, playbook=f"p-{run_id[6:8]}.playbook.yaml")
-    after = write_run(tmp_path, whole_run(), run_id="20260201-000000-ffff")
-    asked = answers_with(monkeypatch, "aprtui.tui.screens.compare.ask", COMPARED)
-
-    async def body(app, pilot):
-        await pilot.press("c")
-        assert_shows(app, "Compare 20260201-000000-ffff with", ids[-1], "✗ 1", "╰")
-        await pilot.press("G")
-        assert_shows(app, ids[0], "esc cancel")
-        await pilot.press("enter")
-        await until(pilot, lambda: asked)
-        assert asked[0][1].endswith(ids[0]) and asked[0][2] == str(after.path)
-
-    drive(body, run=after.path)
-
-
 def test_leaving_asks_where_a_run_of_this_console_is_live(tmp_path):
     folder = write_run(tmp_path, [RunStarted("h", 1), Heartbeat(())], engine=alive())
 
@@ -333,22 +246,60 @@ def test_ctrl_c_quits_from_a_dialog(playbooks):
     drive(body, playbooks=[playbooks])
 
 
-def test_runs_that_crashed_or_died_are_failures_too(tmp_path):
-    crashed = GateFinished("F-CONV-S-G", Outcome.CRASHED, "the worker died", "e1", 1)
-    write_run(tmp_path, [RunStarted("h", 1), crashed, RunFinished(3)])
-    died = "20260102-030406-dead"
-    write_run(tmp_path, [RunStarted("h", 1)], run_id=died)
-    good = GateFinished("F-CONV-S-G", Outcome.CORROBORATED, "equal", "e1", 1)
-    write_run(tmp_path, [RunStarted("h", 1), good, RunFinished(0)], run_id="20260102-030407-900d")
+def test_what_the_console_says_counts_as_unread(tmp_path):
+    folder = write_run(tmp_path, whole_run())
 
     async def body(app, pilot):
-        await until(pilot, lambda: len(app.runs) == 3)
-        await pilot.press("escape", "3", "f")
-        await pilot.pause()
-        assert_shows(app, RUN_ID, died, "2 of 3")
-        assert not shows(app, "900d")
+        await pilot.press("5", "4")
+        assert app.unread_log == 0
+        app.say("something")
+        await until(pilot, lambda: shows(app, "5 Log(1)"))
+        await pilot.press("5")
+        await until(pilot, lambda: shows(app, "console  something"))
+        app.say("more of it")
+        await until(pilot, lambda: shows(app, "console  more of it"))
+        assert app.unread_log == 0
+        await pilot.press("p")
+        assert_shows(app, "PAUSED")
+        app.say("not yet")
+        await pilot.pause(0.2)
+        assert not any("console  not yet" in line for line in text_of(app))
+        await pilot.press("p")
+        await until(pilot, lambda: shows(app, "console  not yet"))
 
-    drive(body)
+    drive(body, run=folder.path)
+
+
+def test_dialogs_close_by_q_copy_by_y_and_explain_themselves(tmp_path, monkeypatch):
+    write_run(tmp_path, whole_run(), run_id="20260101-000000-bbbb")
+    folder = write_run(tmp_path, whole_run())
+    copied = []
+    monkeypatch.setattr("aprtui.tui.app.ConsoleApp.copy", lambda _, text, what: copied.append((text, what)))
+
+    async def body(app, pilot):
+        def show_text():
+            app.show_error("A title", "the text of it")
+
+        for opening, keys in (("e", "Next option"), (show_text, "Scroll down"), ("c", "First row")):
+            if callable(opening):
+                opening()
+            else:
+                await pilot.press(opening)
+            await until(pilot, lambda: isinstance(app.screen, Dialog))
+            await pilot.press("question_mark")
+            await until(pilot, lambda: isinstance(app.screen, HelpDialog))
+            assert_shows(app, keys, "Close without an answer")
+            assert not shows(app, "Show the view Playbooks")
+            await pilot.press("escape", "q")
+            assert len(app.screen_stack) == 1
+        show_text()
+        await pilot.pause()
+        await pilot.press("y")
+        assert copied == [("the text of it", "the text")]
+        await pilot.press("q")
+        assert len(app.screen_stack) == 1 and app.is_running
+
+    drive(body, run=folder.path)
 
 
 def test_the_log_stands_as_it_happened(tmp_path):
@@ -369,22 +320,6 @@ def test_the_log_stands_as_it_happened(tmp_path):
         assert_shows(app, "a program wrote this")
 
     drive(body, run=folder.path)
-
-
-def test_the_list_of_playbooks_follows_its_folders(playbooks, monkeypatch):
-    monkeypatch.setattr("aprtui.tui.services.lists._LOOK_S", 0.1)
-    path = write_playbook(playbooks, "aprtui:\n  tolerance:\n    ulpp: 2\n")
-
-    async def body(app, pilot):
-        await until(pilot, lambda: shows(app, "! line 9"))
-        write_playbook(playbooks)
-        await until(pilot, lambda: not shows(app, "! line 9"))
-        write_playbook(playbooks, name="another")
-        await until(pilot, lambda: shows(app, "another"))
-        path.unlink()
-        await until(pilot, lambda: not shows(app, " demo "))
-
-    drive(body, playbooks=[playbooks])
 
 
 def test_children_answer_with_json_or_with_a_reason():
@@ -412,24 +347,6 @@ def test_the_filter_is_typed_into_and_left_by_escape(tmp_path):
         assert_shows(app, "8 of 8")
 
     drive(body, run=folder.path)
-
-
-def test_a_run_of_another_playbook_than_the_one_of_now_is_old(tmp_path, playbooks):
-    path = playbooks / "demo.playbook.yaml"
-    plan = plan_of(tmp_path, playbook=path)
-    facts = replace(plan.playbook, fingerprint=load_playbook(path).fingerprint)
-    write_run(tmp_path, whole_run(), plan=replace(plan, playbook=facts))
-
-    async def fresh(app, pilot):
-        assert_shows(app, "✗ 1 FAIL of 2")
-        assert not shows(app, "of 2 old")
-
-    async def old(app, pilot):
-        assert_shows(app, "✗ 1 FAIL of 2 old")
-
-    drive(fresh, playbooks=[playbooks])
-    write_playbook(playbooks, "aprtui:\n  outtype: f16\n")
-    drive(old, playbooks=[playbooks])
 
 
 def test_settings_that_name_what_does_not_exist_are_told(tmp_path):

@@ -11,7 +11,7 @@ from textual.containers import Vertical
 
 from aprtui.store.run_folder import RunFolder
 from aprtui.store.run_list import RunSummary
-from aprtui.tui.keys import bindings
+from aprtui.tui.keys import DIALOG, LIST, bindings
 from aprtui.tui.paint import Span
 from aprtui.tui.screens.dialog import Dialog
 from aprtui.tui.widgets.lines import Lines
@@ -44,6 +44,7 @@ class AttachDialog(Dialog[RunFolder]):
     """Gives the run to open, or None."""
 
     BINDINGS: ClassVar = bindings("attach")
+    PLACES: ClassVar[tuple[str, ...]] = ("attach", DIALOG, LIST)
 
     def __init__(self, runs: Sequence[RunSummary]) -> None:
         super().__init__()

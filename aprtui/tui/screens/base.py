@@ -24,6 +24,11 @@ class BaseScreen(Screen[T], Generic[T]):
         return self.app
 
     @property
+    def key_places(self) -> tuple[str, ...]:
+        """Which keys of the table work here, the screen's own first."""
+        return ()
+
+    @property
     def is_ready(self) -> bool:
         """Whether its widgets are there."""
         return bool(self.children)

@@ -14,7 +14,7 @@ from textual.widget import Widget
 from aprtui.core.outcomes import Outcome
 from aprtui.store.run_folder import RunFolder
 from aprtui.store.run_list import RunSummary
-from aprtui.tui.keys import bindings
+from aprtui.tui.keys import DIALOG, LIST, bindings
 from aprtui.tui.paint import Line, Span, title
 from aprtui.tui.screens.dialog import Dialog
 from aprtui.tui.screens.view import ConsoleScreen
@@ -56,6 +56,8 @@ class ChooseRunDialog(Dialog[RunFolder]):
         folder: The run that is open.
         others: What there is to choose from, newest first.
     """
+
+    PLACES: ClassVar[tuple[str, ...]] = (DIALOG, LIST)
 
     def __init__(self, folder: RunFolder, others: Sequence[RunSummary]) -> None:
         super().__init__()

@@ -11,7 +11,7 @@ from textual.containers import Vertical
 from textual.geometry import Size
 from textual.screen import ModalScreen
 
-from aprtui.tui.keys import DIALOG, bindings
+from aprtui.tui.keys import DIALOG, FORM, TEXT, bindings
 from aprtui.tui.paint import Line, title
 from aprtui.tui.screens.base import BaseScreen
 from aprtui.tui.widgets.form import Choice, Form
@@ -24,6 +24,12 @@ class Dialog(ModalScreen[T], BaseScreen[T], Generic[T]):
     """A box above the screen; escape closes it without an answer."""
 
     BINDINGS: ClassVar = bindings(DIALOG)
+    PLACES: ClassVar[tuple[str, ...]] = (DIALOG, FORM)
+
+    @property
+    def key_places(self) -> tuple[str, ...]:
+        """Those of dialogs and of what it holds."""
+        return self.PLACES
 
     def action_cancel(self) -> None:
         """Close without an answer."""
@@ -100,6 +106,8 @@ class TextDialog(Dialog[None]):
         text: The text.
         make: Makes its lines at a width; wrapped as it is where there is none.
     """
+
+    PLACES: ClassVar[tuple[str, ...]] = (DIALOG, TEXT)
 
     def __init__(self, title: str, text: str, make: Callable[[int], Sequence[Line]] | None = None) -> None:
         super().__init__()

@@ -9,7 +9,7 @@ from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.widgets import Input
 
-from aprtui.tui.keys import ANYWHERE, KEYS, LIST, TEXT, Key, display
+from aprtui.tui.keys import ANYWHERE, DIALOG, FORM, KEYS, LIST, TEXT, Key, display
 from aprtui.tui.paint import Span
 from aprtui.tui.screens.dialog import Dialog
 from aprtui.tui.widgets.lines import Lines
@@ -22,23 +22,26 @@ LEGEND = (
 )
 
 
-_TEXTS = ("tensor", "log")
+_WORDS = {LIST: "lists", TEXT: "texts", FORM: "forms", DIALOG: "dialogs", ANYWHERE: "anywhere", "tree": "tree"}
 
 
 class KeySource:
-    """The keys that fit what was typed; those of the screen first."""
+    """The keys that fit what was typed; those of the screen first.
 
-    def __init__(self, screen: str, remapped: dict[str, str]) -> None:
-        kind = TEXT if screen in _TEXTS else LIST
-        order = {screen: 0, **({"tree": 1} if screen == "diff" else {}), kind: 2, ANYWHERE: 3}
-        self._kind = kind
-        self._keys = sorted(
-            (key for key in KEYS if set(key.where) & set(order)),
-            key=lambda key: min(order[where] for where in key.where if where in order),
-        )
-        self._screen, self._remapped = screen, remapped
+    Args:
+        places: As a screen gives them (`BaseScreen.key_places`).
+        remapped: Keys that the user set.
+    """
+
+    def __init__(self, places: Sequence[str], remapped: dict[str, str]) -> None:
+        self._places = {place: rank for rank, place in enumerate(places)}
+        self._keys = sorted((key for key in KEYS if set(key.where) & set(places)), key=self._rank)
+        self._remapped = remapped
         self.shown: list[Key] = self._keys
         self._wide = False
+
+    def _rank(self, key: Key) -> int:
+        return min(self._places[where] for where in key.where if where in self._places)
 
     def search(self, text: str) -> None:
         """Keys whose sentence, label or key holds the text."""
@@ -64,8 +67,7 @@ class KeySource:
     def cells(self, position: int) -> Sequence[Span]:
         """A key."""
         key = self.shown[position]
-        places = {self._screen: "here", "tree": "tree", self._kind: f"{self._kind}s"}
-        where = next((places[one] for one in key.where if one in places), "anywhere")
+        where = _WORDS.get(list(self._places)[self._rank(key)], "here")
         cells: list[Span] = [(self._press(key), "key"), (key.help, "text"), (where, "muted")]
         return [*cells, (key.key_id, "muted")] if self._wide else cells
 
@@ -74,13 +76,13 @@ class HelpDialog(Dialog[None]):
     """Keys of a screen.
 
     Args:
-        screen: Its name in the table of keys.
+        places: As the screen gives them.
         remapped: Keys that the user set.
     """
 
-    def __init__(self, screen: str, remapped: dict[str, str]) -> None:
+    def __init__(self, places: Sequence[str], remapped: dict[str, str]) -> None:
         super().__init__()
-        self._source = KeySource(screen, remapped)
+        self._source = KeySource(places, remapped)
 
     def compose(self) -> ComposeResult:
         """Search, keys, legend."""

@@ -56,7 +56,9 @@ class LogScreen(ViewScreen):
 
     def on_screen_resume(self) -> None:
         """Everything counts as read."""
-        self.fill()
+        self.console.unread_log = 0
+        if not self._paused:
+            self.fill()
 
     def on_resize(self, event: events.Resize) -> None:
         """Long lines are wrapped at another width."""
@@ -120,6 +122,11 @@ class LogScreen(ViewScreen):
             self._journal.append((line.time.astimezone().replace(tzinfo=None), ((f" {text}", paint),)))
         self._seen = self._run.logged
 
+    def messages_changed(self) -> None:
+        """The console said something."""
+        if not self._paused:
+            self.fill(follow=False)
+
     def run_changed(self) -> None:
         """The journal brought lines."""
         if not self._paused:
@@ -152,7 +159,8 @@ class LogScreen(ViewScreen):
     def action_pause(self) -> None:
         """Hold still, or go on."""
         self._paused = not self._paused
-        self.run_changed()
+        if not self._paused:
+            self.fill(follow=False)
         self.refresh_chrome()
 
 

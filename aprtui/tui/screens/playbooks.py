@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual import on
 from textual.widget import Widget
@@ -45,12 +45,12 @@ class PlaybookSource(ListSource["Listed"]):
         """Its file."""
         return entry.path
 
-    def orders(self) -> Sequence[Callable[[Listed], float] | None]:
-        """Name, last run, result."""
-        return None, lambda one: -self._started(one), lambda one: -self._failed(one)
+    def orders(self) -> Sequence[Callable[[Listed], Any] | None]:
+        """As they lie in their folders, name, last run, result."""
+        return None, entry_name, lambda one: -self._started(one), lambda one: -self._failed(one)
 
     def failed(self, entry: Listed) -> bool:
-        """It failed the last time, or does not load."""
+        """It failed or died the last time, or does not load."""
         return bool(entry.error) or self._failed(entry) > 0
 
     def _started(self, entry: Listed) -> float:
@@ -59,7 +59,7 @@ class PlaybookSource(ListSource["Listed"]):
 
     def _failed(self, entry: Listed) -> int:
         run = self.run(entry)
-        return run.failed if run is not None else -1
+        return -1 if run is None else max(run.failed, int(run.is_failure))
 
     def run(self, entry: Listed) -> RunSummary | None:
         """The last run of a playbook, by its file."""
@@ -70,11 +70,11 @@ class PlaybookSource(ListSource["Listed"]):
         model = [Column("MODEL", 40, keep_end=True)] if self.is_wide else []
         file = [Column("FILE", 0, keep_end=True)] if self.has_room else []
         return [
-            Column("PLAYBOOK", 36 if file else 0, sorted=self.order == 0),
+            Column("PLAYBOOK", 36 if file else 0, sorted=self.order == 1),
             Column("FORMATS", 13),
             *model,
-            Column("LAST RUN", 10, sorted=self.order == 1),
-            Column("RESULT", 19, sorted=self.order == 2),
+            Column("LAST RUN", 10, sorted=self.order == 2),
+            Column("RESULT", 19, sorted=self.order == 3),
             *file,
         ]
 

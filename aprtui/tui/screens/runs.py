@@ -36,7 +36,7 @@ class RunSource(ListSource[RunSummary]):
 
     def failed(self, entry: RunSummary) -> bool:
         """It has failures, died, or cannot be read."""
-        return bool(entry.failed or entry.problem or entry.state is RunState.DIED)
+        return entry.is_failure
 
     def all_columns(self) -> Sequence[Column]:
         """More of them where there is room."""

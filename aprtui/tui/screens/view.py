@@ -14,13 +14,14 @@ from textual.widget import Widget
 from textual.widgets import Input
 
 from aprtui.store.filters import Filter, FilterError
-from aprtui.tui.keys import VIEWS, keys_for
+from aprtui.tui.keys import ANYWHERE, LIST, TEXT, VIEWS, keys_for
 from aprtui.tui.paint import Line, Span, fit, shown
 from aprtui.tui.screens.base import BaseScreen
 from aprtui.tui.widgets.lines import Lines, wrapped
 
 SMALLEST = (60, 16)
 _MOST_NOTICE_LINES = 3
+_TEXTS = ("tensor", "log")
 
 
 class ConsoleScreen(BaseScreen[None]):
@@ -67,6 +68,11 @@ class ConsoleScreen(BaseScreen[None]):
     def on_screen_resume(self) -> None:
         """The screen is in front again."""
         self.refresh_chrome()
+
+    @property
+    def key_places(self) -> tuple[str, ...]:
+        """Its own, those of its panes, those of the console."""
+        return (self.NAME, *(("tree",) if self.NAME == "diff" else ()), TEXT if self.NAME in _TEXTS else LIST, ANYWHERE)
 
     def refresh_chrome(self) -> None:
         """Write the lines above and below anew; only what differs is drawn."""

@@ -58,12 +58,12 @@ class TensorSource:
         if self.several:
             columns.append(Column("WHERE", self._where_width(width), sorted=key is SortKey.FILE_ORDER))
         if width >= _ROOM_FOR_SHAPE:
-            columns.append(Column("SHAPE", 14))
+            columns.append(Column("SHAPE", 14, sorted=key is SortKey.SHAPE))
         columns.append(Column("TYPES", self._types_width(width), sorted=key is SortKey.TYPE))
         if width >= _ROOM_FOR_MAX or not self.several:
             columns.append(Column("MAX|Δ|", 8, right=True, sorted=key is SortKey.MAX_ABS))
         columns += [
-            Column("ε FROM", 11),
+            Column("ε FROM", 11, sorted=key is SortKey.TOLERANCE),
             Column("MARGIN", 11, right=True, sorted=key is SortKey.MARGIN),
         ]
         if width >= _ROOM_FOR_BAR:

@@ -1,0 +1,218 @@
+"""Lists of playbooks, models and runs: order, failures, marks, what is compared with what; following folders."""
+
+from dataclasses import replace
+
+import pytest
+from console import LARGE, SMALL, answers_with, assert_shows, drive, shows, text_of, until
+from run_folders import NAMES, RUN_ID, plan_of, whole_run, write_run
+from tui_files import write_playbook
+
+from aprtui.core.events import (
+    GateFinished,
+    RunFinished,
+    RunStarted,
+)
+from aprtui.core.outcomes import Outcome
+from aprtui.playbook import load_playbook
+from aprtui.tui.screens.compare import CompareScreen
+
+COMPARED = {
+    "circumstances": [{"what": "converter"}],
+    "gates": [
+        {"gate": "F-CONV-A-G", "change": "gone", "before": "Corroborated", "after": None},
+        {"gate": "F-CONV-S-G", "change": "broken", "before": "Corroborated", "after": "Falsified"},
+        {"gate": "F-CONV-S-A", "change": "fixed", "before": "Falsified", "after": "Corroborated"},
+    ],
+    "levels": [{"comparison": "S~S>G", "level": "weights", "before": "Corroborated", "after": "Falsified"}],
+    "tensors": [
+        {
+            "comparison": "S~S>G",
+            "name": NAMES[2],
+            "before": {"outcome": "Corroborated", "margin": -0.5, "unit": "ULP"},
+            "after": {"outcome": "Falsified", "margin": 12345678, "unit": "differing elements"},
+        }
+    ],
+}
+
+
+@pytest.mark.parametrize("size", [SMALL, LARGE])
+def test_two_runs_side_by_side(size, tmp_path, monkeypatch):
+    before = write_run(tmp_path, whole_run(), run_id="20260101-000000-bbbb")
+    after = write_run(tmp_path, whole_run())
+    asked = answers_with(monkeypatch, "aprtui.tui.screens.compare.ask", COMPARED)
+
+    async def body(app, pilot):
+        await pilot.press("c", "enter")
+        assert isinstance(app.screen, CompareScreen)
+        await until(pilot, lambda: shows(app, "broken"))
+        lines = [line for line in text_of(app) if any(word in line for word in ("broken", "fixed", "gone"))]
+        # What broke, the worst first; by how much, whole; then what was fixed, and what is gone.
+        assert [line.strip("▌ ").split()[0] for line in lines] == ["broken", "broken", "broken", "fixed", "gone"]
+        assert "F-CONV-S-G" in lines[0] and "-0.5 ULP" in lines[1] and "12.3M elem" in lines[1] and "S→G" in lines[1]
+        assert "level weights" in lines[2] and "F-CONV-A-G" in lines[4]
+        assert_shows(app, "also different: converter")
+        assert asked == [["compare", str(before.path), str(after.path), "--format", "json"]]
+
+    drive(body, run=after.path, size=size)
+
+
+def test_a_change_opens_where_it_was_measured(tmp_path, monkeypatch):
+    before = write_run(tmp_path, whole_run(), run_id="20260101-000000-bbbb")
+    after = write_run(tmp_path, whole_run())
+    answers_with(monkeypatch, "aprtui.tui.screens.compare.ask", COMPARED)
+
+    async def body(app, pilot):
+        for downs, run, subject in ((1, after, NAMES[2]), (4, before, "")):
+            await pilot.press("c", "enter")
+            await until(pilot, lambda: shows(app, "gone"))
+            await pilot.press(*["j"] * downs, "enter")
+            await until(pilot, lambda: app.current_mode == "diff" and len(app.screen_stack) == 1)
+            await until(pilot, lambda run=run: app.current.folder.path == run.path and app.follower.caught_up)
+            if subject:
+                await until(pilot, lambda subject=subject: app.screen.row.name == subject)
+        await pilot.press("c", "enter")
+        await until(pilot, lambda: shows(app, "gone"))
+        await pilot.press("enter")
+        await until(pilot, lambda: app.current_mode == "diff" and app.screen.chosen_gate == "F-CONV-S-G")
+
+    drive(body, run=after.path)
+
+
+def test_a_run_to_compare_with_is_chosen_from_any_number(tmp_path, monkeypatch):
+    ids = [f"202601{day:02}-000000-{day:04x}" for day in range(1, 31)]
+    for run_id in ids:
+        write_run(tmp_path, whole_run(), run_id=run_id, playbook=f"p-{run_id[6:8]}.playbook.yaml")
+    after = write_run(tmp_path, whole_run(), run_id="20260201-000000-ffff")
+    asked = answers_with(monkeypatch, "aprtui.tui.screens.compare.ask", COMPARED)
+
+    async def body(app, pilot):
+        await pilot.press("c")
+        assert_shows(app, "Compare 20260201-000000-ffff with", ids[-1], "✗ 1", "╰")
+        await pilot.press("G")
+        assert_shows(app, ids[0], "esc cancel")
+        await pilot.press("enter")
+        await until(pilot, lambda: asked)
+        assert asked[0][1].endswith(ids[0]) and asked[0][2] == str(after.path)
+
+    drive(body, run=after.path)
+
+
+def test_runs_that_crashed_or_died_are_failures_too(tmp_path):
+    crashed = GateFinished("F-CONV-S-G", Outcome.CRASHED, "the worker died", "e1", 1)
+    write_run(tmp_path, [RunStarted("h", 1), crashed, RunFinished(3)])
+    died = "20260102-030406-dead"
+    write_run(tmp_path, [RunStarted("h", 1)], run_id=died)
+    good = GateFinished("F-CONV-S-G", Outcome.CORROBORATED, "equal", "e1", 1)
+    write_run(tmp_path, [RunStarted("h", 1), good, RunFinished(0)], run_id="20260102-030407-900d")
+
+    async def body(app, pilot):
+        await until(pilot, lambda: len(app.runs) == 3)
+        await pilot.press("escape", "3", "f")
+        await pilot.pause()
+        assert_shows(app, RUN_ID, died, "2 of 3")
+        assert not shows(app, "900d")
+
+    drive(body)
+
+
+def test_playbooks_whose_run_died_are_failures_and_every_order_marks_its_column(tmp_path, playbooks):
+    died, good = write_playbook(playbooks, name="zz-died"), write_playbook(playbooks, name="aa-good")
+    write_run(tmp_path, [RunStarted("h", 1)], run_id="20260102-030406-dead", playbook=died)
+    verdict = GateFinished("F-CONV-S-G", Outcome.CORROBORATED, "equal", "e1", 1)
+    write_run(tmp_path, [RunStarted("h", 1), verdict, RunFinished(0)], run_id="20260102-030407-900d", playbook=good)
+
+    async def body(app, pilot):
+        await until(pilot, lambda: shows(app, "! died"))
+        for title in ("PLAYBOOK▼", "LAST RUN▼", "RESULT▼"):
+            await pilot.press("s")
+            await pilot.pause()
+            assert_shows(app, title)
+        first = text_of(app)
+        assert first.index(next(line for line in first if "zz-died" in line)) < first.index(
+            next(line for line in first if "aa-good" in line)
+        )
+        await pilot.press("S")
+        await pilot.pause()
+        last = "\n".join(text_of(app))
+        assert last.index("aa-good") < last.index("zz-died")
+        await pilot.press("f")
+        await pilot.pause()
+        assert_shows(app, "zz-died", "fails only")
+        assert not shows(app, "aa-good")
+
+    drive(body, playbooks=[playbooks])
+
+
+def test_runs_and_models_are_sorted(tmp_path, monkeypatch):
+    for run_id, name in (("20260101-000000-aaaa", "b"), ("20260102-000000-bbbb", "a")):
+        write_run(tmp_path, whole_run(), run_id=run_id, playbook=f"{name}.playbook.yaml")
+    facts = [{"format": "GGUF", "bytes": size, "parameters": 1} for size in (5, 9)]
+    models = [{"name": f"m{at}", "path": f"/m{at}", "facts": one} for at, one in enumerate(facts)]
+    answers_with(monkeypatch, "aprtui.tui.screens.models.ask", [{"place": "cache", "models": models}])
+
+    async def body(app, pilot):
+        await until(pilot, lambda: len(app.runs) == 2)
+
+        def order(*words):
+            screen = "\n".join(text_of(app))
+            return sorted(words, key=screen.index)
+
+        for view, words, sorts in (("3", ("aaaa", "bbbb"), 1), ("2", ("/m0", "/m1"), 2)):
+            await pilot.press("escape", view)
+            await until(pilot, lambda words=words: shows(app, words[1][-2:]))
+            await pilot.press(*["s"] * sorts)
+            forward = list(app.screen.source.shown)
+            await pilot.press("S")
+            assert list(app.screen.source.shown) == forward[::-1] and len(forward) == 2
+        names = [model["name"] for model in app.screen.source.shown]
+        assert names == ["m0", "m1"], "by bytes, reversed"
+
+    drive(body)
+
+
+def test_two_marked_runs_are_compared(tmp_path, monkeypatch):
+    ids = [f"2026010{day}-000000-aaaa" for day in (1, 2, 3)]
+    folders = [write_run(tmp_path, whole_run(), run_id=run_id) for run_id in ids]
+    asked = answers_with(monkeypatch, "aprtui.tui.screens.compare.ask", COMPARED)
+
+    async def body(app, pilot):
+        await until(pilot, lambda: len(app.runs) == 3)
+        await pilot.press("escape", "3", "space", "j", "space", "c")
+        await until(pilot, lambda: asked)
+        assert asked[0][1:3] == [str(folders[1].path), str(folders[2].path)]
+
+    drive(body)
+
+
+def test_the_list_of_playbooks_follows_its_folders(playbooks, monkeypatch):
+    monkeypatch.setattr("aprtui.tui.services.lists._LOOK_S", 0.1)
+    path = write_playbook(playbooks, "aprtui:\n  tolerance:\n    ulpp: 2\n")
+
+    async def body(app, pilot):
+        await until(pilot, lambda: shows(app, "! line 9"))
+        write_playbook(playbooks)
+        await until(pilot, lambda: not shows(app, "! line 9"))
+        write_playbook(playbooks, name="another")
+        await until(pilot, lambda: shows(app, "another"))
+        path.unlink()
+        await until(pilot, lambda: not shows(app, " demo "))
+
+    drive(body, playbooks=[playbooks])
+
+
+def test_a_run_of_another_playbook_than_the_one_of_now_is_old(tmp_path, playbooks):
+    path = playbooks / "demo.playbook.yaml"
+    plan = plan_of(tmp_path, playbook=path)
+    facts = replace(plan.playbook, fingerprint=load_playbook(path).fingerprint)
+    write_run(tmp_path, whole_run(), plan=replace(plan, playbook=facts))
+
+    async def fresh(app, pilot):
+        assert_shows(app, "✗ 1 FAIL of 2")
+        assert not shows(app, "of 2 old")
+
+    async def old(app, pilot):
+        assert_shows(app, "✗ 1 FAIL of 2 old")
+
+    drive(fresh, playbooks=[playbooks])
+    write_playbook(playbooks, "aprtui:\n  outtype: f16\n")
+    drive(old, playbooks=[playbooks])
