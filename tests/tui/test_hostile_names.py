@@ -1,17 +1,19 @@
 """Names, reasons and log lines of strangers go through every view: no crash, no markup, no escape byte."""
 
 import json
+from dataclasses import replace
 
 import pytest
-from console import SMALL, answers_with, assert_shows, drive, text_of
+from console import SMALL, answers_with, assert_shows, drive, text_of, until
 from rich.cells import cell_len
-from run_folders import finding, level, tensor, whole_run, write_run
+from run_folders import alive, elsewhere, finding, level, plan_of, tensor, whole_run, write_run
 
-from aprtui.core.events import ComparisonFinished, GateFinished, TensorFinished, WorkerDied
+from aprtui.core.events import ComparisonFinished, GateFinished, RunStarted, TensorFinished, WorkerDied
 from aprtui.core.findings import FindingKind
 from aprtui.core.outcomes import Level, Outcome
 from aprtui.engine.evidence_run import open_evidence
 from aprtui.tui.paint import fit, shown
+from aprtui.tui.screens.attach import AttachDialog
 
 CORPUS = (
     "blk[/0].w",
@@ -206,3 +208,40 @@ def test_markup_is_shown_as_it_is_and_clicks_nothing(tmp_path):
         assert app.is_running
 
     drive(body, run=folder.path)
+
+
+@pytest.mark.parametrize("ascii_only", [False, True])
+def test_the_attach_card_and_the_chooser_of_runs_take_the_corpus(tmp_path, ascii_only, playbooks):
+    """Names of playbooks, converters and hosts of other people's runs; the notice of a playbook that does not load."""
+    names = [name.encode("utf-8", "replace").decode() for name in CORPUS]
+    for number, name in enumerate(names):
+        run_id = f"202601{number // 60 + 1:02}-0000{number % 60:02}-{number:04x}"
+        plan = plan_of(tmp_path, converter=name, run_id=run_id)
+        plan = replace(plan, playbook=replace(plan.playbook, name=name, path=f"/{name}"))
+        engine = alive() if number % 2 else replace(elsewhere(), host=name)
+        write_run(tmp_path, [RunStarted(name, 1)], plan=plan, run_id=run_id, engine=engine)
+
+    async def body(app, pilot):
+        await until(pilot, lambda: isinstance(app.screen, AttachDialog))
+        for _ in range(4):
+            no_control_character(app)
+            await pilot.press("ctrl+d")
+        await pilot.press("g", "x")
+        no_control_character(app)
+        await pilot.press("escape", "escape", "3")
+        for _ in range(4):
+            no_control_character(app)
+            await pilot.press("ctrl+d")
+        await pilot.press("c")
+        for _ in range(4):
+            no_control_character(app)
+            await pilot.press("ctrl+d")
+        await pilot.press("escape")
+        for name in names:
+            app.watcher._problems[playbooks] = name
+            app.refresh_chrome()
+            await pilot.pause()
+            no_control_character(app)
+        assert app.is_running
+
+    drive(body, size=SMALL, playbooks=[playbooks], ascii_only=ascii_only)

@@ -10,7 +10,7 @@ from terminal import Terminal
 from test_terminal import environment
 
 from aprtui.convert.builtin import BuiltinConverter
-from aprtui.core.events import RunFinished
+from aprtui.core.events import RunFinished, RunInterrupted
 from aprtui.playbook import load_playbook
 from aprtui.store.run_folder import RunFolder
 
@@ -40,23 +40,28 @@ def told(folder):
     return {gate: verdict for gate, verdict in verdicts(folder).items() if gate != "G0-PULL-001"}
 
 
+def start_in(terminal, tmp_path):
+    """Start a run by the keys of the console; its folder and its engine."""
+    terminal.read(15, until=b"lost")
+    terminal.press(b"r")
+    terminal.read(15, until=b"aprtui run")
+    for keys in (b"\x1b[B", b"\x1b[C", b"\x1b[C"):
+        terminal.press(keys)
+        terminal.read(0.3)
+    terminal.read(15, until=b"builtin")
+    terminal.press(b"\r")
+    terminal.read(20, until=b"running")
+    folder = run_folder_below(tmp_path / "output")
+    wait_until((folder / "pid.json").exists)
+    engine = RunFolder(folder).engine()
+    assert engine.pid != terminal.pid and os.getsid(engine.pid) == engine.pid
+    return folder, engine
+
+
 def started_and_lost(tmp_path, how):
     """Start a run in the console and lose the console while its engine works; the folder of the run."""
-    (tmp_path / "lost.playbook.yaml").write_text(PLAYBOOK.format(model=MODEL))
     with Terminal(["--playbooks", str(tmp_path)], environment=environment()) as terminal:
-        terminal.read(15, until=b"lost")
-        terminal.press(b"r")
-        terminal.read(15, until=b"aprtui run")
-        for keys in (b"\x1b[B", b"\x1b[C", b"\x1b[C"):
-            terminal.press(keys)
-            terminal.read(0.3)
-        terminal.read(15, until=b"builtin")
-        terminal.press(b"\r")
-        terminal.read(20, until=b"running")
-        folder = run_folder_below(tmp_path / "output")
-        wait_until((folder / "pid.json").exists)
-        engine = RunFolder(folder).engine()
-        assert engine.pid != terminal.pid and os.getsid(engine.pid) == engine.pid
+        folder, engine = start_in(terminal, tmp_path)
         if how is signal.SIGHUP:
             terminal.close()
             terminal.wait_without_reading(10)
@@ -66,16 +71,22 @@ def started_and_lost(tmp_path, how):
         assert engine.is_alive, "the engine had ended before the console did"
         wait_until(lambda: not engine.is_alive, 60)
     assert isinstance(events_of(folder)[-1], RunFinished)
+    assert_whole(folder)
+    return folder
+
+
+def assert_whole(folder):
+    """Every line of the journal can be read, and no process is left."""
     reader = RunFolder(folder).reader()
     list(reader.new_lines())
     assert reader.passed_over == 0
     assert processes_of(folder) == []
-    return folder
 
 
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL, signal.SIGHUP])
 def test_a_run_outlives_the_console_that_started_it(how, expected, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "lost.playbook.yaml").write_text(PLAYBOOK.format(model=MODEL))
     assert told(started_and_lost(tmp_path, how)) == expected
     with Terminal(["--playbooks", str(tmp_path)], environment=environment()) as terminal:
         terminal.read(15, until=b"While you were away")
@@ -83,3 +94,26 @@ def test_a_run_outlives_the_console_that_started_it(how, expected, tmp_path, mon
         terminal.read(15, until=b"finished")
         count = len(expected) + 1
         assert f"gates {count}/{count}".encode() in terminal.read(5, until=f"gates {count}/{count}".encode())
+
+
+def test_x_in_the_list_of_runs_ends_the_engine_and_r_goes_on(expected, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "lost.playbook.yaml").write_text(PLAYBOOK.format(model=MODEL))
+    with Terminal(["--playbooks", str(tmp_path)], environment=environment()) as terminal:
+        folder, engine = start_in(terminal, tmp_path)
+        terminal.press(b"3")
+        terminal.read(5, until=b"gates")
+        terminal.press(b"x")
+        terminal.read(5, until=b"keep running")
+        terminal.press(b"\x1b[C")
+        terminal.read(0.3)
+        assert engine.is_alive, "the engine had ended before it was stopped"
+        terminal.press(b"\r")
+        wait_until(lambda: not engine.is_alive, 20)
+        terminal.read(10, until=b"interrupted")
+        assert isinstance(events_of(folder)[-1], RunInterrupted)
+        wait_until(lambda: processes_of(folder) == [])
+        assert_whole(folder)
+        terminal.press(b"r")
+        wait_until(lambda: isinstance(events_of(folder)[-1], RunFinished), 60)
+    assert told(folder) == expected
