@@ -58,22 +58,28 @@ class Given:
         """Whether there is an answer that no oracle refuses."""
         return self.answer.ending is Ending.ANSWERED and self.answer.holds
 
+    def is_of_model(self, measurements: Measurements) -> bool:
+        """Whether it is an answer from the model's own file."""
+        return self.planned.file == measurements.plan.model.letter
+
     def by_model(self, measurements: Measurements) -> Given | None:
         """What the same engine answers to the same prompt, in the same tokens, with the model's own file.
 
         None where it was not asked.
         """
-        model = measurements.plan.model.letter
-        if self.planned.file == model:
+        if self.is_of_model(measurements):
             return None
-        return next(
-            (
-                one
-                for one in self._others(measurements)
-                if one.planned.file == model and one.planned.engine is self.planned.engine and self._is_comparable(one)
-            ),
-            None,
-        )
+        return next((one for one in self._of_model(measurements) if one.planned.engine is self.planned.engine), None)
+
+    def by_model_elsewhere(self, measurements: Measurements) -> list[Given]:
+        """What other engines answer to the same prompt, in the same tokens, with the model's own file."""
+        return [one for one in self._of_model(measurements) if one.planned.engine is not self.planned.engine]
+
+    def _of_model(self, measurements: Measurements) -> Iterator[Given]:
+        for one in self._others(measurements):
+            was_asked = one.answer.ending not in (Ending.TOO_LONG, Ending.NOT_RUN)
+            if one.is_of_model(measurements) and was_asked and self._is_comparable(one):
+                yield one
 
     def _is_comparable(self, other: Given) -> bool:
         """Whether both continue the same tokens, as far as there is any text."""
@@ -103,23 +109,57 @@ class Given:
                     yield Given(planned, result, answer)
 
 
+def who_is_it(*, model_here: bool | None, file_elsewhere: bool | None, model_elsewhere: bool | None) -> Who:
+    """Where the fault of a bad answer lies, from three other answers to its prompt; None for one that is not there.
+
+    Args:
+        model_here: Whether the same engine answers well from the model itself.
+        file_elsewhere: Whether another engine answers well from the same file.
+        model_elsewhere: Whether another engine answers well from the model itself.
+    """
+    if file_elsewhere:
+        return Who.ENGINE
+    if model_here or (model_elsewhere and file_elsewhere is False):
+        # The model can answer, and the engine, or another one beside it, cannot do so from this file.
+        return Who.FILE
+    if model_here is False:
+        return Who.ENGINE if model_elsewhere else Who.MODEL
+    return Who.MODEL if model_elsewhere is False else Who.OPEN
+
+
 def whose_fault(given: Given, measurements: Measurements) -> Fault:
     """Whose fault it is that an answer is none, or a bad one."""
     model, others = given.by_model(measurements), given.by_other_engines(measurements)
-    good = [one for one in others if one.is_good]
-    if given.answer.note and good:
-        return Fault(Who.ENGINE, f"it was asked other tokens: {given.answer.note}")
-    if good:
-        return Fault(Who.ENGINE, f"a fault of the engine: {good[0].planned.engine} answers well from the same file")
-    if model is not None and not model.is_good:
-        return Fault(Who.MODEL, f"{given.planned.engine} does no better with the model itself")
-    if others:
-        words = f"{others[0].planned.engine} does no better with the same file"
-        is_model = given.planned.file == measurements.plan.model.letter
-        return Fault(Who.MODEL if is_model else Who.FILE, f"a fault of the file: {words}")
-    if model is not None:
-        return Fault(Who.FILE, f"a fault of the file: {given.planned.engine} answers well from the model itself")
-    return Fault(Who.OPEN, "no other engine ran the same file, so that file and engine are not told apart")
+    elsewhere = others if given.is_of_model(measurements) else given.by_model_elsewhere(measurements)
+    file_answer, model_answer = _best(others), _best(elsewhere)
+    who = who_is_it(
+        model_here=None if model is None else model.is_good,
+        file_elsewhere=None if file_answer is None else file_answer.is_good,
+        model_elsewhere=None if model_answer is None else model_answer.is_good,
+    )
+    here, file_engine, model_engine = (
+        "" if one is None else str(one.planned.engine) for one in (given, file_answer, model_answer)
+    )
+    if who is Who.ENGINE and file_answer is not None and file_answer.is_good:
+        if given.answer.note:
+            return Fault(who, f"it was asked other tokens: {given.answer.note}")
+        return Fault(who, f"a fault of the engine: {file_engine} answers well from the same file")
+    if who is Who.ENGINE:
+        return Fault(who, f"a fault of the engine: {model_engine} answers well from the model itself, {here} does not")
+    if who is Who.FILE:
+        by = here if model is not None and model.is_good else model_engine
+        return Fault(who, f"a fault of the file: {by} answers well from the model itself")
+    if who is Who.MODEL:
+        by = here if model is not None else model_engine
+        return Fault(who, f"{by} does no better with the model itself")
+    if file_answer is not None:
+        return Fault(who, f"{file_engine} does no better with the same file; the model itself was not asked")
+    return Fault(who, "no other engine ran the same file, so that file and engine are not told apart")
+
+
+def _best(answers: Sequence[Given]) -> Given | None:
+    """A good answer where there is one, else any."""
+    return next((one for one in answers if one.is_good), next(iter(answers), None))
 
 
 def agreements(given: Sequence[Given]) -> dict[str, list[str]]:

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -26,6 +27,7 @@ from aprtui.core.scenarios import (
     SpeedLimits,
 )
 from aprtui.gates import judge_gate
+from aprtui.gates.faults import Who, who_is_it
 from aprtui.inference.engines import AprEngine
 from aprtui.inference.engines.engine import EngineAnswer
 from aprtui.inference.scenarios import answers_of, chat_texts
@@ -70,7 +72,20 @@ def verdict(gate, answers, *, failures=(), speed=NO_LIMITS, backend=Backend.CPU,
     ("answers", "who", "words"),
     [
         ({("S>G", REFERENCE): GOOD, ("S>G", LLAMA): BAD}, "the engine", "reference answers well from the same file"),
-        ({("S>G", REFERENCE): BAD, ("S>G", LLAMA): BAD}, "the file", "llama.cpp does no better with the same file"),
+        ({("S>G", REFERENCE): BAD, ("S>G", LLAMA): BAD}, "not told apart", "the model itself was not asked"),
+        (
+            {("S", REFERENCE): GOOD, ("S>G", REFERENCE): BAD, ("S>G", LLAMA): BAD},
+            "the file",
+            "reference answers well from the model itself",
+        ),
+        # llama.cpp runs no SafeTensors: what the model does is only known from the reference.
+        ({("S", REFERENCE): BAD, ("S>G", LLAMA): BAD}, "the model", "reference does no better with the model itself"),
+        ({("S", REFERENCE): GOOD, ("S>G", LLAMA): BAD}, "not told apart", "no other engine ran the same file"),
+        (
+            {("S", REFERENCE): GOOD, ("S", APR): BAD, ("S>A", APR): BAD},
+            "the engine",
+            "reference answers well from the model itself, apr does not",
+        ),
         ({("S", REFERENCE): GOOD, ("S>G", REFERENCE): BAD}, "the file", "reference answers well from the model itself"),
         (
             {("S", REFERENCE): BAD, ("S>G", REFERENCE): BAD, ("S>G", LLAMA): GOOD},
@@ -89,10 +104,28 @@ def test_whose_fault(answers, who, words):
     assert any(words in text for text in found.details["troubles"])
 
 
+@pytest.mark.parametrize(
+    ("model_here", "file_elsewhere", "model_elsewhere"), list(product((None, False, True), repeat=3))
+)
+def test_every_row_of_the_table_of_faults(model_here, file_elsewhere, model_elsewhere):
+    """A good answer clears whoever took part in it: it shows what one of them can do."""
+    who = who_is_it(model_here=model_here, file_elsewhere=file_elsewhere, model_elsewhere=model_elsewhere)
+    cleared = {Who.MODEL} if model_here or model_elsewhere or file_elsewhere else set()
+    assert who not in cleared | ({Who.FILE} if file_elsewhere else set())
+    if file_elsewhere is None and model_here is None and model_elsewhere is not False:
+        assert who is Who.OPEN
+    if who is Who.FILE:
+        assert model_here or model_elsewhere
+    if who is Who.ENGINE:
+        assert file_elsewhere or model_elsewhere
+    if who is Who.MODEL:
+        assert False in (model_here, model_elsewhere)
+
+
 def test_the_fault_of_a_model_is_named_at_its_products_as_well():
     found = verdict("F-A1-001", {("S", REFERENCE): BAD, ("S>G", REFERENCE): BAD})
     assert found.outcome is FAILED
-    assert found.details["faults"] == ["not told apart", "the model"]
+    assert found.details["faults"] == ["not told apart", "the model"], "nobody else was asked of the model's own file"
     assert found.details["troubles"][1].endswith("reference does no better with the model itself")
 
 
