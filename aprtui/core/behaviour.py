@@ -245,6 +245,7 @@ class Behaviour:
         seconds: Wall time.
         peak_bytes: Peak memory of this process.
         not_checked: What could not be measured, with the reason.
+        llama_refused: Why llama.cpp does not run the product, where that lies in the file; empty where it does.
         same_arithmetic: Both models ran in the same runtime on the same processor; golden logits may come from another.
     """
 
@@ -265,6 +266,7 @@ class Behaviour:
     peak_bytes: int
     not_checked: tuple[str, ...] = ()
     same_arithmetic: bool = True
+    llama_refused: str = ""
 
     @property
     def first_divergence(self) -> LayerError | None:

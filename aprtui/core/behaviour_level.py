@@ -90,7 +90,10 @@ def _swap(behaviour: Behaviour) -> list[Finding]:
 
 
 def _llama_cpp(behaviour: Behaviour) -> list[Finding]:
-    """The same file in another engine: far apart, one of them reads the file otherwise."""
+    """The same file in another engine: far apart, one of them reads the file otherwise; its users run it there."""
+    if behaviour.llama_refused:
+        message = f"the engine that its users run refuses the file: {behaviour.llama_refused}"
+        return [Finding(Level.BEHAVIOUR, "llama.cpp", message)]
     figures = behaviour.llama_cpp
     if figures is None:
         return []

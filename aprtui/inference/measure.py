@@ -7,7 +7,7 @@ at all ends it.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import inf
 from pathlib import Path
@@ -22,9 +22,10 @@ from aprtui.core.errors import AprtuiError
 from aprtui.formats.container import Format
 from aprtui.formats.layout.plan import LayoutPlan
 from aprtui.formats.model import Model
+from aprtui.inference.engines.llama_cpp import LlamaCppEngine
 from aprtui.inference.errors import CannotRunError
 from aprtui.inference.heads import ELEMENTS, FIRST, HeadPass, Runs, run_heads
-from aprtui.inference.llama import installed_version, llama_logits
+from aprtui.inference.llama import LlamaRefusedError, installed_version, llama_logits
 from aprtui.inference.logits import LogitRecord
 from aprtui.inference.machine import check_device, peak_bytes, require
 from aprtui.inference.reference.checkpoint import Checkpoint, checkpoint_of
@@ -99,7 +100,7 @@ class _Measurement:
         self.pair, self.request = pair, request
         self.runtime = Runtime(check_device(request.device))
         self.not_checked: list[str] = []
-        self.twin_fails = ""
+        self.twin_fails = self.llama_refused = ""
         source = checkpoint_of(pair.source)
         self.twin = self._twin(source)
         self.source = ReferenceModel(source, self.runtime)
@@ -127,9 +128,10 @@ class _Measurement:
         self._tell_layer(head)
         twin_record, floor = (None if record is None else record.statistics() for record in (heads.twin, heads.floor))
         allowed = twin_record or floor
+        llama_cpp = self._llama_cpp(heads.first)
         limit = inf if self.twin_fails else 2 * (allowed.max_abs_delta if allowed else 0.0)
         return Behaviour(
-            runtime=f"{self.runtime.words}; token ids: {self.samples.how}",
+            runtime="; ".join(self._runtime(llama_cpp is not None)),
             lossless=self.twin.lossless,
             twin_types=self.twin.types,
             target=heads.target.statistics(),
@@ -141,11 +143,20 @@ class _Measurement:
             layers=(*observer.errors, head),
             texts=self._texts(heads, limit),
             swap=token_swap(self.pair, (self.source, self.target), self.samples),
-            llama_cpp=self._llama_cpp(heads.first),
+            llama_cpp=llama_cpp,
+            llama_refused=self.llama_refused,
             seconds=monotonic() - self.started,
             peak_bytes=peak_bytes(),
             not_checked=tuple(dict.fromkeys(self.not_checked)),
         )
+
+    def _runtime(self, ran_llama_cpp: bool) -> Iterator[str]:
+        """Everything that took part, with its version."""
+        yield self.runtime.words
+        yield f"token ids: {self.samples.how}"
+        if ran_llama_cpp or self.llama_refused:
+            identity = LlamaCppEngine().identity
+            yield f"llama.cpp: {identity.version} ({identity.digest})"
 
     def _head_error(self, heads: HeadPass) -> LayerError:
         explained = None if heads.twin is None else heads.twin_own.result().nmse
@@ -241,6 +252,12 @@ class _Measurement:
         try:
             require(size + size // 4, "cpu", "llama.cpp")
             found = llama_logits(target.container.files[0], sequences, exact=True)
+        except LlamaRefusedError as error:
+            if error.is_of_the_file:
+                self.llama_refused = error.problem
+            else:
+                self.not_checked.append(f"llama.cpp on the same file: {error.problem}")
+            return None
         except AprtuiError as error:
             self.not_checked.append(f"llama.cpp on the same file: {error.problem}")
             return None

@@ -26,8 +26,25 @@ _MODULE = "aprtui.inference.llama.child"
 _LLAMA_SAYS = ("error", "failed", "GGML_ASSERT", "unknown")
 
 
+_NOT_OF_THE_FILE = (
+    "unknown model architecture",
+    "unable to allocate",
+    "failed to allocate",
+    "out of memory",
+    "gives no context",
+    "aprtui does not know",
+    "SIGKILL",
+    "SIGTERM",
+)
+
+
 class LlamaRefusedError(AprtuiError):
     """llama.cpp does not load or run a file, or ends while it does."""
+
+    @property
+    def is_of_the_file(self) -> bool:
+        """Whether it says something of the file, and not of this build, which may be older, nor of memory."""
+        return not any(words in self.problem for words in _NOT_OF_THE_FILE)
 
 
 class LlamaTimeoutError(AprtuiError):

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import torch
+import transformers
 from transformers import MODEL_FOR_CAUSAL_LM_MAPPING, AutoModelForCausalLM
 from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 from transformers.utils import logging as transformers_logging
@@ -50,7 +51,8 @@ class Runtime:
             where = f"cpu ({torch.backends.cpu.get_cpu_capability()}, {torch.get_num_threads()} threads)"
         else:
             where = f"{self.device} ({torch.cuda.get_device_name(self.device)})"
-        return f"torch {torch.__version__}, float32 on {where}, {self.attention} attention"
+        versions = f"transformers {transformers.__version__}, torch {torch.__version__}"
+        return f"{versions}, float32 on {where}, {self.attention} attention"
 
 
 @dataclass(frozen=True, slots=True)
