@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from itertools import zip_longest
 
 from aprtui.compare.chat_template import compare_rendered
-from aprtui.compare.tokenizer import IDS_NOT_CHECKED, compare_tokenizers
+from aprtui.compare.tokenizer import IDS_NOT_CHECKED, TEMPLATE, compare_tokenizers
 from aprtui.core.findings import Finding, LevelResult, judge_level
 from aprtui.core.outcomes import Level, Severity
 from aprtui.formats.model import Model
@@ -17,7 +17,6 @@ from aprtui.inference.tokenizers.probes import special_probes
 
 _SHOWN = 6
 _LONGEST_TEXT = 60
-_TEMPLATE = "chat_template"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +41,7 @@ def tokenizer_level(source: Model, target: Model, prompts: Sequence[str] = ()) -
     a, b = source.tokenizer, target.tokenizer
     if a is None or a.stub or b is None or b.stub:
         return stated
-    findings = [finding for finding in stated.findings if finding.subject != _TEMPLATE]
+    findings = [finding for finding in stated.findings if not _is_template(finding)]
     not_checked = [part for part in stated.not_checked if part != IDS_NOT_CHECKED]
     texts = tuple(dict.fromkeys((*PROBES, *special_probes(a), *prompts)))
     checked = stated.checked
@@ -50,20 +49,23 @@ def tokenizer_level(source: Model, target: Model, prompts: Sequence[str] = ()) -
         ids = _compare_ids(source, target, texts)
         # Parts that differ are the cause; ids that differ as well are what comes of it, not one more failure. A chat
         # template changes no id.
-        is_explained = any(finding.subject != _TEMPLATE for finding in stated.failures)
+        is_explained = any(not _is_template(finding) for finding in stated.failures)
         findings += [replace(finding, severity=Severity.NOTE) for finding in ids] if is_explained else ids
         checked += len(texts)
     except NoEncoderError as error:
         not_checked.append(f"ids: {error.message}")
     rendered = compare_rendered(source, target)
     # A template that one side lacks is judged by what is stated; two templates by what they do.
-    both = a.chat_template is not None and b.chat_template is not None and not rendered.not_checked
-    kept = [] if both else [finding for finding in stated.findings if finding.subject == _TEMPLATE]
-    findings += [*kept, *rendered.findings]
+    findings += [one for one in stated.findings if _is_template(one) and one.subject not in rendered.judged]
+    findings += rendered.findings
     not_checked += rendered.not_checked
     return judge_level(
         Level.TOKENIZER, findings, checked=checked + rendered.checked, not_checked=tuple(dict.fromkeys(not_checked))
     )
+
+
+def _is_template(finding: Finding) -> bool:
+    return finding.subject.partition(".")[0] == TEMPLATE
 
 
 def _compare_ids(source: Model, target: Model, texts: tuple[str, ...]) -> list[Finding]:

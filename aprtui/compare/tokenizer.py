@@ -20,7 +20,9 @@ from aprtui.formats.tokenizer.pre_tokenizers import split_class
 
 # Special ids that a format has a key for; GGUF and tokenizer files have all of them.
 _SPECIAL_KINDS = {Format.APR: frozenset({"pad"})}
-_WITHOUT_ADD_EOS = frozenset({Format.APR})
+_WITHOUT_ADD_EOS = _WITHOUT_NAMED_TEMPLATES = frozenset({Format.APR})
+TEMPLATE = "chat_template"
+"""The default chat template; "chat_template.NAME" is one that is named."""
 IDS_NOT_CHECKED = "ids: not checked"
 """What the parts of a tokenizer leave open: `token_ids` compares ids."""
 _SHOWN = 80
@@ -75,6 +77,7 @@ class _Comparison:
         if {self.source.space_prefix, self.target.space_prefix} != {None}:
             self._flag("space_prefix", self.source.space_prefix, self.target.space_prefix)
         self._chat_template()
+        self._named_templates()
         return judge_level(
             Level.TOKENIZER,
             self.findings,
@@ -223,18 +226,27 @@ class _Comparison:
 
     def _chat_template(self) -> None:
         expected, found = self.source.chat_template, self.target.chat_template
-        if expected == found:
-            return
-        if expected is None:
+        if expected is not None:
+            self._template(TEMPLATE, expected, found)
+        elif found is not None:
             message = "the target has a chat template, the source has none"
-            self.findings.append(Finding(Level.TOKENIZER, "chat_template", message, Severity.NOTE))
-        elif found is None:
-            self._lacks("chat_template", f"{len(expected)} characters")
-        else:
+            self.findings.append(Finding(Level.TOKENIZER, TEMPLATE, message, Severity.NOTE))
+
+    def _named_templates(self) -> None:
+        for name, expected in self.source.named_templates.items():
+            if self.target.format in _WITHOUT_NAMED_TEMPLATES:
+                self.not_checked.append(f"{TEMPLATE}.{name}: {self.target.format} has no key for it")
+            else:
+                self._template(f"{TEMPLATE}.{name}", expected, self.target.named_templates.get(name))
+
+    def _template(self, part: str, expected: str, found: str | None) -> None:
+        if found is None:
+            self._lacks(part, f"{len(expected)} characters")
+        elif expected != found:
             at = next((i for i, (a, b) in enumerate(zip(expected, found, strict=False)) if a != b), None)
             at = min(len(expected), len(found)) if at is None else at
             message = f"chat templates differ from character {at} on"
-            self._fail("chat_template", message, repr(expected[at : at + _SHOWN]), repr(found[at : at + _SHOWN]))
+            self._fail(part, message, repr(expected[at : at + _SHOWN]), repr(found[at : at + _SHOWN]))
 
 
 def _used(vocabulary: Sequence[str] | None) -> int:

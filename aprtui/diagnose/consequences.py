@@ -134,7 +134,8 @@ def _parts_of_header(cause: Found, main: Found, target: Model) -> bool:
     """Without a header's keys the tokenizer lacks those that are kept there too."""
     kept = frozenset({"special_tokens"}) if target.format is Format.SAFETENSORS else _HEADER_PARTS
     without = main.code in ("metadata.missing", "metadata.not_json")
-    return without and cause.code.startswith("tokenizer.") and set(cause.members) <= kept
+    members = {member.partition(".")[0] for member in cause.members}
+    return without and cause.code.startswith("tokenizer.") and members <= kept
 
 
 _RULES: tuple[Follows, ...] = (

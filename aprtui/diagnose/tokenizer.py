@@ -31,7 +31,7 @@ _LOST_OR_CHANGED = {
 _OF_KIND = ("model", "merges", "pre_tokenizer", "scores")
 _FIELDS = (
     *("model", "vocabulary", "merges", "token_types", "scores", "add_bos", "add_eos", "pre_tokenizer"),
-    *("chat_template", "special_ids", "space_prefix"),
+    *("chat_template", "named_templates", "special_ids", "space_prefix"),
 )
 _BYTE_ALPHABET = str.maketrans({"Ġ": " ", "Ċ": "\n", "ĉ": "\t"})
 _VOCAB_SIZE: tuple[Failure, ...] = ((Level.METADATA, "vocab_size"), (Level.INTEGRITY, "vocab_size"))
@@ -57,8 +57,8 @@ def _parts(source: TokenizerFacts, target: TokenizerFacts, left: dict[str, list[
         if part == "vocabulary":
             code = _vocabulary(source.vocabulary or (), target.vocabulary or ())
             yield found_at(Level.TOKENIZER, code, (part,), difference(first), *_VOCAB_SIZE)
-        elif part in _LOST_OR_CHANGED:
-            lost, changed = _LOST_OR_CHANGED[part]
+        elif (kind := part.partition(".")[0]) in _LOST_OR_CHANGED:
+            lost, changed = _LOST_OR_CHANGED[kind]
             code = lost if first.found == "missing" else changed
             yield found_at(Level.TOKENIZER, code, (part,), difference(first))
         elif part in _BY_PART:
@@ -122,7 +122,7 @@ def still_failing(source: Model, target: Model, causes: list[Found]) -> tuple[Fi
     if ours is None or facts is None or facts.stub or named & {"missing", "file"}:
         return ()
     wanted = {"special_tokens": "special_ids"}
-    fields = {name: wanted.get(name, name) for name in named}
+    fields = {name: "named_templates" if "." in name else wanted.get(name, name) for name in named}
     changed = {field: getattr(ours, field) for field in fields.values() if field in _FIELDS}
     problems = tuple(problem for problem in facts.problems if problem.subject not in named)
     return compare_tokenizers(ours, replace(facts, problems=problems, **changed)).failures

@@ -3,14 +3,20 @@
 import json
 import shutil
 
+import gguf
 import pytest
 from fixture_files import FIXTURES
 from transformers.utils.chat_template_utils import render_jinja_template
 
 from aprtui.compare.chat_template import compare_rendered
+from aprtui.compare.comparison import Scope, compare_models
 from aprtui.compare.token_ids import tokenizer_level
+from aprtui.convert.builtin import BuiltinConverter
 from aprtui.core.outcomes import Outcome, Severity
+from aprtui.diagnose import diagnose
+from aprtui.formats.container import Format
 from aprtui.formats.model import open_model
+from aprtui.formats.output_types import parse_output_type
 from aprtui.inference.templates import CONVERSATIONS, render
 
 CHATML = (
@@ -114,3 +120,70 @@ def test_a_source_that_renders_nothing_is_not_checked(tmp_path):
     verdict = compare_rendered(source, target)
     assert verdict.findings == ()
     assert verdict.not_checked[0].startswith("chat_template: the source's renders nothing")
+
+
+TOOL_USE = CHATML.replace("<|im_start|>", "<|tool|>")
+SEVERAL = [
+    {"name": "default", "template": CHATML},
+    {"name": "tool use", "template": TOOL_USE},
+    {"name": "rag", "template": CHATML.replace("<|im_start|>", "<|rag|>")},
+]
+
+
+def converted(source, format_, place):
+    place.mkdir()
+    return BuiltinConverter().convert(source, format_, place, parse_output_type("lossless"))
+
+
+@pytest.mark.parametrize("format_", list(Format), ids=str)
+def test_templates_with_names_are_converted_too(format_, tmp_path):
+    source = with_template(tmp_path / "a", SEVERAL)
+    target = open_model(converted(source.path, format_, tmp_path / "b"))
+    level = tokenizer_level(source, target)
+    assert level.outcome is Outcome.CORROBORATED
+    lacks = [part for part in level.not_checked if part.startswith("chat_template.")]
+    if format_ is Format.APR:
+        assert lacks == ["chat_template.tool_use: APR has no key for it", "chat_template.rag: APR has no key for it"]
+    else:
+        assert lacks == [] and dict(target.tokenizer.named_templates) == dict(source.tokenizer.named_templates)
+
+
+def test_names_of_templates_are_those_that_ggufs_own_writer_gives_them(tmp_path):
+    source = with_template(tmp_path / "a", SEVERAL)
+    ours = open_model(converted(source.path, Format.GGUF, tmp_path / "b")).container.metadata
+    writer = gguf.GGUFWriter(tmp_path / "theirs.gguf", "qwen3")
+    writer.add_chat_template(SEVERAL)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.close()
+    fields = gguf.GGUFReader(tmp_path / "theirs.gguf").fields
+    theirs = {key: field.contents() for key, field in fields.items() if "chat_template" in key}
+    mine = {key: value for key, value in ours.items() if "chat_template" in key}
+    for templates in (theirs, mine):
+        templates["tokenizer.chat_templates"] = sorted(templates["tokenizer.chat_templates"])
+    assert mine == theirs and "tokenizer.chat_template.tool_use" in theirs
+
+
+@pytest.mark.parametrize(
+    ("change", "subject", "words"),
+    [
+        (lambda text: None, "chat_template.tool_use", "the target lacks chat_template.tool_use"),
+        (lambda text: text.replace("<|tool|>", "<|t|>"), "chat_template.tool_use", "become another text"),
+        (lambda text: "{# same #}" + text, None, "render"),
+    ],
+    ids=["lost", "altered", "other words for the same"],
+)
+def test_a_named_template_is_compared_like_the_default_one(change, subject, words, tmp_path):
+    source = with_template(tmp_path / "a", SEVERAL)
+    changed = change(TOOL_USE)
+    kept = [one for one in SEVERAL if one["name"] != "tool use"]
+    kept += [] if changed is None else [{"name": "tool use", "template": changed}]
+    target = with_template(tmp_path / "b", kept)
+    result = tokenizer_level(source, target)
+    assert [one.subject for one in result.failures] == ([subject] if subject else [])
+    assert any(words in one.message for one in result.findings if one.subject == "chat_template.tool_use")
+    if subject:
+        comparison = compare_models(source, target, Scope())
+        causes = diagnose(source, target, comparison, Scope()).diagnosis
+        code = "tokenizer.chat_template_lost" if changed is None else "tokenizer.chat_template_changed"
+        assert [cause.code for cause in causes.causes] == [code] and causes.is_complete

@@ -8,7 +8,7 @@ from aprtui.convert.builtin.facts import ModelFacts
 from aprtui.formats.gguf import GgufValue, ValueType
 from aprtui.formats.tokenizer import TokenizerFacts, TokenizerModel, TokenType
 from aprtui.formats.tokenizer.facts import unused_name
-from aprtui.formats.tokenizer.gguf import MODELS, SPECIAL_KEYS
+from aprtui.formats.tokenizer.gguf import MODELS, NAMED_TEMPLATE, SPECIAL_KEYS, TEMPLATE_NAMES
 
 _NAMES = {model: name for name, model in MODELS.items()}
 _NO_TOKENIZER = "none"
@@ -62,3 +62,7 @@ def _special(tokenizer: TokenizerFacts) -> Iterator[GgufValue]:
         yield GgufValue("tokenizer.ggml.add_space_prefix", tokenizer.space_prefix, ValueType.BOOL)
     if tokenizer.chat_template is not None:
         yield GgufValue("tokenizer.chat_template", tokenizer.chat_template, ValueType.STRING)
+    for name, text in tokenizer.named_templates.items():
+        yield GgufValue(f"{NAMED_TEMPLATE}{name}", text, ValueType.STRING)
+    if tokenizer.named_templates:
+        yield GgufValue(TEMPLATE_NAMES, list(tokenizer.named_templates), ValueType.ARRAY, ValueType.STRING)

@@ -67,6 +67,7 @@ class TokenizerFacts:
             tokenizer reads.
         pre_tokenizer: How text is split before merging.
         chat_template: Text of the default chat template.
+        named_templates: Text of the other ones by name, letters and digits in it, "_" for all else, as in GGUF's keys.
         stub: Why the tokenizer counts as missing although there is a file.
         problems: What is wrong with the files themselves.
     """
@@ -84,6 +85,7 @@ class TokenizerFacts:
     replaces: bool = False
     pre_tokenizer: PreTokenizer | None = None
     chat_template: str | None = None
+    named_templates: Mapping[str, str] = field(default_factory=dict)
     stub: str | None = None
     problems: tuple[Finding, ...] = ()
 

@@ -28,6 +28,9 @@ SPECIAL_KEYS = {
 }
 """Kind of special token -> its key after `tokenizer.ggml.`."""
 
+NAMED_TEMPLATE = "tokenizer.chat_template."
+TEMPLATE_NAMES = "tokenizer.chat_templates"
+
 
 def read(container: Container) -> TokenizerFacts | None:
     """The tokenizer, or None where the file has no tokens."""
@@ -60,6 +63,11 @@ def read(container: Container) -> TokenizerFacts | None:
         or "tokenizer.ggml.precompiled_charsmap" in raw,
         pre_tokenizer=None if pre is None else PreTokenizer(pre),
         chat_template=_template(raw, problems),
+        named_templates={
+            key.removeprefix(NAMED_TEMPLATE): value
+            for key, value in raw.items()
+            if key.startswith(NAMED_TEMPLATE) and isinstance(value, str)
+        },
         problems=tuple(problems),
     )
 

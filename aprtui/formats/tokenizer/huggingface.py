@@ -26,7 +26,7 @@ from aprtui.formats.tokenizer.facts import (
 from aprtui.formats.tokenizer.pre_tokenizers import recognise
 from aprtui.formats.tokenizer.sentencepiece import read_sentencepiece
 from aprtui.formats.tokenizer.special import added_flags, special_ids
-from aprtui.formats.tokenizer.templates import chat_template
+from aprtui.formats.tokenizer.templates import chat_template, named_templates
 
 _TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "vocab.json")
 _SCORE_OF_UNUSED, _SCORE_OF_ADDED = -10000.0, -1000.0
@@ -76,6 +76,7 @@ def read(container: Container) -> TokenizerFacts | None:
         add_bos=add_bos,
         add_eos=add_eos,
         chat_template=chat_template(config, files.companions, files.problems),
+        named_templates=named_templates(config),
         problems=tuple(files.problems),
     )
 
