@@ -270,8 +270,14 @@ class Behaviour:
 
     @property
     def first_divergence(self) -> LayerError | None:
-        """The first part whose own error is more than the conversion explains: inside a layer, the first module."""
-        return next((error for error in self.layers if error.diverges), None)
+        """The first part whose own error is more than the conversion explains: inside a layer, the first module.
+
+        Where logits must equal the twin's bit for bit, so must every part: then any other error than the twin's counts.
+        """
+        found = next((error for error in self.layers if error.diverges), None)
+        if found is None and self.lossless and not self.equals_twin:
+            found = next((error for error in self.layers if error.own.nmse != (error.twin_own or 0.0)), None)
+        return found
 
     @property
     def wrong_texts(self) -> tuple[TextComparison, ...]:

@@ -32,6 +32,8 @@ def judge_behaviour(behaviour: Behaviour, settings: ToleranceSettings = OWN_RULE
     divergence = behaviour.first_divergence
     if divergence is not None:
         findings.append(_layer(divergence, Severity.FAILURE if failed else Severity.NOTE))
+    elif failed and (nearest := max(behaviour.layers, key=_nearness, default=None)) is not None:
+        findings.append(_none_alone(nearest))
     findings += [_wrong(text) for text in behaviour.wrong_texts]
     findings += [*_swap(behaviour), *_llama_cpp(behaviour)]
     judged = judgement.outcome is not Outcome.SKIPPED
@@ -64,6 +66,23 @@ def _layer(error: LayerError, severity: Severity) -> Finding:
         severity,
         expected=f"own NMSE at most {error.limit:.3g}",
         found=f"own NMSE {error.own.nmse:.3g}, in its own chain {error.inherited.nmse:.3g}",
+    )
+
+
+def _nearness(error: LayerError) -> float:
+    """How near a part is to its limit."""
+    return error.own.nmse / error.limit if error.limit else 0.0
+
+
+def _none_alone(nearest: LayerError) -> Finding:
+    where = f"{nearest.unit}.{nearest.block}" if nearest.block else nearest.unit
+    return Finding(
+        Level.BEHAVIOUR,
+        "layers",
+        f"no part by itself is off by more than its conversion explains: errors of many add up; nearest is {where}",
+        Severity.NOTE,
+        expected=f"own NMSE at most {nearest.limit:.3g}",
+        found=f"own NMSE {nearest.own.nmse:.3g}, in its own chain {nearest.inherited.nmse:.3g}",
     )
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from aprtui.core.errors import UsageError
 from aprtui.inference.errors import CannotRunError
 
-_GIB = 1 << 30
+GIB = 1 << 30
 _MEMINFO = Path("/proc/meminfo")
 
 
@@ -60,7 +60,7 @@ def require(nbytes: int, device: str, what: str) -> None:
     """
     free = free_bytes(device)
     if free is not None and nbytes > free:
-        raise CannotRunError(f"{what} needs {nbytes / _GIB:.1f} GiB on {device}, and {free / _GIB:.1f} GiB are free")
+        raise CannotRunError(f"{what} needs {nbytes / GIB:.1f} GiB on {device}, and {free / GIB:.1f} GiB are free")
 
 
 def peak_bytes() -> int:

@@ -29,8 +29,9 @@ from aprtui.inference.llama import LlamaRefusedError, installed_version, llama_l
 from aprtui.inference.logits import LogitRecord
 from aprtui.inference.machine import check_device, peak_bytes, require
 from aprtui.inference.reference.checkpoint import Checkpoint, checkpoint_of
-from aprtui.inference.reference.lockstep import LockstepObserver, SourceRecorder
+from aprtui.inference.reference.lockstep import LockstepObserver
 from aprtui.inference.reference.model import ReferenceModel, Runtime, Unit
+from aprtui.inference.reference.recorder import SourceRecorder
 from aprtui.inference.reference.twin import Twin, twin_of
 from aprtui.inference.samples import Samples, context_of, samples_of
 from aprtui.inference.text import compare_texts
@@ -115,8 +116,9 @@ class _Measurement:
         """Everything."""
         ids, kept, following = batch(self.samples.ids)
         with tempfile.TemporaryDirectory(prefix="aprtui-layers-") as folder:
-            recorder = SourceRecorder(self.source, Path(folder), kept)
+            recorder = SourceRecorder(self.source, Path(folder), kept, hidden_size(self.source.checkpoint.config))
             source = self.source.hidden(ids, recorder)[kept]
+            self.not_checked += [recorder.problem] if recorder.problem else []
             self._tell_bytes(self.source.nbytes, "source")
             # The twin runs first: then every error of the target can be told with what the conversion explains of it.
             twin, explained = self._run_twin(ids, kept, recorder)
@@ -285,11 +287,16 @@ def needed_bytes(*, largest_unit: int, head: int, positions: int, config: Mappin
         positions: Positions that run at once, filled up ones among them.
         config: The model's configuration.
     """
-    hidden = int(config.get("hidden_size") or config.get("n_embd") or 4096)
+    hidden = hidden_size(config)
     inner = int(config.get("intermediate_size") or config.get("n_inner") or 4 * hidden)
     # A layer's inputs and outputs of both chains, queries, keys, values; gate, up and their product.
     activations = 4 * positions * (16 * hidden + 4 * inner)
     return max(largest_unit, 3 * head) + activations + 128 * ELEMENTS
+
+
+def hidden_size(config: Mapping[str, Any]) -> int:
+    """Features of a hidden state, by a model's configuration."""
+    return int(config.get("hidden_size") or config.get("n_embd") or 4096)
 
 
 def batch(sequences: Sequence[Sequence[int]]) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:

@@ -14,8 +14,8 @@ from aprtui.core.outcomes import Level, Outcome
 from aprtui.formats.container import Format
 from aprtui.formats.model import open_model
 from aprtui.formats.output_types import parse_output_type
-from aprtui.inference.reference.lockstep import SourceRecorder
 from aprtui.inference.reference.model import ReferenceModel
+from aprtui.inference.reference.recorder import SourceRecorder
 
 SCOPE = Scope(levels=(Level.BEHAVIOUR,), running=BehaviourSettings(tokens=0))
 

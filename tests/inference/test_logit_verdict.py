@@ -121,5 +121,5 @@ def test_a_playbooks_factor_judges_a_run_again(behaviour, tmp_path):
     again = judge_again(plan, lines, settings)["S~S>G"]
     (level,) = [event.level for event in again if isinstance(event, LevelFinished)]
     assert level.outcome is Outcome.CORROBORATED
-    assert f"aprtui.tolerance.kld_factor 2.5 of {path}, line 5" in str(level.findings[0].expected)
+    assert f"aprtui.tolerance.kld_factor 2.5 of {path}, line 6" in str(level.findings[0].expected)
     assert again[-1].outcome is Outcome.CORROBORATED

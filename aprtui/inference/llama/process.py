@@ -35,7 +35,10 @@ _NOT_OF_THE_FILE = (
     "aprtui does not know",
     "SIGKILL",
     "SIGTERM",
+    "_Map_base::at",
 )
+"""Words of refusals that do not accuse the file; the last one is an exception of C++ that says nothing at all, as for a
+Phi-3 without the tokens that llama.cpp looks up by the model's name."""
 
 
 class LlamaRefusedError(AprtuiError):

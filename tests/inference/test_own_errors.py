@@ -1,0 +1,115 @@
+"""Each part of a model by itself: what it makes of the source's own input, and what the layers need on the disk."""
+
+import shutil
+from collections import namedtuple
+
+import numpy as np
+import pytest
+from fixture_files import FIXTURES
+
+from aprtui.compare.behaviour import BehaviourSettings
+from aprtui.compare.comparison import Scope, compare_models
+from aprtui.core.outcomes import Level, Outcome
+from aprtui.faults import FAULTS, inject
+from aprtui.faults.draft import draft_of
+from aprtui.faults.writing import write_draft
+from aprtui.formats.model import open_model
+from aprtui.formats.views import Added, Scaled
+
+SCOPE = Scope(levels=(Level.BEHAVIOUR,), running=BehaviourSettings(tokens=0))
+NAMES = ("qwen2-tiny", "llama-tiny256", "qwen3-tiny", "gemma3-tiny", "phi3-tiny", "gpt2-tiny")
+NORMS = (
+    *("attn_norm", "post_attention_norm", "ffn_norm", "post_ffw_norm", "attn_q_norm", "attn_k_norm"),
+    "output_norm",
+)
+Usage = namedtuple("Usage", "total used free")
+
+
+def compared(source, target):
+    comparison = compare_models(source, target, SCOPE)
+    (level,) = comparison.levels
+    return level, comparison.behaviour
+
+
+def scaled(name, kind, role, place, factor=1.5):
+    source, product = (open_model(FIXTURES / name / part) for part in ("hf", f"gguf/{kind}.gguf"))
+    draft = draft_of(product)
+    tensor = draft.role(role)
+    draft.put(tensor, Scaled(tensor.view, factor))
+    place.mkdir()
+    return source, open_model(write_draft(draft, place))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_an_error_of_attention_is_none_of_the_mlp_behind_it(name, tmp_path):
+    """The MLP inherits it, and by itself is the source's bit for bit."""
+    source, target = scaled(name, "bf16", "blk.0.attn_output.weight", tmp_path / "x")
+    level, behaviour = compared(source, target)
+    assert level.outcome is Outcome.FALSIFIED
+    own = {(error.unit, error.block): error for error in behaviour.layers}
+    first = behaviour.first_divergence
+    assert first.block in ("self_attn", "attn")
+    others = [error for (unit, block), error in own.items() if block and (unit, block) != (first.unit, first.block)]
+    twin = [error.twin_own or 0.0 for error in others]
+    assert [error.own.nmse for error in others] == twin
+    mlp = own[first.unit, "mlp"]
+    assert mlp.inherited.nmse > 0 == mlp.own.nmse
+
+
+@pytest.mark.parametrize("norm", NORMS)
+def test_every_norm_of_gemma_is_named_where_its_one_is_missing(norm, tmp_path):
+    roles = {tensor.role for tensor in draft_of(open_model(FIXTURES / "gemma3-tiny/gguf/bf16.gguf")).tensors}
+    role = f"{norm}.weight" if norm == "output_norm" else f"blk.1.{norm}.weight"
+    assert role in roles
+    source, product = (open_model(FIXTURES / "gemma3-tiny" / part) for part in ("hf", "gguf/bf16.gguf"))
+    draft = draft_of(product)
+    draft.put(draft.role(role), Added(draft.role(role).view, -1.0))
+    (tmp_path / "x").mkdir()
+    level, behaviour = compared(source, open_model(write_draft(draft, tmp_path / "x")))
+    assert level.outcome is Outcome.FALSIFIED
+    expected = {
+        "attn_norm": ("model.layers.1", "input_layernorm"),
+        "post_attention_norm": ("model.layers.1", "post_attention_layernorm"),
+        "ffn_norm": ("model.layers.1", "pre_feedforward_layernorm"),
+        "post_ffw_norm": ("model.layers.1", "post_feedforward_layernorm"),
+        "attn_q_norm": ("model.layers.1", "self_attn"),
+        "attn_k_norm": ("model.layers.1", "self_attn"),
+        "output_norm": ("model.norm", ""),
+    }
+    first = behaviour.first_divergence
+    assert (first.unit, first.block) == expected[norm]
+
+
+def test_where_every_bit_counts_the_smallest_error_is_named(tmp_path):
+    """Of gemma, whose norms are computed, a twin explains rounding; but logits must be the twin's bit for bit."""
+    source = open_model(FIXTURES / "gemma3-tiny/hf")
+    good = FIXTURES / "gemma3-tiny/gguf/bf16.gguf"
+    damaged = inject(FAULTS["metadata.rms_norm_eps.changed"], good, tmp_path / "x", source=source)
+    level, behaviour = compared(source, open_model(damaged.path))
+    assert level.outcome is Outcome.FALSIFIED and not behaviour.equals_twin
+    assert not any(error.diverges for error in behaviour.layers)
+    assert behaviour.first_divergence.block == "input_layernorm"
+    assert any(finding.subject == "model.layers.0.input_layernorm" for finding in level.failures)
+
+
+@pytest.mark.parametrize("free", [None, 1000], ids=["a disk that fills up", "a disk that is small"])
+def test_layers_that_find_no_room_on_the_disk_are_skipped_alone(free, monkeypatch):
+    """With the reason, and everything else is judged."""
+    if free is None:
+        written, save = [], np.save
+
+        def full(place, values):
+            written.append(place)
+            if len(written) > 7:
+                raise OSError(28, "No space left on device")
+            save(place, values)
+
+        monkeypatch.setattr("aprtui.inference.reference.recorder.np.save", full)
+    else:
+        monkeypatch.setattr(shutil, "disk_usage", lambda _: Usage(free, 0, free))
+    source, target = (open_model(FIXTURES / "qwen2-tiny" / part) for part in ("hf", "gguf/Q8_0.gguf"))
+    level, behaviour = compared(source, target)
+    assert level.outcome is Outcome.CORROBORATED and behaviour.target.positions
+    assert [error.unit for error in behaviour.layers] == ["lm_head"]
+    (reason,) = (text for text in level.not_checked if text.startswith("layers: "))
+    assert ("No space left on device" if free is None else "GiB") in reason and "TMPDIR" in reason
