@@ -73,7 +73,7 @@ def plan_of(folder, *, playbook="demo.playbook.yaml", converter="apr", compariso
     )
 
 
-def tensor(name, *, violations=0, target="Q4_K", differing=None, nan=0, nbytes=100_000, error=0.1):
+def tensor(name, *, violations=0, target="Q4_K", differing=None, nan=0, nbytes=100_000, error=0.1, shape=(128, 256)):
     """A tensor's result, judged by its rule."""
     dtype = DType(target)
     certificate = None
@@ -94,7 +94,7 @@ def tensor(name, *, violations=0, target="Q4_K", differing=None, nan=0, nbytes=1
         certificate=certificate,
     )
     tolerance = tolerance_for(DType.BF16, dtype)
-    return TensorResult(name, "", DType.BF16, dtype, (128, 256), nbytes, record, tolerance, judge(record, tolerance))
+    return TensorResult(name, "", DType.BF16, dtype, shape, nbytes, record, tolerance, judge(record, tolerance))
 
 
 def finding(subject, message="the target lacks this tensor", kind=FindingKind.MISSING, level=Level.STRUCTURE):

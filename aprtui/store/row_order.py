@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from enum import StrEnum
 from itertools import chain, compress
 
+from aprtui.core.tolerance import Rule
 from aprtui.store.columns import Columns
 from aprtui.store.filters import Filter
 from aprtui.store.row_status import RowStatus
@@ -21,15 +22,23 @@ class SortKey(StrEnum):
 
     WORST = "worst first"
     NAME = "name"
+    FILE_ORDER = "file order"
     SHAPE = "shape"
     TYPE = "type"
     MAX_ABS = "max |Δ|"
-    MAX_ULP = "max ULP"
-    NMSE = "NMSE"
-    TOLERANCE = "ε"
+    ULP = "ULP"
+    EPSILON = "ε"
     MARGIN = "margin"
     SIZE = "bytes"
-    FILE_ORDER = "file order"
+
+    @property
+    def is_ascending(self) -> bool:
+        """Whether the smallest stands first; of what is measured the largest does."""
+        return self in _ASCENDING
+
+
+_LOOSENESS: dict[str, int] = {rule: place for place, rule in enumerate(Rule, start=1)}
+_ASCENDING = frozenset({SortKey.NAME, SortKey.FILE_ORDER, SortKey.TYPE})
 
 
 class RowOrder:
@@ -165,14 +174,14 @@ def _sort(rows: list[int], columns: Columns, key: SortKey) -> None:
         rows.sort(key=columns.target_types.__getitem__)
     elif key is SortKey.SHAPE:
         rows.sort(key=columns.shapes.__getitem__, reverse=True)
-    elif key is SortKey.TOLERANCE:
-        rows.sort(key=columns.limits.__getitem__)
-        rows.sort(key=columns.rules.__getitem__)
+    elif key is SortKey.EPSILON:
+        # Limits of one rule have one unit. What has no rule stands last.
+        rows.sort(key=columns.limits.__getitem__, reverse=True)
+        rows.sort(key=[_LOOSENESS.get(rule, 0) for rule in columns.rules].__getitem__, reverse=True)
     elif key is not SortKey.NAME:
         values: dict[SortKey, Sequence[float]] = {
             SortKey.MAX_ABS: columns.max_abs,
-            SortKey.MAX_ULP: columns.max_ulps,
-            SortKey.NMSE: columns.nmses,
+            SortKey.ULP: columns.max_ulps,
             SortKey.MARGIN: columns.margins,
             SortKey.SIZE: columns.nbytes,
         }

@@ -70,7 +70,7 @@ class RunSummary:
 
     @property
     def is_failure(self) -> bool:
-        """Whether somebody has to look: gates do not hold, its engine died, or it cannot be read."""
+        """Whether gates failed in it, it died, or it cannot be read."""
         return bool(self.failed or self.problem or self.state is RunState.DIED)
 
     @property

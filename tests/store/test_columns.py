@@ -15,7 +15,7 @@ from aprtui.core.events import (
 )
 from aprtui.core.findings import FindingKind
 from aprtui.core.outcomes import Level, Outcome
-from aprtui.core.tolerance import ToleranceSettings
+from aprtui.core.tolerance import Rule, ToleranceSettings
 from aprtui.store.columns import RowKind
 from aprtui.store.diff_table import TableFormat, table_rows, write_table
 from aprtui.store.filters import Filter
@@ -155,7 +155,9 @@ def test_rows_of_equal_values_are_sorted_as_by_all_columns_at_once(tmp_path):
                 violations=choice((0, 4)),
                 error=choice((0.1, 0.2)),
                 nbytes=choice((7, 8)),
-                **choice(({}, {"target": "F16", "differing": 3}, {"target": "F16"})),
+                target=choice(("Q4_K", "F16", "F32")),
+                differing=choice((0, 3)),
+                shape=choice(((8, 4096), (128, 256), (32768,))),
             ),
         )
         for number in range(200)
@@ -166,16 +168,16 @@ def test_rows_of_equal_values_are_sorted_as_by_all_columns_at_once(tmp_path):
         SortKey.WORST: lambda n: (columns.statuses[n], *(-values[n] for values in worst)),
         SortKey.NAME: lambda n: names[n],
         SortKey.TYPE: lambda n: (columns.target_types[n], columns.source_types[n], names[n]),
-        SortKey.SHAPE: lambda n: (tuple(-size for size in columns.shapes[n]), names[n]),
         SortKey.MAX_ABS: lambda n: (-columns.max_abs[n], names[n]),
-        SortKey.MAX_ULP: lambda n: (-columns.max_ulps[n], names[n]),
-        SortKey.NMSE: lambda n: (-columns.nmses[n], names[n]),
-        SortKey.TOLERANCE: lambda n: (columns.rules[n], columns.limits[n], names[n]),
+        SortKey.ULP: lambda n: (-columns.max_ulps[n], names[n]),
+        SortKey.SHAPE: lambda n: ([-size for size in columns.shapes[n]], names[n]),
+        SortKey.EPSILON: lambda n: (-["", *Rule].index(columns.rules[n]), -columns.limits[n], names[n]),
         SortKey.MARGIN: lambda n: (-columns.margins[n], names[n]),
         SortKey.SIZE: lambda n: (-columns.nbytes[n], names[n]),
         SortKey.FILE_ORDER: lambda n: n,
     }
     order = RowOrder(columns)
+    assert set(keys) == set(SortKey)
     for order.key in SortKey:
         for scope, order.reverse in product((None, (0,)), (False, True)):
             order.show(scope)

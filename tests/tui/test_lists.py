@@ -123,7 +123,8 @@ def test_playbooks_whose_run_died_are_failures_and_every_order_marks_its_column(
 
     async def body(app, pilot):
         await until(pilot, lambda: shows(app, "! died"))
-        for title in ("PLAYBOOK▼", "LAST RUN▼", "RESULT▼"):
+        assert_shows(app, "PLAYBOOK▲")
+        for title in ("LAST RUN▼", "RESULT▼"):
             await pilot.press("s")
             await pilot.pause()
             assert_shows(app, title)

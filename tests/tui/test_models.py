@@ -33,10 +33,11 @@ def test_models_are_listed_with_what_they_lack(playbooks, monkeypatch):
     async def body(app, pilot):
         await pilot.press("2")
         await until(pilot, lambda: shows(app, "org/small"))
+        await pilot.press("j")
         assert asked == [["models", "--format", "json"]]
         assert_shows(app, "safetensors", "llama", "1.5M", "3 MB", "BF16×21", "lacks chat template", "playbooks: none")
         assert_shows(app, "/models/broken", "! the header is no JSON", "2 of 2")
-        await pilot.press("j", "slash", *"small", "enter")
+        await pilot.press("slash", *"small", "enter")
         assert_shows(app, "1 of 2")
 
     drive(body, playbooks=[playbooks])

@@ -231,8 +231,9 @@ class DiffScreen(RunActions):
         if self.has_class("-narrow") and self.gate_tree.cursor:
             # There the pane has no title.
             spans.append((f"{self._scope_title}  ", "accent"))
-        if self.order.reverse:
-            spans.append(("reversed  ", "accent"))
+        if not any(column.sort for column in self.table.source.columns(self.table.size.width)):
+            # What it is sorted by has no column.
+            spans.append((f"by {self.order.key.value}{', reversed' if self.order.reverse else ''}  ", "accent"))
         if self.order.failures_only:
             spans.append(("fails only  ", "accent"))
         if self.order.filter:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any, ClassVar, Generic, TypeVar
 
 from textual import on
@@ -12,7 +13,7 @@ from textual.widget import Widget
 from aprtui.store.filters import Filter
 from aprtui.tui.paint import Line, Span
 from aprtui.tui.screens.view import ViewScreen
-from aprtui.tui.widgets.row_table import Column, RowTable
+from aprtui.tui.widgets.row_table import Column, RowTable, marked
 
 T = TypeVar("T")
 
@@ -23,13 +24,28 @@ WIDEST = 160
 """Cells from which it also shows where an entry lies, behind columns of a width of their own."""
 
 
+@dataclass(frozen=True, slots=True)
+class Order(Generic[T]):
+    """An order of a list.
+
+    Attributes:
+        column: Title of the column that it sorts by.
+        by: What an entry is sorted by; None keeps the order of the entries.
+        is_descending: Whether the largest stands first.
+    """
+
+    column: str
+    by: Callable[[T], Any] | None
+    is_descending: bool = False
+
+
 class ListSource(ABC, Generic[T]):
     """The rows of a list.
 
     Attributes:
         entries: All there are, in their own order.
         shown: Those that fit filter and `failures_only`, in the chosen order.
-        order: Which of `orders` is chosen.
+        order: Which of the orders is chosen.
         is_wide: Whether the table has room for more columns.
         has_room: Whether it has room for paths, too.
     """
@@ -54,8 +70,8 @@ class ListSource(ABC, Generic[T]):
         """What tells an entry from others when the list is read anew."""
 
     @abstractmethod
-    def orders(self) -> Sequence[Callable[[T], Any] | None]:
-        """What each order sorts by; None keeps the order of the entries."""
+    def orders(self) -> Sequence[Order[T]]:
+        """What it can be sorted by."""
 
     def failed(self, entry: T) -> bool:
         """Whether an entry counts as failed."""
@@ -67,9 +83,9 @@ class ListSource(ABC, Generic[T]):
         shown = [self.entries[at] for at in self.filter.names(names)]
         if self.failures_only:
             shown = [entry for entry in shown if self.failed(entry)]
-        by = self.orders()[self.order]
-        if by is not None:
-            shown.sort(key=by)
+        order = self.orders()[self.order]
+        if order.by is not None:
+            shown.sort(key=order.by, reverse=order.is_descending)
         if self.reverse:
             shown.reverse()
         self.shown = shown
@@ -77,7 +93,8 @@ class ListSource(ABC, Generic[T]):
     def columns(self, width: int) -> Sequence[Column]:
         """More of them where there is room."""
         self.is_wide, self.has_room = width >= WIDE, width >= WIDEST
-        return self.all_columns()
+        order = self.orders()[self.order]
+        return marked(self.all_columns(), order.column, ascending=order.is_descending is self.reverse)
 
     @abstractmethod
     def all_columns(self) -> Sequence[Column]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, ClassVar
@@ -14,7 +14,7 @@ from textual.widget import Widget
 from aprtui.tui.keys import bindings
 from aprtui.tui.paint import Line, Span
 from aprtui.tui.screens.dialog import AskDialog, TextDialog
-from aprtui.tui.screens.listing import ListScreen, ListSource
+from aprtui.tui.screens.listing import ListScreen, ListSource, Order
 from aprtui.tui.screens.model_card import card_text
 from aprtui.tui.services.children import ask, command_line
 from aprtui.tui.widgets.lines import Lines
@@ -36,18 +36,22 @@ class ModelSource(ListSource[_Model]):
         """Its path."""
         return entry.get("path")
 
-    def orders(self) -> Sequence[Callable[[_Model], Any] | None]:
-        """Place, name, bytes."""
-        return None, model_name, lambda model: -_fact(model, "bytes", 0)
+    def orders(self) -> Sequence[Order[_Model]]:
+        """By name, number of parameters, bytes."""
+        return (
+            Order("MODEL", model_name),
+            Order("PARAMS", lambda model: _fact(model, "parameters", 0), is_descending=True),
+            Order("SIZE", lambda model: _fact(model, "bytes", 0), is_descending=True),
+        )
 
     def all_columns(self) -> Sequence[Column]:
         """More of them where there is room."""
         return [
-            Column("MODEL", 60 if self.has_room else 0, keep_end=True, sorted=self.order == 1),
+            Column("MODEL", 60 if self.has_room else 0, keep_end=True),
             Column("FORMAT", 11),
             Column("ARCHITECTURE", 12),
             Column("PARAMS", 7, right=True),
-            Column("SIZE", 8, right=True, sorted=self.order == 2),
+            Column("SIZE", 8, right=True),
             *([Column("TYPES", 0 if self.has_room else 34)] if self.is_wide else []),
         ]
 

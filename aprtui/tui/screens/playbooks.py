@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from textual import on
 from textual.widget import Widget
@@ -14,7 +14,7 @@ from aprtui.store.run_folder import RunFolder
 from aprtui.store.run_list import RunSummary
 from aprtui.tui.keys import bindings
 from aprtui.tui.paint import Line, Span
-from aprtui.tui.screens.listing import ListScreen, ListSource
+from aprtui.tui.screens.listing import ListScreen, ListSource, Order
 from aprtui.tui.screens.run_actions import RunActions
 from aprtui.tui.widgets.lines import Lines
 from aprtui.tui.widgets.row_table import Column, RowTable
@@ -45,13 +45,18 @@ class PlaybookSource(ListSource["Listed"]):
         """Its file."""
         return entry.path
 
-    def orders(self) -> Sequence[Callable[[Listed], Any] | None]:
-        """As they lie in their folders, name, last run, result."""
-        return None, entry_name, lambda one: -self._started(one), lambda one: -self._failed(one)
+    def orders(self) -> Sequence[Order[Listed]]:
+        """By name, last run, result."""
+        return (
+            Order("PLAYBOOK", entry_name),
+            Order("LAST RUN", self._started, is_descending=True),
+            Order("RESULT", lambda one: (self.failed(one), self._failed(one)), is_descending=True),
+        )
 
     def failed(self, entry: Listed) -> bool:
-        """It failed or died the last time, or does not load."""
-        return bool(entry.error) or self._failed(entry) > 0
+        """Its last run failed or died, or it does not load."""
+        run = self.run(entry)
+        return bool(entry.error) or (run is not None and run.is_failure)
 
     def _started(self, entry: Listed) -> float:
         run = self.run(entry)
@@ -70,11 +75,11 @@ class PlaybookSource(ListSource["Listed"]):
         model = [Column("MODEL", 40, keep_end=True)] if self.is_wide else []
         file = [Column("FILE", 0, keep_end=True)] if self.has_room else []
         return [
-            Column("PLAYBOOK", 36 if file else 0, sorted=self.order == 1),
+            Column("PLAYBOOK", 36 if file else 0),
             Column("FORMATS", 13),
             *model,
-            Column("LAST RUN", 10, sorted=self.order == 2),
-            Column("RESULT", 19, sorted=self.order == 3),
+            Column("LAST RUN", 10),
+            Column("RESULT", 19),
             *file,
         ]
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from textual import on
 
@@ -13,7 +13,7 @@ from aprtui.store.run_folder import RunFolder, RunState
 from aprtui.store.run_list import RunSummary
 from aprtui.tui.keys import bindings
 from aprtui.tui.paint import Line, Span
-from aprtui.tui.screens.listing import ListScreen, ListSource
+from aprtui.tui.screens.listing import ListScreen, ListSource, Order
 from aprtui.tui.screens.run_actions import RunActions
 from aprtui.tui.widgets.row_table import Column, RowTable
 from aprtui.tui.words import ago, duration, result_span
@@ -30,12 +30,16 @@ class RunSource(ListSource[RunSummary]):
         """Its folder."""
         return entry.folder
 
-    def orders(self) -> Sequence[Callable[[RunSummary], Any] | None]:
-        """Newest first, playbook, result."""
-        return None, _name, lambda run: -run.failed
+    def orders(self) -> Sequence[Order[RunSummary]]:
+        """Newest first, by playbook, by result."""
+        return (
+            Order("RUN", None, is_descending=True),
+            Order("PLAYBOOK", _name),
+            Order("RESULT", lambda run: (run.is_failure, run.failed), is_descending=True),
+        )
 
     def failed(self, entry: RunSummary) -> bool:
-        """It has failures, died, or cannot be read."""
+        """As the run says."""
         return entry.is_failure
 
     def all_columns(self) -> Sequence[Column]:
@@ -43,9 +47,9 @@ class RunSource(ListSource[RunSummary]):
         more = [Column("TOOK", 9), Column("CONVERTER", 18), Column("HOST", 16)] if self.is_wide else []
         more += [Column("FOLDER", 0, keep_end=True)] if self.has_room else []
         return [
-            Column("RUN", 20, sorted=self.order == 0),
-            Column("PLAYBOOK", 36 if self.has_room else 0, sorted=self.order == 1),
-            Column("RESULT", 17, sorted=self.order == 2),
+            Column("RUN", 20),
+            Column("PLAYBOOK", 36 if self.has_room else 0),
+            Column("RESULT", 17),
             Column("BEGAN", 10),
             *more,
         ]

@@ -6,7 +6,8 @@ A row that changes is drawn again alone, which keeps a live table cheap over a s
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from enum import StrEnum
 from typing import Protocol
 
 from textual import events
@@ -25,6 +26,14 @@ Look = tuple[list[Span], bool, bool, bool]
 """All that the picture of a row follows from, at one width."""
 
 
+class Sort(StrEnum):
+    """The mark of the column that rows are sorted by."""
+
+    NONE = ""
+    ASCENDING = "▲"
+    DESCENDING = "▼"
+
+
 @dataclass(frozen=True, slots=True)
 class Column:
     """A column.
@@ -34,14 +43,20 @@ class Column:
         width: Cells; 0 for the one that takes what is left.
         right: Whether it stands at the right.
         keep_end: Whether text that is too long is cut at its start.
-        sorted: Whether rows are sorted by it; the header says so.
+        sort: How rows are sorted by it; the header says so.
     """
 
     title: str
     width: int
     right: bool = False
     keep_end: bool = False
-    sorted: bool = False
+    sort: Sort = Sort.NONE
+
+
+def marked(columns: Iterable[Column], title: str, *, ascending: bool) -> list[Column]:
+    """The columns, the one of this title with the mark of the order."""
+    sort = Sort.ASCENDING if ascending else Sort.DESCENDING
+    return [replace(column, sort=sort) if column.title == title else column for column in columns]
 
 
 class TableSource(Protocol):
@@ -220,8 +235,7 @@ class RowTable(ScrollView, can_focus=True):
         columns = self.source.columns(width)
         spans: list[Span] = [("  ", "header")]
         for column, room in zip(columns, _widths(columns, width), strict=True):
-            title = f"{column.title}▼" if column.sorted else column.title
-            spans += [(fit(title, room, right=column.right), "header"), (" ", "header")]
+            spans += [(fit(f"{column.title}{column.sort}", room, right=column.right), "header"), (" ", "header")]
         return self.painter.strip(spans, width, "header")
 
     def _row_strip(self, position: int, width: int) -> Strip:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from aprtui.store.columns import NO_COMPARISON, Row, RowKind
 from aprtui.store.row_order import RowOrder, SortKey
 from aprtui.store.row_status import RowStatus
 from aprtui.store.run_view import RunView
 from aprtui.tui.paint import Span, bar
-from aprtui.tui.widgets.row_table import Column
-from aprtui.tui.words import comparison_title, margin_text, number, status_span, tolerance_text
+from aprtui.tui.widgets.row_table import Column, marked
+from aprtui.tui.words import comparison_title, margin_text, number, size, status_span, tolerance_text
 
 _ROOM_FOR_MAX = 96
 _ROOM_FOR_BAR = 124
@@ -44,31 +44,46 @@ class TensorSource:
     def columns(self, width: int) -> Sequence[Column]:
         """More columns where there is room."""
         self._width = width
-        key = self.order.key
+        order = self.order
+        title = _COLUMN_OF_KEY[order.key]
+        columns = self._columns(width)
         if not self.view.comparisons:
-            return (
-                Column("ST", 6, sorted=key is SortKey.WORST),
-                Column("GATE", 26, sorted=key is SortKey.NAME),
-                Column("WHAT IT SAYS", 0),
-            )
-        columns = [
-            Column("ST", 6, sorted=key is SortKey.WORST),
-            Column("TENSOR", 0, keep_end=True, sorted=key is SortKey.NAME),
-        ]
+            columns = [Column("ST", 6), Column("GATE", 26), Column("WHAT IT SAYS", 0)]
+            title = "GATE" if order.key is SortKey.NAME else title
+        return marked(columns, title, ascending=order.key.is_ascending is not order.reverse)
+
+    def _columns(self, width: int) -> list[Column]:
+        columns = [Column("ST", 6), Column("TENSOR", 0, keep_end=True)]
         if self.several:
-            columns.append(Column("WHERE", self._where_width(width), sorted=key is SortKey.FILE_ORDER))
+            columns.append(Column("WHERE", self._where_width(width)))
         if width >= _ROOM_FOR_SHAPE:
-            columns.append(Column("SHAPE", 14, sorted=key is SortKey.SHAPE))
-        columns.append(Column("TYPES", self._types_width(width), sorted=key is SortKey.TYPE))
-        if width >= _ROOM_FOR_MAX or not self.several:
-            columns.append(Column("MAX|Δ|", 8, right=True, sorted=key is SortKey.MAX_ABS))
-        columns += [
-            Column("ε FROM", 11, sorted=key is SortKey.TOLERANCE),
-            Column("MARGIN", 11, right=True, sorted=key is SortKey.MARGIN),
-        ]
+            columns.append(Column("SHAPE", 14))
+        if self._has_types:
+            columns.append(Column("TYPES", self._types_width(width)))
+        if (value := self._value) is not None:
+            columns.append(Column(_COLUMN_OF_KEY[value], 14 if value is SortKey.SHAPE else 8, right=True))
+        columns += [Column("ε FROM", 11), Column("MARGIN", 11, right=True)]
         if width >= _ROOM_FOR_BAR:
             columns.append(Column("OF SIGNAL", 9))
         return columns
+
+    @property
+    def _value(self) -> SortKey | None:
+        """Of which value there is a column: what rows are sorted by, else the largest difference where it fits."""
+        key = self.order.key
+        is_shown = key is SortKey.SHAPE and self._width >= _ROOM_FOR_SHAPE
+        if key in _VALUES and not is_shown:
+            return key
+        return SortKey.MAX_ABS if self._has_room_for_value else None
+
+    @property
+    def _has_room_for_value(self) -> bool:
+        return self._width >= _ROOM_FOR_MAX or not self.several
+
+    @property
+    def _has_types(self) -> bool:
+        """They give way to what rows are sorted by."""
+        return self._has_room_for_value or self._value is None
 
     def _where_width(self, width: int) -> int:
         usual = 7 if width < _ROOM_FOR_MAX else 10 if width < _ROOM_FOR_BAR else 20
@@ -84,11 +99,12 @@ class TensorSource:
         if row.kind is not RowKind.TENSOR:
             return [*cells, (row.text, "muted" if row.status is RowStatus.SKIPPED else "text")]
         if self._width >= _ROOM_FOR_SHAPE:
-            cells.append((f"[{','.join(map(str, row.shape))}]" if row.shape else "", "muted"))
-        cells.append((self._types(row), "muted"))
+            cells.append((shape_text(row), "muted"))
+        if self._has_types:
+            cells.append((self._types(row), "muted"))
         measured = not row.status.is_open and row.status is not RowStatus.SKIPPED
-        if self._width >= _ROOM_FOR_MAX or not self.several:
-            cells.append((number(row.max_abs) if measured else "", "text"))
+        if (value := self._value) is not None:
+            cells.append((_VALUES[value](row) if measured else "", "text"))
         cells.append((tolerance_text(row), "muted"))
         paint = "over" if row.status.is_failure else "muted"
         cells.append((margin_text(row) if measured else "", paint))
@@ -126,6 +142,32 @@ class TensorSource:
         """Length of the bar: the error's share of the signal, on a scale on which an eighth is still seen."""
         nmse = row.nmse
         return 1.0 if nmse >= 1 or row.status is RowStatus.NOT_FINITE else max(0.06, nmse**0.25)
+
+
+def shape_text(row: Row) -> str:
+    """A shape in brackets; a scalar's is empty."""
+    return f"[{','.join(map(str, row.shape))}]" if row.shape else ""
+
+
+_COLUMN_OF_KEY = {
+    SortKey.WORST: "ST",
+    SortKey.NAME: "TENSOR",
+    SortKey.FILE_ORDER: "WHERE",
+    SortKey.SHAPE: "SHAPE",
+    SortKey.TYPE: "TYPES",
+    SortKey.MAX_ABS: "MAX|Δ|",
+    SortKey.ULP: "MAX ULP",
+    SortKey.EPSILON: "ε FROM",
+    SortKey.MARGIN: "MARGIN",
+    SortKey.SIZE: "BYTES",
+}
+_VALUES: dict[SortKey, Callable[[Row], str]] = {
+    SortKey.MAX_ABS: lambda row: number(row.max_abs),
+    SortKey.ULP: lambda row: number(row.max_ulp),
+    SortKey.SHAPE: shape_text,
+    SortKey.SIZE: lambda row: size(row.nbytes),
+}
+"""Values of which one has a column."""
 
 
 def _compared_several_times(view: RunView) -> frozenset[int]:
