@@ -211,25 +211,24 @@ class ConsoleApp(App[None]):
 
     def say(self, text: str, severity: str = "information") -> None:
         """A toast, and a line in the log."""
-        self._remember(text)
+        self._enter(text)
         level: Any = severity
         safe = shown(text, ascii_only=self.ascii_only)
         self.notify(safe, severity=level, markup=False, timeout=8 if severity == "error" else 4)
 
     def show_error(self, title: str, text: str) -> None:
         """An error that is too long for a toast."""
-        self._remember(f"{title}: {text}")
+        self._enter(f"{title}: {text}")
         self.push_screen(TextDialog(title, text))
 
-    def _remember(self, text: str) -> None:
-        """A line of the log, which counts as unread until the Log view shows it."""
+    def _enter(self, text: str) -> None:
+        """A line in the log: shown at once where that is in front, else counted as unread."""
         self.messages.append((datetime.now(), text))
-        log = self._view_screen(LogScreen)
-        if log is not None and self.current_mode == "log":
-            log.messages_changed()
+        if isinstance(self.screen, LogScreen):
+            self.screen.message_came()
         else:
             self.unread_log += 1
-            self.call_later(self.refresh_chrome)
+            self.refresh_chrome()
 
     def may_change(self) -> bool:
         """Whether anything may be started, stopped or written; says why not."""

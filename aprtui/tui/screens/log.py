@@ -55,8 +55,8 @@ class LogScreen(ViewScreen):
         self.fill()
 
     def on_screen_resume(self) -> None:
-        """Everything counts as read."""
-        self.console.unread_log = 0
+        """Everything counts as read, unless it is held still."""
+        self._paused = self._paused and self.console.current is self._run
         if not self._paused:
             self.fill()
 
@@ -122,11 +122,6 @@ class LogScreen(ViewScreen):
             self._journal.append((line.time.astimezone().replace(tzinfo=None), ((f" {text}", paint),)))
         self._seen = self._run.logged
 
-    def messages_changed(self) -> None:
-        """The console said something."""
-        if not self._paused:
-            self.fill(follow=False)
-
     def run_changed(self) -> None:
         """The journal brought lines."""
         if not self._paused:
@@ -135,6 +130,11 @@ class LogScreen(ViewScreen):
                 return
             self.fill(follow=False)
             self.refresh_chrome()
+
+    def message_came(self) -> None:
+        """The console itself has something to say."""
+        if not self._paused:
+            self.fill(follow=False)
 
     def status(self) -> Line:
         """Filter and pause."""
