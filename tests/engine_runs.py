@@ -2,9 +2,11 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
+from contextlib import contextmanager
 from pathlib import Path
 
 from aprtui.engine.jobs import measure
@@ -87,6 +89,22 @@ def start(output, *arguments):
     return subprocess.Popen(
         command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
     )
+
+
+@contextmanager
+def halted(output, model):
+    """Process and folder of a run that cannot end by itself: its worker is halted."""
+    path = write_playbook(output.parent).path
+    process = start(output, path, "--model", model, "--converter", "builtin", "--jobs", 1)
+    folder = run_folder_below(output)
+    try:
+        wait_until(lambda: processes_of(folder))
+        os.kill(processes_of(folder)[0], signal.SIGSTOP)
+        yield process, folder
+    finally:
+        process.kill()
+        process.communicate(timeout=60)
+        worker_mark(folder).end_processes()
 
 
 def aprtui(*arguments, timeout=120):

@@ -100,7 +100,7 @@ KEYS: tuple[Key, ...] = (
     Key("form.choose", ("space",), "choose", "", "Choose the option, or take it away", (FORM,)),
     Key("form.submit", ("enter",), "submit", "", "Do what the form says", (FORM,)),
     Key("dialog.close", ("escape", "q"), "cancel", "", "Close without an answer", (DIALOG,)),
-    Key("dialog.copy", ("y",), "copy", "", "Copy the text or the command", (DIALOG,)),
+    Key("dialog.copy", ("y",), "copy", "", "Copy the text, the command or the path", (DIALOG,)),
     Key("attach.dismiss", ("d",), "cancel", "", "Dismiss the card", ("attach",)),
     Key("attach.stop", ("x",), "stop", "", "Stop the run", ("attach",)),
     Key(

@@ -8,11 +8,10 @@ import subprocess
 import sys
 
 import pytest
-from engine_runs import ROOT, aprtui, processes_of, run_folder_below, start, wait_until, write_playbook
+from engine_runs import ROOT, aprtui, halted, processes_of, run_folder_below, start, write_playbook
 from fixture_files import FIXTURES
 
 from aprtui.cli import main, stop
-from aprtui.engine.worker_mark import worker_mark
 
 MODEL = FIXTURES / "qwen2-tiny/hf"
 
@@ -31,16 +30,8 @@ def finished(tmp_path_factory):
 
 @pytest.fixture
 def running(tmp_path):
-    """A run that cannot end by itself: its worker was halted."""
-    path = write_playbook(tmp_path).path
-    process = start(tmp_path / "o", path, "--model", MODEL, "--converter", "builtin", "--jobs", 1)
-    folder = run_folder_below(tmp_path / "o")
-    wait_until(lambda: processes_of(folder))
-    os.kill(processes_of(folder)[0], signal.SIGSTOP)
-    yield process, folder
-    process.kill()
-    process.communicate(timeout=60)
-    worker_mark(folder).end_processes()
+    with halted(tmp_path / "o", MODEL) as found:
+        yield found
 
 
 def test_show_needs_no_model(finished):

@@ -5,11 +5,14 @@ import stat
 
 import pytest
 from console import assert_shows, drive, shows, text_of, until
-from run_folders import NAMES, alive, whole_run, write_run
+from engine_runs import events_of, halted, processes_of
+from fixture_files import FIXTURES
+from run_folders import NAMES, RUN_ID, alive, whole_run, write_run
 from textual.widgets import Input
 
 from aprtui.core.events import (
     Heartbeat,
+    RunInterrupted,
     RunStarted,
 )
 from aprtui.settings import ClipboardWay
@@ -172,6 +175,69 @@ def test_export_writes_what_is_shown(tmp_path, monkeypatch):
         assert len(lines) == 1 + 6
 
     drive(body, run=folder.path)
+
+
+def test_y_copies_from_every_dialog(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    other = write_run(tmp_path, whole_run(), run_id="20260101-000000-bbbb")
+    folder = write_run(tmp_path, whole_run()[:-1], engine=alive())
+    expected = {
+        "e": f"{tmp_path / RUN_ID}.evidence.json",
+        "c": f"aprtui compare {other.path} {folder.path}",
+        "r": "aprtui run ",
+        "x": f"Stop run {RUN_ID}?",
+        "y": "What to copy",
+    }
+
+    async def body(app, pilot):
+        await until(pilot, lambda: app.live_runs == 1)
+        app.show_error("A title", "the whole text")
+        await pilot.press("y")
+        await until(pilot, clipboard_file().exists)
+        assert clipboard_file().read_text() == "the whole text"
+        await pilot.press("escape")
+        for key, start in expected.items():
+            await pilot.press(key)
+            await until(pilot, lambda: isinstance(app.screen, Dialog))
+            await pilot.press("y")
+            await until(pilot, lambda start=start: clipboard_file().read_text().startswith(start))
+            await pilot.press("escape")
+            assert not isinstance(app.screen, Dialog)
+
+    drive(body, run=folder.path, clipboard=ClipboardWay.FILE)
+
+
+def test_y_on_the_attach_card_copies_the_command_that_follows_the_run(tmp_path):
+    folder = write_run(tmp_path, [RunStarted("h", 1)], engine=alive())
+
+    async def body(app, pilot):
+        assert isinstance(app.screen, AttachDialog)
+        await pilot.press("y")
+        await until(pilot, clipboard_file().exists)
+        assert clipboard_file().read_text() == f"aprtui attach {folder.path}"
+
+    drive(body, clipboard=ClipboardWay.FILE)
+
+
+def test_x_in_the_list_of_runs_stops_the_engine(tmp_path):
+    with halted(tmp_path / "o", FIXTURES / "qwen2-tiny/hf") as (process, folder):
+
+        async def body(app, pilot):
+            await until(pilot, lambda: app.live_runs == 1)
+            await pilot.press("escape", "3", "x")
+            assert isinstance(app.screen, AskDialog)
+            await pilot.press("enter")
+            # The harmless answer comes first.
+            await pilot.pause()
+            assert process.poll() is None
+            await pilot.press("x", "right", "enter")
+            await until(pilot, lambda: process.poll() is not None, 40)
+            await until(pilot, lambda: shows(app, "- interrupted"), 20)
+
+        drive(body, output=tmp_path / "o")
+        assert process.returncode == 130
+        assert processes_of(folder) == []
+        assert events_of(folder)[-1] == RunInterrupted("it was interrupted by SIGTERM")
 
 
 def test_leaving_asks_where_a_run_of_this_console_is_live(tmp_path):

@@ -14,7 +14,7 @@ from aprtui.core.events import (
 )
 from aprtui.core.outcomes import Outcome
 from aprtui.playbook import load_playbook
-from aprtui.tui.screens.compare import CompareScreen
+from aprtui.tui.screens.compare import ChooseRunDialog, CompareScreen
 
 COMPARED = {
     "circumstances": [{"what": "converter"}],
@@ -171,16 +171,20 @@ def test_runs_and_models_are_sorted(tmp_path, monkeypatch):
     drive(body)
 
 
-def test_two_marked_runs_are_compared(tmp_path, monkeypatch):
-    ids = [f"2026010{day}-000000-aaaa" for day in (1, 2, 3)]
-    folders = [write_run(tmp_path, whole_run(), run_id=run_id) for run_id in ids]
-    asked = answers_with(monkeypatch, "aprtui.tui.screens.compare.ask", COMPARED)
+def test_two_marked_runs_are_compared_the_earlier_first(tmp_path, monkeypatch):
+    runs = [write_run(tmp_path, whole_run(), run_id=f"2026010{day}-000000-aaaa") for day in (1, 2, 3)]
+    asked = answers_with(monkeypatch, "aprtui.tui.screens.compare.ask", {})
 
     async def body(app, pilot):
-        await until(pilot, lambda: len(app.runs) == 3)
-        await pilot.press("escape", "3", "space", "j", "space", "c")
-        await until(pilot, lambda: asked)
-        assert asked[0][1:3] == [str(folders[1].path), str(folders[2].path)]
+        await pilot.press("3", "space", "j", "j", "space")
+        assert sum(line.startswith((" *", "▌*")) for line in text_of(app)) == 2
+        await pilot.press("c")
+        assert isinstance(app.screen, CompareScreen)
+        await until(pilot, lambda: shows(app, "nothing changed from one run to the other"))
+        assert asked == [["compare", str(runs[0].path), str(runs[2].path), "--format", "json"]]
+        await pilot.press("escape", "space", "c")
+        # One mark is no pair: the chosen run with one that is asked for.
+        assert isinstance(app.screen, ChooseRunDialog)
 
     drive(body)
 

@@ -14,6 +14,7 @@ from aprtui.store.run_list import RunSummary
 from aprtui.tui.keys import DIALOG, LIST, bindings
 from aprtui.tui.paint import Span
 from aprtui.tui.screens.dialog import Dialog
+from aprtui.tui.services.children import command_line
 from aprtui.tui.widgets.lines import Lines
 from aprtui.tui.widgets.row_table import Column, RowTable
 from aprtui.tui.words import ago, result_span
@@ -73,6 +74,11 @@ class AttachDialog(Dialog[RunFolder]):
     @on(RowTable.Opened)
     def _opened(self, event: RowTable.Opened) -> None:
         self.dismiss(self._source.runs[event.position].folder)
+
+    def to_copy(self) -> tuple[str, str]:
+        """The command that follows the chosen run without a screen."""
+        run = self._source.runs[self.query_one(RowTable).cursor]
+        return command_line(["attach", str(run.folder.path)]), "the command"
 
     def action_stop(self) -> None:
         """Ask, then stop the chosen run."""

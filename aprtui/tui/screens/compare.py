@@ -78,6 +78,12 @@ class ChooseRunDialog(Dialog[RunFolder]):
         """To the runs."""
         self.query_one(RowTable).focus()
 
+    def to_copy(self) -> tuple[str, str]:
+        """The command that compares the two."""
+        chosen = self._source.runs[self.query_one(RowTable).cursor].folder
+        both = sorted((chosen, self._folder), key=lambda one: one.path.name)
+        return command_line(["compare", *(str(one.path) for one in both)]), "the command"
+
     @on(RowTable.Opened)
     def _opened(self, event: RowTable.Opened) -> None:
         self.dismiss(self._source.runs[event.position].folder)

@@ -35,8 +35,17 @@ class Dialog(ModalScreen[T], BaseScreen[T], Generic[T]):
         """Close without an answer."""
         self.dismiss(None)
 
+    def to_copy(self) -> tuple[str, str]:
+        """What is copied from the dialog, and what to call it."""
+        return "", ""
+
     def action_copy(self) -> None:
         """Copy what the dialog holds."""
+        text, what = self.to_copy()
+        if text:
+            self.console.copy(text, what)
+        else:
+            self.console.say("there is nothing to copy here", "warning")
 
 
 class FormDialog(Dialog[T], Generic[T]):
@@ -93,6 +102,10 @@ class AskDialog(FormDialog[str]):
         self.form.redraw()
         self.form.focus()
 
+    def to_copy(self) -> tuple[str, str]:
+        """The question."""
+        return self._text, "the question"
+
     def submit(self) -> None:
         """Give the answer."""
         self.dismiss(self._choices[0].value)
@@ -135,6 +148,6 @@ class TextDialog(Dialog[None]):
     def _wrapped(self, width: int) -> Sequence[Line]:
         return [line for paragraph in self._text.splitlines() for line in wrapped(paragraph, width) or [()]]
 
-    def action_copy(self) -> None:
-        """Copy the text."""
-        self.console.copy(self._text, "the text")
+    def to_copy(self) -> tuple[str, str]:
+        """The text."""
+        return self._text, "the text"

@@ -17,6 +17,7 @@ _EVIDENCE = "evidence.json"
 _JUNIT = "junit.xml"
 _TABLES = {"table as CSV": TableFormat.CSV, "table as JSON": TableFormat.JSON}
 _ROWS = ("rows that are shown", "all rows")
+_PLACES = ("working directory", "run folder")
 
 
 class ExportDialog(FormDialog[None]):
@@ -31,8 +32,10 @@ class ExportDialog(FormDialog[None]):
         self._folder, self._view = folder, view
         self._what = Choice("What", [_EVIDENCE, _JUNIT, *(_TABLES if view is not None else ())])
         self._rows = Choice("Rows", _ROWS)
-        self._where = Choice("Where", ["working directory", "run folder"])
-        super().__init__(f"Export {folder.path.name}", [self._what, self._rows, self._where], "⏎ write   esc cancel")
+        self._where = Choice("Where", _PLACES)
+        super().__init__(
+            f"Export {folder.path.name}", [self._what, self._rows, self._where], "⏎ write   y copy path   esc cancel"
+        )
 
     def on_mount(self) -> None:
         """Say what is there."""
@@ -40,28 +43,35 @@ class ExportDialog(FormDialog[None]):
         if not self._folder.evidence.exists():
             self.note(wrapped("this run has no evidence.json yet: it is written at its end", 70, "warn"))
 
+    @property
+    def path(self) -> Path:
+        """The file that is written."""
+        place = Path.cwd() if self._where.value == _PLACES[0] else self._folder.path
+        kind = _TABLES.get(self._what.value)
+        return place / f"{self._folder.path.name}.{kind.value if kind is not None else self._what.value}"
+
+    def to_copy(self) -> tuple[str, str]:
+        """The path of the file."""
+        return str(self.path), "the path"
+
     def submit(self) -> None:
         """Write it."""
-        place = Path.cwd() if self._where.value == "working directory" else self._folder.path
-        name = self._folder.path.name
+        path, kind = self.path, _TABLES.get(self._what.value)
         try:
-            if self._what.value in (_EVIDENCE, _JUNIT):
-                path = place / f"{name}.{self._what.value}"
+            if kind is None:
                 shutil.copyfile(self._folder.path / self._what.value, path)
             else:
-                path = self._write_table(place / name, _TABLES[self._what.value])
+                self._write_table(path, kind)
         except (OSError, AprtuiError) as error:
             reason = error.strerror if isinstance(error, OSError) else str(error)
-            self.note(wrapped(f"not written to {place}: {reason}", 70, "warn"))
+            self.note(wrapped(f"not written to {path.parent}: {reason}", 70, "warn"))
             return
         self.console.say(f"written: {path}")
         self.dismiss(None)
 
-    def _write_table(self, stem: Path, kind: TableFormat) -> Path:
+    def _write_table(self, path: Path, kind: TableFormat) -> None:
         view = self._view
         assert view is not None
         order = self.console.shown_rows()
         numbers = list(order) if self._rows.value == _ROWS[0] else list(range(len(view.columns)))
-        path = stem.with_name(f"{stem.name}.{kind.value}")
         write_table(path, kind, view, numbers)
-        return path

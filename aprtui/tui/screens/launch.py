@@ -160,9 +160,9 @@ class LaunchDialog(FormDialog[list[str]]):
         found = [*self._found, *[()] * (_LINES_FOUND - len(self._found))]
         self.note([*found, (), (("the same without a screen (y copies):", "muted"),), *command])
 
-    def action_copy(self) -> None:
-        """Copy the command line."""
-        self.console.copy(command_line(self.arguments()), "the command")
+    def to_copy(self) -> tuple[str, str]:
+        """The command line."""
+        return command_line(self.arguments()), "the command"
 
     def submit(self) -> None:
         """Run it."""
