@@ -171,18 +171,21 @@ def test_runs_and_models_are_sorted(tmp_path, monkeypatch):
     drive(body)
 
 
-def test_two_marked_runs_are_compared_the_earlier_first(tmp_path, monkeypatch):
+@pytest.mark.parametrize("order", ["", "S", "s", "ssS"])
+def test_two_marked_runs_are_compared_the_earlier_first(order, tmp_path, monkeypatch):
     runs = [write_run(tmp_path, whole_run(), run_id=f"2026010{day}-000000-aaaa") for day in (1, 2, 3)]
     asked = answers_with(monkeypatch, "aprtui.tui.screens.compare.ask", {})
 
     async def body(app, pilot):
-        await pilot.press("3", "space", "j", "j", "space")
+        await pilot.press("3", "space", "j", "j", "space", *order)
         assert sum(line.startswith((" *", "▌*")) for line in text_of(app)) == 2
         await pilot.press("c")
         assert isinstance(app.screen, CompareScreen)
         await until(pilot, lambda: shows(app, "nothing changed from one run to the other"))
         assert asked == [["compare", str(runs[0].path), str(runs[2].path), "--format", "json"]]
-        await pilot.press("escape", "space", "c")
+        await pilot.press("escape", "g", "j", "space", "c")
+        assert app.messages[-1][1] == "3 runs are marked: two can be compared"
+        await pilot.press("space", "g", "space", "c")
         # One mark is no pair: the chosen run with one that is asked for.
         assert isinstance(app.screen, ChooseRunDialog)
 

@@ -138,7 +138,7 @@ class ListScreen(ViewScreen, Generic[T]):
         raise NotImplementedError
 
     def show_entries(self, entries: Sequence[T]) -> None:
-        """Show entries that were read anew; what was chosen or marked stays so."""
+        """Show entries that were read or arranged anew; what was chosen or marked and is still shown stays so."""
         source = self.source
         if not self.is_ready:
             source.entries = entries
@@ -191,8 +191,8 @@ class ListScreen(ViewScreen, Generic[T]):
         self._rearrange()
 
     def _rearrange(self) -> None:
-        self.source.refresh()
-        self.table.empty = self.empty_lines()
-        self.table.marked = set()
-        self.table.rebuild()
-        self.refresh_chrome()
+        self.show_entries(self.source.entries)
+        if not self.table.held:
+            # Nobody chose a row: the first one is what was asked for.
+            self.table.rebuild(0)
+            self.refresh_chrome()
