@@ -8,12 +8,13 @@ from console import SMALL, answers_with, assert_shows, drive, text_of, until
 from rich.cells import cell_len
 from run_folders import alive, elsewhere, finding, level, plan_of, tensor, whole_run, write_run
 
-from aprtui.core.events import ComparisonFinished, GateFinished, RunStarted, TensorFinished, WorkerDied
+from aprtui.core.events import ComparisonFinished, ConverterFacts, GateFinished, RunStarted, TensorFinished, WorkerDied
 from aprtui.core.findings import FindingKind
 from aprtui.core.outcomes import Level, Outcome
 from aprtui.engine.evidence_run import open_evidence
 from aprtui.tui.paint import fit, shown
 from aprtui.tui.screens.attach import AttachDialog
+from aprtui.tui.screens.dialog import Dialog, TextDialog
 
 CORPUS = (
     "blk[/0].w",
@@ -106,6 +107,25 @@ def hostile_run(tmp_path):
     return folder
 
 
+def hostile_runs(output):
+    """Runs whose folders, playbooks, converters and models have the names; the last one lives, one cannot be read."""
+    names = tuple(dict.fromkeys(name.encode("utf-8", "replace").decode() for name in CORPUS))
+    for number, name in enumerate(names):
+        run_id = f"202601{number:02}-{name.replace('/', '_').replace(chr(0), '')[:40]}"
+        plan = plan_of(output, run_id=run_id)
+        facts = replace(plan.playbook, name=name, path=f"{output}/{name}", version=name)
+        converter = ConverterFacts(name, name, name, name)
+        model = replace(plan.model, path=name)
+        plan = replace(plan, playbook=facts, converter=converter, model=model, evidence=name, scratch=name)
+        last = name == names[-1]
+        folder = write_run(output, whole_run(), plan=plan, run_id=run_id, engine=alive() if last else None)
+        if last:
+            folder.journal.write_bytes(b"".join(folder.journal.read_bytes().splitlines(keepends=True)[:-1]))
+    unreadable = write_run(output, whole_run(), run_id=f"20260199-{CORPUS[12]}"[:60])
+    (unreadable.path / "plan.json").write_text(json.dumps({"run_id": names, CORPUS[12]: CORPUS[20]}))
+    return folder
+
+
 def no_control_character(app):
     for line in text_of(app):
         assert all(character.isprintable() for character in line), ascii(line)
@@ -193,6 +213,38 @@ def test_answers_of_children_take_the_corpus(tmp_path, ascii_only, playbooks, mo
 
     folder = write_run(tmp_path, whole_run(), playbook=playbooks / "demo.playbook.yaml")
     drive(body, size=SMALL, run=folder.path, playbooks=[playbooks], ascii_only=ascii_only)
+
+
+@pytest.mark.parametrize("ascii_only", [False, True])
+def test_every_dialog_takes_the_corpus(tmp_path, ascii_only, playbooks, monkeypatch):
+    """The attach card, the choice of a run, comparison, launch, export, questions and errors."""
+    hostile_runs(tmp_path)
+    answers_with(monkeypatch, "aprtui.tui.screens.compare.ask", None, CORPUS[12] + CORPUS[1])
+    answers_with(monkeypatch, "aprtui.tui.screens.launch.ask", None, CORPUS[12] + CORPUS[20] + CORPUS[44])
+
+    async def body(app, pilot):
+        async def press(*keys):
+            for key in keys:
+                await pilot.press(key)
+                no_control_character(app)
+
+        assert isinstance(app.screen, AttachDialog)
+        no_control_character(app)
+        await press("x", "y", "escape", "y", "escape", "3")
+        for _ in range(len(app.runs) // 10 + 1):
+            await press("ctrl+d")
+        await press("g", "enter")
+        assert isinstance(app.screen, TextDialog)
+        await press("y", "escape", "j")
+        for key in ("c", "e", "r", "R", "y", "x"):
+            await press(key)
+            assert isinstance(app.screen, Dialog), key
+            await press(*["pagedown"] * 6)
+            # What would start or stop an engine is only looked at.
+            await press("down", "right", "y", *(["enter"] if key in "ce" else []), "escape", "escape", "3")
+        assert app.is_running
+
+    drive(body, size=SMALL, playbooks=[playbooks], ascii_only=ascii_only)
 
 
 def test_markup_is_shown_as_it_is_and_clicks_nothing(tmp_path):

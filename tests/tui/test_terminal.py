@@ -14,7 +14,7 @@ from types import SimpleNamespace
 import pytest
 from run_folders import NAMES, alive, append, tensor, whole_run, write_run
 from terminal import ROOT, Terminal
-from test_hostile_names import CORPUS, hostile_run
+from test_hostile_names import CORPUS, hostile_run, hostile_runs
 
 from aprtui.cli.console import has_terminal
 from aprtui.core.events import ComparisonStarted, RunStarted, TensorFinished
@@ -42,6 +42,29 @@ def test_no_sequence_of_a_name_reaches_the_terminal(tmp_path):
         terminal.press(b"\x1b")
         terminal.read(0.3)
         written = bytes(terminal.output)
+    assert_no_sequence_of_a_name(written)
+
+
+def test_no_sequence_of_a_name_reaches_the_terminal_from_a_dialog(tmp_path):
+    """The attach card, the list, an error, the choice of a run, export, launch, the question of stop, a comparison."""
+    hostile_runs(tmp_path)
+    escape = (b"\x1b", b"palette")
+    steps = [(b"x", b"keep running"), (b"\x1b", b"dismiss"), escape, (b"3", b"RESULT"), (b"\x04", b""), (b"\x04", b"")]
+    steps += [(b"g\r", b"cannot be shown"), escape, (b"j", b"")]
+    for key, shown in ((b"c", b"another run"), (b"e", b"write"), (b"r", b"Converter"), (b"R", b"Converter")):
+        steps += [(key, shown), (b"\x1b[6~", b""), escape]
+    steps += [(b"x", b"keep running"), escape, (b"c", b"another run"), (b"\r", b"GATE OR TENSOR")]
+    with Terminal(["--playbooks", str(tmp_path)], environment=environment()) as terminal:
+        terminal.read(20, until=b"While you were away")
+        for keys, expected in steps:
+            terminal.press(keys)
+            assert expected in terminal.read(8 if expected else 0.5, until=expected), (keys, expected)
+            terminal.read(0.2)
+        written = bytes(terminal.output)
+    assert_no_sequence_of_a_name(written)
+
+
+def assert_no_sequence_of_a_name(written):
     left = ALLOWED.sub(b"", written)
     assert b"\x1b" not in left, left[max(0, left.find(b"\x1b") - 40) : left.find(b"\x1b") + 60]
     assert not re.search(rb"[\x00-\x08\x0b\x0c\x0e-\x1a\x1c-\x1f\x7f]", left)
