@@ -112,12 +112,21 @@ def _cut_at_start(text: str, width: int) -> str:
     return f"…{_end(text, width - 1)}"
 
 
-def _end(text: str, width: int) -> str:
-    """As many characters of the end as fit."""
+def _end(text: str, width: int, marks: str = "._", most: int = 4) -> str:
+    """As much of the end as fits, without the rest of a word at its start where that is no longer than `most`."""
     tail = text[-width:]
     while cell_len(tail) > width:
         tail = tail[1:]
-    return tail
+    if text[-len(tail) - 1 : -len(tail)] in marks:
+        return tail
+    start = next((at for at, letter in enumerate(tail, start=1) if letter in marks), 0)
+    return tail[start:] if start <= most else tail
+
+
+def fit_path(path: object, width: int) -> str:
+    """A path in at most this many cells, cut at its start: which file it is, stands at its end."""
+    text = shown(path)
+    return text if cell_len(text) <= width else f"…{_end(text, width - 1, '/', width // 2)}"
 
 
 def bar(share: float, width: int) -> str:

@@ -1,15 +1,16 @@
 """Where things are at the three sizes, and that nothing is clipped or out of line."""
 
 import pytest
-from console import LARGE, MEDIUM, SMALL, drive, text_of, until
+from console import LARGE, MEDIUM, SMALL, assert_shows, drive, text_of, until
 from rich.cells import cell_len
-from run_folders import NAMES, alive, append, whole_run, write_run
+from run_folders import NAMES, RUN_ID, alive, append, whole_run, write_run
 from textual.geometry import Region
 
 from aprtui.core.events import GateFinished, RunStarted
 from aprtui.core.outcomes import Outcome
 from aprtui.tui.keys import KEYS
-from aprtui.tui.paint import fit
+from aprtui.tui.paint import fit, fit_path
+from aprtui.tui.widgets.lines import wrapped
 
 EXPECTED = {
     SMALL: {"#rows": Region(0, 4, 80, 18), "#fact": Region(0, 22, 80, 1), "#keys": Region(0, 23, 80, 1)},
@@ -100,7 +101,11 @@ def test_names_that_are_too_long_keep_their_end():
     assert fit(name, 39, keep_end=True) == name
     assert fit("model.layers.0.mlp.up_proj.weight", 29, keep_end=True) == "…0.mlp.up_proj.weight        "
     assert fit("model.layers.7.post_attention_layernorm.weight", 26, keep_end=True) == "…7.…ntion_layernorm.weight"
-    assert fit("a_name_without_any_dot_that_is_long", 12, keep_end=True) == "…hat_is_long"
+    assert fit("a_name_without_any_dot_that_is_long", 12, keep_end=True) == "…is_long    "
+    assert fit("model.layers.1.self_attn.k_proj.weight", 24, keep_end=True) == "…1.…attn.k_proj.weight  "
+    assert fit_path("/somewhere/out/demo/runs/20261126-124114-bfa2", 34) == "…demo/runs/20261126-124114-bfa2"
+    assert fit_path("/demo/runs/a", 34) == "/demo/runs/a"
+    assert fit_path("/a-name-without-any-other-slash-that-is-long", 12) == "…hat-is-long"
     assert fit("一二三四五六", 7) == "一二三…"
     assert fit("x", 4, right=True) == "   x"
 
@@ -202,3 +207,50 @@ def test_zoom_shows_the_pane_with_the_focus_alone(tmp_path):
             assert panes() == ["gates", "rows", "detail"]
 
     drive(body, size=LARGE, run=folder.path)
+
+
+def test_a_long_filter_leaves_the_tabs_and_the_count_alone(tmp_path):
+    folder = write_run(tmp_path, whole_run())
+
+    async def body(app, pilot):
+        app.unread_log = 12
+        await pilot.press("f", "slash", *"model.layers.0.self_attn dtype:q4_K", "enter")
+        line = text_of(app)[1]
+        assert line.startswith("  1 Playbooks  2 Models  3 Runs [4 Diff]  5 Log(12) ")
+        assert "fails only  /" in line and line.endswith("…  1 of 8"), line
+
+    drive(body, run=folder.path)
+
+
+def test_the_log_breaks_lines_at_the_edge(tmp_path):
+    words = " ".join(f"w{number:02}" for number in range(60))
+    folder = write_run(tmp_path, [RunStarted("h", 1), GateFinished("F-CONV-S-G", Outcome.FALSIFIED, words, "e1", 1)])
+
+    async def body(app, pilot):
+        await pilot.press("5")
+        lines = [line for line in text_of(app) if "w0" in line or "w2" in line]
+        assert all(74 < len(line) < 80 for line in lines), lines
+        assert_shows(app, "journal.jsonl and stderr.log in …")
+        assert any(line.endswith(f"runs/{RUN_ID}") for line in text_of(app))
+        text = "".join(line.strip() + " " for line in text_of(app))
+        assert words in " ".join(text.split())
+
+    drive(body, run=folder.path)
+
+
+def test_why_a_playbook_does_not_load_takes_two_lines(playbooks):
+    (playbooks / "broken.playbook.yaml").write_text("name: [\n")
+
+    async def body(app, pilot):
+        about = [line.strip() for line in text_of(app)[-5:-2]]
+        assert about[0].startswith("line 2, column 1: not valid YAML") and "…" not in " ".join(about[:2])
+        assert about[2].endswith("broken.playbook.yaml")
+
+    drive(body, playbooks=[playbooks])
+
+
+def test_long_words_of_wide_letters_are_not_cut_off():
+    for width in (8, 15):
+        lines = ["".join(text for text, _ in line) for line in wrapped("一" * 40, width)]
+        assert "".join(lines) == "一" * 40
+        assert all(cell_len(line) <= width for line in lines)

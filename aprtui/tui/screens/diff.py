@@ -394,8 +394,6 @@ class DiffScreen(RunActions):
             order.key = _ORDER_OF_KEYS[(_ORDER_OF_KEYS.index(order.key) + 1) % len(_ORDER_OF_KEYS)]
 
         self._reorder(following)
-        if self.order is not None:
-            self.console.say(f"sorted by {self.order.key.value}")
 
     def action_reverse(self) -> None:
         """The other way round."""

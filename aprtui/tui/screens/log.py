@@ -17,9 +17,9 @@ from aprtui.report.event_text import journal_line_text
 from aprtui.store.filters import Filter
 from aprtui.store.run_view import LOG_LINES, RunView
 from aprtui.tui.keys import bindings
-from aprtui.tui.paint import Line, shown
+from aprtui.tui.paint import Line, fit_path, shown
 from aprtui.tui.screens.view import ViewScreen
-from aprtui.tui.widgets.lines import ScrollingLines, wrapped
+from aprtui.tui.widgets.lines import ScrollingLines, in_two, wrapped
 
 _TAIL = 64 << 10
 _UNDER = " " * 11
@@ -145,7 +145,8 @@ class LogScreen(ViewScreen):
         """Where all of it stands."""
         if self._run is None:
             return ()
-        return ((f" {self._run.folder.journal.parent}: journal.jsonl, stderr.log", "muted"),)
+        before = " journal.jsonl and stderr.log in "
+        return ((f"{before}{fit_path(self._run.folder.path, self.size.width - len(before) - 1)}", "muted"),)
 
     def focus_body(self) -> None:
         """The lines."""
@@ -169,5 +170,5 @@ def _in_parts(line: Line, width: int) -> list[Line]:
     (text, paint), *_ = line
     if len(text) <= width // 2 or cell_len(shown(text)) <= width:
         return [line]
-    first, *others = wrapped(text.strip(), width - len(_UNDER), paint)
-    return [[(" ", paint), *first], *([(_UNDER, paint), *other] for other in others)]
+    first, rest = in_two(text.strip(), width - 1)
+    return [[(f" {first}", paint)], *wrapped(rest, width, paint, _UNDER)]

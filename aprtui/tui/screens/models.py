@@ -12,7 +12,7 @@ from textual import on
 from textual.widget import Widget
 
 from aprtui.tui.keys import bindings
-from aprtui.tui.paint import Line, Span
+from aprtui.tui.paint import Line, Span, fit_path
 from aprtui.tui.screens.dialog import AskDialog, TextDialog
 from aprtui.tui.screens.listing import ListScreen, ListSource, Order
 from aprtui.tui.screens.model_card import card_text
@@ -163,7 +163,7 @@ class ModelsScreen(ListScreen[_Model]):
         if model is None:
             return []
         lines: list[Line] = [((f" {model_name(model)}", "strong"), (f"  {model['place']}", "muted"))]
-        lines.append(((f" {model.get('path', '')}", "muted"),))
+        lines.append(((f" {fit_path(model.get('path', ''), self.size.width - 2)}", "muted"),))
         lacks = _fact(model, "lacks", [])
         lines.append(
             ((f" {_types(model)}", "text"), (f"   lacks {', '.join(map(str, lacks))}" if lacks else "", "warn"))

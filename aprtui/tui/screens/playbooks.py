@@ -13,12 +13,12 @@ from aprtui.store.plan import RunPlan
 from aprtui.store.run_folder import RunFolder
 from aprtui.store.run_list import RunSummary
 from aprtui.tui.keys import bindings
-from aprtui.tui.paint import Line, Span
+from aprtui.tui.paint import Line, Span, fit_path
 from aprtui.tui.screens.listing import ListScreen, ListSource, Order
 from aprtui.tui.screens.run_actions import RunActions
-from aprtui.tui.widgets.lines import Lines
+from aprtui.tui.widgets.lines import Lines, in_two
 from aprtui.tui.widgets.row_table import Column, RowTable
-from aprtui.tui.words import ago, duration, local_time, result_span
+from aprtui.tui.words import ago, duration, local_time, plural, result_span
 
 if TYPE_CHECKING:
     from aprtui.playbook.listing import Listed
@@ -169,20 +169,21 @@ class PlaybooksScreen(ListScreen["Listed"], RunActions):
         entry = self.entry
         if entry is None:
             return []
-        path: Line = ((f" {entry.path}", "muted"),)
+        run = self.source.run(entry)
         if entry.playbook is None:
             what = entry.document.kind.value if entry.document is not None else "not read"
-            run = self.source.run(entry)
-            last: Line = ((f" last good run {run.run_id}", "muted"),) if entry.error and run is not None else ()
-            return [((f" {problem(entry) or what}", "warn"),), path, last]
+            first_line, rest = in_two(problem(entry) or what, self.size.width - 2)
+            last = f" last good run {run.run_id} · " if entry.error and run is not None else " "
+            where = f"{last}{fit_path(entry.path, self.size.width - len(last) - 1)}"
+            return [((f" {first_line}", "warn"),), *([((f" {rest}", "warn"),)] if rest else []), ((where, "muted"),)]
+        path: Line = ((f" {fit_path(entry.path, self.size.width - 2)}", "muted"),)
         playbook = entry.playbook
         first: list[Span] = [
             (f" {playbook.name} {playbook.version}", "strong"),
             (f"  {playbook.model.hf_repo}", "text"),
         ]
         if playbook.complaints:
-            first.append((f"  {len(playbook.complaints)} keys without effect", "muted"))
-        run = self.source.run(entry)
+            first.append((f"  {plural(len(playbook.complaints), 'key')} without effect", "muted"))
         if run is None:
             return [first, path, ((" never run: r opens the launch dialog", "muted"),)]
         took = ""

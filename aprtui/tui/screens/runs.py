@@ -12,7 +12,7 @@ from aprtui.store.plan import RunPlan
 from aprtui.store.run_folder import RunFolder, RunState
 from aprtui.store.run_list import RunSummary
 from aprtui.tui.keys import bindings
-from aprtui.tui.paint import Line, Span
+from aprtui.tui.paint import Line, Span, fit_path
 from aprtui.tui.screens.listing import ListScreen, ListSource, Order
 from aprtui.tui.screens.run_actions import RunActions
 from aprtui.tui.widgets.row_table import Column, RowTable
@@ -115,7 +115,7 @@ class RunsScreen(ListScreen[RunSummary], RunActions):
         if run.interrupted_by and run.state is RunState.INTERRUPTED:
             return ((f" interrupted: {run.interrupted_by}", "warn"),)
         pid = f"  process {run.pid}" if run.is_live else ""
-        return ((f" {run.folder.path}{pid}", "muted"),)
+        return ((f" {fit_path(run.folder.path, self.size.width - len(pid) - 2)}{pid}", "muted"),)
 
     @on(RowTable.Opened)
     def _opened(self) -> None:

@@ -146,7 +146,8 @@ class ViewScreen(ConsoleScreen):
         super().refresh_chrome()
         if self.is_ready and self.size.width:
             tabs = tab_spans(self.NUMBER, self.console.unread_log)
-            self.query_one("#tabs", Lines).show(spread(tabs, self.status(), self.size.width))
+            status = squeezed(self.status(), self.size.width - cells(tabs))
+            self.query_one("#tabs", Lines).show(spread(tabs, status, self.size.width))
 
     def status(self) -> Line:
         """Right of the tabs: how many rows of how many, filter, order."""
@@ -212,6 +213,21 @@ class ViewScreen(ConsoleScreen):
 def cells(line: Line) -> int:
     """Width of a line as it is shown."""
     return sum(cell_len(shown(text)) for text, _ in line)
+
+
+def squeezed(line: Line, room: int) -> Line:
+    """The spans, the longest of them cut where they do not fit: a filter is long, a count is not."""
+    over = cells(line) - room
+    if over <= 0:
+        return line
+    longest = max(range(len(line)), key=lambda at: cell_len(shown(line[at][0])))
+    spans = list(line)
+    text, paint = spans[longest]
+    safe = shown(text).rstrip()
+    # Two blanks keep it off what follows.
+    kept = max(4, cell_len(shown(text)) - over - 2)
+    spans[longest] = (f"{fit(safe, kept).rstrip()}  ", paint)
+    return spans
 
 
 def spread(left: Line, right: Line, width: int) -> Line:

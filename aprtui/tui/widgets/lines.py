@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar
 
-from rich.cells import cell_len
+from rich.cells import cell_len, chop_cells
 from textual.geometry import Region, Size
 from textual.scroll_view import ScrollView
 from textual.scrollbar import ScrollBarRender
@@ -137,12 +137,12 @@ def wrapped(text: str, width: int, paint: str = "text", indent: str = "") -> lis
     room = max(8, width - len(indent))
     for raw in safe_text(text, _LONGEST_WRAPPED).split(" "):
         word = raw
-        while cell_len(word) > room:
+        if cell_len(word) > room:
             if current:
                 lines.append(_line(indent, current, paint))
                 current, used = [], 0
-            lines.append(_line(indent, [word[:room]], paint))
-            word = word[room:]
+            *parts, word = chop_cells(word, room)
+            lines += [_line(indent, [part], paint) for part in parts]
         if used + cell_len(word) + bool(current) > room and current:
             lines.append(_line(indent, current, paint))
             current, used = [], 0
@@ -151,6 +151,13 @@ def wrapped(text: str, width: int, paint: str = "text", indent: str = "") -> lis
     if current:
         lines.append(_line(indent, current, paint))
     return lines
+
+
+def in_two(text: str, width: int) -> tuple[str, str]:
+    """What fits on one line of this width, and what is left for others."""
+    safe = safe_text(text, _LONGEST_WRAPPED)
+    first = wrapped(safe, width)[0][0][0]
+    return first, safe[len(first) :].lstrip(" ")
 
 
 def _line(indent: str, words: list[str], paint: str) -> list[Span]:
