@@ -52,19 +52,22 @@ Not of each widget that paints: Textual works out every class of every widget an
 _LONGEST = 600
 _ASCII = str.maketrans(
     {
-        **dict(zip("✓✗·▶▌▸▾│─┌┐└┘├┤", "+x.>|>v|-++++++", strict=True)),
+        **dict(zip("✓✗·▶▸▾│─┌┐└┘├┤", "+x.>>v|-++++++", strict=True)),
         **dict(zip("█▉▊▋▌▍▎▏▓▒░", "########=-.", strict=True)),
         **dict(zip("→←↑↓…—–×ΔεσµⓇ", "><^v~--xdesuR", strict=True)),
-        **dict(zip("≤≥≠±∞⏎⇥▲▼•╋┼", "<>!+8<>^v*@+", strict=True)),
+        **dict(zip("≤≥≠±∞⇥▲▼•╋┼", "<>!+8>^v*@+", strict=True)),
+        # A word: "< open" would say nothing.
+        "⏎": "enter",
     }
 )
+_FAINT = frozenset({"muted", "wait", "skip"})
 _EIGHTHS = " ▏▎▍▌▋▊▉█"
 _LAYER = re.compile(r"\.(\d{1,4})\.")
 _SHORTEST_END = 12
 
 
 def shown(text: object, *, ascii_only: bool = False) -> str:
-    """Text that is fit for a terminal; in ASCII mode every character beyond it has a stand-in of one cell."""
+    """Text that is fit for a terminal; in ASCII mode every character beyond it has a stand-in of a cell or a word."""
     safe = safe_text(text, _LONGEST)
     if not ascii_only or safe.isascii():
         return safe
@@ -112,21 +115,21 @@ def _cut_at_start(text: str, width: int) -> str:
     return f"…{_end(text, width - 1)}"
 
 
-def _end(text: str, width: int, marks: str = "._", most: int = 4) -> str:
-    """As much of the end as fits, without the rest of a word at its start where that is no longer than `most`."""
+def _end(text: str, width: int, marks: str = "._", least: int = _SHORTEST_END) -> str:
+    """As much of the end as fits, from the beginning of a word on where at least so many letters are left."""
     tail = text[-width:]
     while cell_len(tail) > width:
         tail = tail[1:]
     if text[-len(tail) - 1 : -len(tail)] in marks:
         return tail
     start = next((at for at, letter in enumerate(tail, start=1) if letter in marks), 0)
-    return tail[start:] if start <= most else tail
+    return tail[start:] if len(tail) - start >= least else tail
 
 
 def fit_path(path: object, width: int) -> str:
     """A path in at most this many cells, cut at its start: which file it is, stands at its end."""
     text = shown(path)
-    return text if cell_len(text) <= width else f"…{_end(text, width - 1, '/', width // 2)}"
+    return text if cell_len(text) <= width else f"…{_end(text, width - 1, '/', 1)}"
 
 
 def bar(share: float, width: int) -> str:
@@ -166,6 +169,9 @@ class Painter:
         found = self._styles.get((name, under))
         if found is None:
             base = self._component(under).rich_style if under else self._widget.rich_style
+            if under == "cursor" and name in _FAINT and self._widget.app.current_theme.ansi:
+                # Of sixteen colours, no grey is read on another colour.
+                name = "text"
             found = self._styles[name, under] = base + self._component(name).partial_rich_style
         return found
 

@@ -121,7 +121,7 @@ def test_ascii_takes_no_room_at_80_columns(tmp_path):
     folder = write_run(tmp_path, whole_run())
 
     async def body(app, pilot):
-        assert_shows(app, "< open")
+        assert_shows(app, "enter open", "q quit")
         assert app.screen.table.size.width == app.size.width
 
     drive(body, run=folder.path, ascii_only=True)

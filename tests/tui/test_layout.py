@@ -100,8 +100,8 @@ def test_names_that_are_too_long_keep_their_end():
     assert fit(name, 32, keep_end=True) == "…17.self_attn.q_proj.weight     "
     assert fit(name, 39, keep_end=True) == name
     assert fit("model.layers.0.mlp.up_proj.weight", 29, keep_end=True) == "…0.mlp.up_proj.weight        "
-    assert fit("model.layers.7.post_attention_layernorm.weight", 26, keep_end=True) == "…7.…ntion_layernorm.weight"
-    assert fit("a_name_without_any_dot_that_is_long", 12, keep_end=True) == "…is_long    "
+    assert fit("model.layers.7.post_attention_layernorm.weight", 26, keep_end=True) == "…7.…layernorm.weight      "
+    assert fit("a_name_without_any_dot_that_is_long", 12, keep_end=True) == "…hat_is_long"
     assert fit("model.layers.1.self_attn.k_proj.weight", 24, keep_end=True) == "…1.…attn.k_proj.weight  "
     assert fit_path("/somewhere/out/demo/runs/20261126-124114-bfa2", 34) == "…demo/runs/20261126-124114-bfa2"
     assert fit_path("/demo/runs/a", 34) == "/demo/runs/a"
@@ -254,3 +254,34 @@ def test_long_words_of_wide_letters_are_not_cut_off():
         lines = ["".join(text for text, _ in line) for line in wrapped("一" * 40, width)]
         assert "".join(lines) == "一" * 40
         assert all(cell_len(line) <= width for line in lines)
+
+
+@pytest.mark.parametrize(("theme", "is_other"), [("aprtui-ansi", False), ("aprtui-dark", True)])
+def test_of_sixteen_colours_no_grey_lies_on_the_cursor(theme, is_other, tmp_path):
+    folder = write_run(tmp_path, whole_run())
+
+    async def body(app, pilot):
+        strip = app.screen.table.render_line(1)
+        name, types = (next(s for s in strip if part in s.text) for part in ("norm", "the target"))
+        assert name.style.bgcolor == types.style.bgcolor != app.screen.table.render_line(2)._segments[-1].style.bgcolor
+        await pilot.press("G")
+        row = app.screen.table.render_line(8)
+        text, types = (next(s for s in row if part in s.text) for part in ("weight", "Q4_K"))
+        assert (text.style.color != types.style.color) is is_other
+
+    drive(body, run=folder.path, theme=theme)
+
+
+@pytest.mark.parametrize("dialog", ["r", "c", "e", "x", "y"])
+def test_the_keys_of_a_dialog_fit_in_ascii(dialog, tmp_path, playbooks):
+    other = whole_run()
+    write_run(tmp_path, other, run_id="20260101-000000-bbbb")
+    folder = write_run(tmp_path, other[:-1], engine=alive(), playbook=playbooks / "demo.playbook.yaml")
+
+    async def body(app, pilot):
+        await until(pilot, lambda: app.live_runs == 1)
+        await pilot.press(dialog)
+        await pilot.pause()
+        assert_shows(app, "enter ", "esc cancel")
+
+    drive(body, run=folder.path, ascii_only=True)

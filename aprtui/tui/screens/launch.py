@@ -30,7 +30,7 @@ _NO_GPU = f"{_ON_CPU}: no GPU here"
 _WIDTH = 74
 _NAMES_SHOWN = 8
 _LINES_FOUND = 6
-_KEYS = "⏎ run   ↑↓ row   ←→ option   space choose   y copy command   esc cancel"
+_KEYS = "⏎ run   ↑↓ row   ←→ option   space choose   y copy   esc cancel"
 
 
 @dataclass(frozen=True, slots=True)

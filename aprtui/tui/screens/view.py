@@ -83,7 +83,8 @@ class ConsoleScreen(BaseScreen[None]):
         self.query_one("#top", Lines).show(spread(left, right, width))
         self._show_notice(width)
         self.query_one("#fact", Lines).show(self.fact_line())
-        self.query_one("#keys", Lines).show(key_line(self.NAME, width, self.console.remapped_keys))
+        keys = key_line(self.NAME, width, self.console.remapped_keys, ascii_only=self.console.ascii_only)
+        self.query_one("#keys", Lines).show(keys)
 
     def _show_notice(self, width: int) -> None:
         """What stays wrong until somebody mends it; takes no place otherwise."""
@@ -257,10 +258,10 @@ def tab_spans(number: int, unread: int) -> list[Span]:
     return spans
 
 
-def key_line(screen: str, width: int, remapped: dict[str, str]) -> Line:
+def key_line(screen: str, width: int, remapped: dict[str, str], *, ascii_only: bool = False) -> Line:
     """The keys that matter now, as many as fit; help, palette and the way out always do."""
     always = ("help", "palette", "quit" if screen in {name.lower() for name in VIEWS} else "back")
-    entries = keys_for(screen, remapped)
+    entries = [(key, shown(press, ascii_only=ascii_only)) for key, press in keys_for(screen, remapped)]
     entries = [(key, press) for key, press in entries if key.key_id not in ("quit", "back") or key.key_id in always]
     room = width - 1 - sum(_entry_width(press, key.label) for key, press in entries if key.key_id in always)
     spans: list[Span] = [(" ", "text")]
