@@ -63,7 +63,6 @@ _ASCII = str.maketrans(
 _FAINT = frozenset({"muted", "wait", "skip"})
 _EIGHTHS = " ▏▎▍▌▋▊▉█"
 _LAYER = re.compile(r"\.(\d{1,4})\.")
-_SHORTEST_END = 12
 
 
 def shown(text: object, *, ascii_only: bool = False) -> str:
@@ -100,10 +99,8 @@ def _cut_at_start(text: str, width: int) -> str:
         tail = text[layer.start(1) :]
         if cell_len(tail) <= width - 1:
             return f"…{tail}"
-        # The number tells rows apart, the end says what they are.
-        head = f"…{layer[1]}.…"
-        if width - len(head) > _SHORTEST_END:
-            return f"{head}{_end(text, width - len(head))}"
+        if short := _shortened(tail[len(layer[1]) + 1 :], layer[1], width):
+            return short
     dot = text.find(".")
     while dot >= 0:
         tail = text[dot + 1 :]
@@ -115,7 +112,25 @@ def _cut_at_start(text: str, width: int) -> str:
     return f"…{_end(text, width - 1)}"
 
 
-def _end(text: str, width: int, marks: str = "._", least: int = _SHORTEST_END) -> str:
+def _shortened(name: str, layer: str, width: int) -> str:
+    """A tensor of a layer without what most have in common (`weight`, its first parts), in whole words.
+
+    The number tells rows apart, and the last part says what they are; of one that is too long the beginning does:
+    `post_attention_layernorm` and `pre_feedforward_layernorm` end alike. Empty where not even that fits.
+    """
+    stem, _, last = name.rpartition(".")
+    ending = ".…" if last == "weight" else f".{last}"
+    part = stem.rpartition(".")[2]
+    head = f"…{layer}."
+    while stem:
+        if cell_len(f"{head}{stem}{ending}") <= width:
+            return f"{head}{stem}{ending}"
+        stem, head = stem.partition(".")[2], f"…{layer}.…"
+    words = part[: width - len(f"…{layer}.…")].rpartition("_")[0]
+    return f"…{layer}.{words}_…" if cell_len(f"…{layer}.{words}_…") <= width and words else ""
+
+
+def _end(text: str, width: int, marks: str = "._", least: int = 12) -> str:
     """As much of the end as fits, from the beginning of a word on where at least so many letters are left."""
     tail = text[-width:]
     while cell_len(tail) > width:

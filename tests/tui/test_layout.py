@@ -3,14 +3,17 @@
 import pytest
 from console import LARGE, MEDIUM, SMALL, assert_shows, drive, text_of, until
 from rich.cells import cell_len
-from run_folders import NAMES, RUN_ID, alive, append, whole_run, write_run
+from run_folders import NAMES, RUN_ID, alive, append, tensor, whole_run, write_run
 from textual.geometry import Region
 
-from aprtui.core.events import GateFinished, RunStarted
+from aprtui.core.events import ComparisonStarted, GateFinished, RunStarted, TensorFinished
 from aprtui.core.outcomes import Outcome
+from aprtui.store.row_status import RowStatus
+from aprtui.store.run_view import RunView
 from aprtui.tui.keys import KEYS
 from aprtui.tui.paint import fit, fit_path
 from aprtui.tui.widgets.lines import wrapped
+from aprtui.tui.widgets.run_lines import counts_line
 
 EXPECTED = {
     SMALL: {"#rows": Region(0, 4, 80, 18), "#fact": Region(0, 22, 80, 1), "#keys": Region(0, 23, 80, 1)},
@@ -100,9 +103,11 @@ def test_names_that_are_too_long_keep_their_end():
     assert fit(name, 32, keep_end=True) == "…17.self_attn.q_proj.weight     "
     assert fit(name, 39, keep_end=True) == name
     assert fit("model.layers.0.mlp.up_proj.weight", 29, keep_end=True) == "…0.mlp.up_proj.weight        "
-    assert fit("model.layers.7.post_attention_layernorm.weight", 26, keep_end=True) == "…7.…layernorm.weight      "
+    assert fit("model.layers.7.post_attention_layernorm.weight", 26, keep_end=True) == "…7.post_attention_…       "
     assert fit("a_name_without_any_dot_that_is_long", 12, keep_end=True) == "…hat_is_long"
-    assert fit("model.layers.1.self_attn.k_proj.weight", 24, keep_end=True) == "…1.…attn.k_proj.weight  "
+    assert fit("model.layers.1.self_attn.k_proj.weight", 24, keep_end=True) == "…1.self_attn.k_proj.…   "
+    assert fit("model.layers.1.self_attn.k_proj.bias", 20, keep_end=True) == "…1.…k_proj.bias     "
+    assert fit("model.layers.1.mlp.experts.12.up_proj.weight", 20, keep_end=True) == "…1.…12.up_proj.…    "
     assert fit_path("/somewhere/out/demo/runs/20261126-124114-bfa2", 34) == "…demo/runs/20261126-124114-bfa2"
     assert fit_path("/demo/runs/a", 34) == "/demo/runs/a"
     assert fit_path("/a-name-without-any-other-slash-that-is-long", 12) == "…hat-is-long"
@@ -285,3 +290,36 @@ def test_the_keys_of_a_dialog_fit_in_ascii(dialog, tmp_path, playbooks):
         assert_shows(app, "enter ", "esc cancel")
 
     drive(body, run=folder.path, ascii_only=True)
+
+
+def test_the_lines_of_a_live_run_fit_and_do_not_jump(tmp_path):
+    folder = write_run(tmp_path, [RunStarted("h", 1), ComparisonStarted("S~S>G", 0)], engine=alive(), run_id=RUN_ID)
+    names = [f"layer.{number}" for number in range(120_000)]
+
+    async def body(app, pilot):
+        app.current.take_inventory(names)
+        app.screen.show_run(app.current)
+        await until(pilot, lambda: app.live_runs == 1)
+        bars = set()
+        for number, nbytes in enumerate((12, 345_000, 3_650_000)):
+            append(folder, [TensorFinished("S~S>G", tensor(names[number], violations=1, nbytes=nbytes))], number + 2)
+            await until(pilot, lambda number=number: f"✗ {number + 1} FAIL" in text_of(app)[3])
+            bars.add(sum(letter in "░█▏▎▍▌▋▊▉" for letter in text_of(app)[2]))
+            assert text_of(app)[3].endswith("gates 0/2")
+        assert len(bars) == 1, bars
+        assert " ▶ 1 run live" in text_of(app)[0]
+
+    drive(body, run=folder.path)
+
+
+def test_zeros_of_what_is_rare_go_where_there_is_no_room(tmp_path):
+    view = RunView(write_run(tmp_path, whole_run()))
+    while view.read(1.0).more:
+        pass
+    counts = {RowStatus.FAILED: 55, RowStatus.PASSED: 112, RowStatus.WAITING: 273, RowStatus.TIMEOUT: 1}
+
+    def text(width):
+        return "".join(part for part, _ in counts_line(view, counts, width))
+
+    assert text(100) == " ✗ 55 FAIL  ! 0 CRSH  ~ 1 TIME  - 0 SKIP  ✓ 112 pass  · 273 wait   gates 2/2 ✗ 1"
+    assert text(79) == " ✗ 55 FAIL  ~ 1 TIME  - 0 SKIP  ✓ 112 pass  · 273 wait   gates 2/2 ✗ 1"

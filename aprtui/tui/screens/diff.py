@@ -253,7 +253,7 @@ class DiffScreen(RunActions):
                 line = line[:-1]
             line = spread(line, answers, self.size.width)
         self.query_one("#progress", Lines).show(line)
-        self.query_one("#counts", Lines).show(counts_line(self.view, self._counts))
+        self.query_one("#counts", Lines).show(counts_line(self.view, self._counts, self.size.width))
         order = self.order
         if order is not None:
             how = order.key.value + (", reversed" if order.reverse else "")

@@ -234,6 +234,10 @@ def squeezed(line: Line, room: int) -> Line:
 def spread(left: Line, right: Line, width: int) -> Line:
     """Spans at both ends of a line; the left ones are cut where both do not fit."""
     room = max(0, width - cells(right))
+    if cells(left) > room:
+        # What is cut does not touch what follows.
+        right = [(" ", "text"), *right]
+        room = max(0, room - 1)
     spans: list[Span] = []
     for text, paint in left:
         safe = shown(text)

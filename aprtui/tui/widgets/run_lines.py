@@ -22,7 +22,8 @@ def progress_line(view: RunView, progress: Progress, width: int) -> Line:
     spans: list[Span] = [(" ", "text"), state_span(state)]
     if state is RunState.RUNNING:
         spans.append((f" {fit(_doing(view), 26) if width < 100 else _doing(view)} ", "text"))
-        amount = f" {progress.share:4.0%} {size(progress.done)} of {size(progress.total)}"
+        # As wide as it gets: the bar does not jump.
+        amount = f" {progress.share:4.0%} {size(progress.done):>7} of {size(progress.total):>7}"
         eta = f"  ETA {'--:--' if progress.left is None else duration(progress.left)}"
         used = sum(len(text) for text, _ in spans) + len(amount) + len(eta)
         length = max(4, min(60, width - used - 1))
@@ -42,17 +43,20 @@ def progress_line(view: RunView, progress: Progress, width: int) -> Line:
     return spans
 
 
-def counts_line(view: RunView, counts: Mapping[RowStatus, int]) -> Line:
-    """How many rows failed, were skipped, passed; how many gates have a verdict."""
+def counts_line(view: RunView, counts: Mapping[RowStatus, int], width: int) -> Line:
+    """How many rows failed, were skipped, passed; how many gates have a verdict. Zeros go where there is no room."""
     failed = sum(counts.get(status, 0) for status in RowStatus if status.is_failure)
     crashed, timed_out = counts.get(RowStatus.CRASHED, 0), counts.get(RowStatus.TIMEOUT, 0)
     skipped, passed = counts.get(RowStatus.SKIPPED, 0), counts.get(RowStatus.PASSED, 0)
     waiting = counts.get(RowStatus.WAITING, 0) + counts.get(RowStatus.RUNNING, 0)
     failed -= crashed + timed_out
-    spans: list[Span] = [
-        (f" ✗ {failed} FAIL", "fail" if failed else "muted"),
+    rare: list[Span] = [
         (f"  ! {crashed} CRSH", "crash" if crashed else "muted"),
         (f"  ~ {timed_out} TIME", "warn" if timed_out else "muted"),
+    ]
+    spans: list[Span] = [
+        (f" ✗ {failed} FAIL", "fail" if failed else "muted"),
+        *rare,
         (f"  - {skipped} SKIP", "skip"),
         (f"  ✓ {passed} pass", "pass" if passed else "muted"),
     ]
@@ -62,6 +66,8 @@ def counts_line(view: RunView, counts: Mapping[RowStatus, int]) -> Line:
     spans.append((f"   gates {len(view.gates)}/{len(view.plan.gates)}", "muted"))
     if bad:
         spans.append((f" ✗ {bad}", "fail"))
+    if sum(len(text) for text, _ in spans) > width:
+        return [span for span in spans if span not in rare or span[1] != "muted"]
     return spans
 
 
