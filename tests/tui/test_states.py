@@ -339,7 +339,7 @@ def test_a_live_run_shows_bytes_and_the_time_that_is_left(tmp_path):
     folder = write_run(tmp_path, events, engine=alive())
 
     async def body(app, pilot):
-        assert_shows(app, "▶ running S vs S→G", "30% 1.2 MB of 4 MB", "ETA")
+        assert_shows(app, "▶ running S vs S→G", "30%  1.2 MB of 4 MB", "ETA")
         append(folder, whole_run()[-2:], 100)
         await until(pilot, lambda: shows(app, "✓ finished"))
         assert app.messages[-1][1] == "demo finished: 1 of 1 gates do not hold"

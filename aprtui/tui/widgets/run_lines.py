@@ -23,7 +23,7 @@ def progress_line(view: RunView, progress: Progress, width: int) -> Line:
     if state is RunState.RUNNING:
         spans.append((f" {fit(_doing(view), 26) if width < 100 else _doing(view)} ", "text"))
         # As wide as it gets: the bar does not jump.
-        amount = f" {progress.share:4.0%} {size(progress.done):>7} of {size(progress.total):>7}"
+        amount = f" {progress.share:4.0%} {size(progress.done):>7} of {size(progress.total)}"
         eta = f"  ETA {'--:--' if progress.left is None else duration(progress.left)}"
         used = sum(len(text) for text, _ in spans) + len(amount) + len(eta)
         length = max(4, min(60, width - used - 1))
