@@ -328,21 +328,31 @@ def test_a_run_that_had_ended_before_is_not_announced(tmp_path):
 
     async def body(app, pilot):
         await until(pilot, lambda: shows(app, "✓ finished"))
-        assert not any("gates do not hold" in text for _, text in app.messages)
+        assert not any("demo finished" in text for _, text in app.messages)
 
     drive(body, run=folder.path)
 
 
-def test_a_live_run_shows_bytes_and_the_time_that_is_left(tmp_path):
+@pytest.mark.parametrize(
+    ("ends", "word"),
+    [
+        ({}, "of 2 gates 1 failed, 0 skipped"),
+        ({"F-CONV-S-G": Outcome.SKIPPED}, "of 2 gates 0 failed, 1 skipped"),
+        ({"F-CONV-S-G": Outcome.CORROBORATED}, "of 2 gates 0 failed, 0 skipped"),
+        ({"F-CONV-S-G": Outcome.CORROBORATED, "G0-PULL-001": Outcome.CORROBORATED}, "every gate holds"),
+    ],
+)
+def test_a_live_run_shows_bytes_and_the_time_that_is_left(ends, word, tmp_path):
     events = [RunStarted("h", 1), ComparisonStarted("S~S>G", 0)]
     events += [TensorFinished("S~S>G", tensor(name, nbytes=200_000)) for name in NAMES]
     folder = write_run(tmp_path, events, engine=alive())
 
     async def body(app, pilot):
         assert_shows(app, "▶ running S vs S→G", "30%  1.2 MB of 4 MB", "ETA")
-        append(folder, whole_run()[-2:], 100)
+        gates = [GateFinished(gate, outcome, "", "e", 1) for gate, outcome in ends.items()] or [whole_run()[-2]]
+        append(folder, [*gates, whole_run()[-1]], 100)
         await until(pilot, lambda: shows(app, "✓ finished"))
-        assert app.messages[-1][1] == "demo finished: 1 of 1 gates do not hold"
+        assert app.messages[-1][1] == f"demo finished: {word}"
 
     drive(body, run=folder.path)
 

@@ -5,14 +5,17 @@ Bytes on the wire then depend on what changes in sight, not on how fast an engin
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from textual.timer import Timer
 
+from aprtui.core.outcomes import Outcome
 from aprtui.store.run_folder import RunFolder, RunState
 from aprtui.store.run_view import Changes, RunView
 from aprtui.tui.services.children import ask
+from aprtui.tui.words import plural
 
 if TYPE_CHECKING:
     from aprtui.tui.app import ConsoleApp
@@ -93,11 +96,12 @@ class Follower:
 
     def _tell_end(self, view: RunView, state: RunState) -> None:
         name = view.plan.playbook.name
-        failed = sum(1 for one in view.gates.values() if one.outcome != "Corroborated")
-        word = (
-            f"{state}: every gate holds" if not failed else f"{state}: {failed} of {len(view.gates)} gates do not hold"
-        )
-        self._app.say(f"{name} {word}", "information" if not failed else "warning")
+        outcomes = Counter(one.outcome for one in view.gates.values())
+        passed, skipped = outcomes[Outcome.CORROBORATED], outcomes[Outcome.SKIPPED]
+        failed, total = len(view.gates) - passed - skipped, len(view.plan.gates)
+        all_hold = passed == total
+        word = "every gate holds" if all_hold else f"of {plural(total, 'gate')} {failed} failed, {skipped} skipped"
+        self._app.say(f"{name} {state}: {word}", "information" if all_hold else "warning")
         if self._app.options.settings.bell:
             self._app.bell()
         self._app.lists.look_soon()

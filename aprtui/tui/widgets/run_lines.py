@@ -75,7 +75,7 @@ def _doing(view: RunView) -> str:
     """What the workers do now."""
     running = sorted(view.running)
     if not running:
-        return "starting"
+        return "next step" if view.gates else "starting"
     first = running[0].replace("~", " vs ").replace(">", "→")
     index = view.index(running[0])
     layer = None if index is None else view.comparisons[index].layer
