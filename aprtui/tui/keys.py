@@ -117,7 +117,7 @@ KEYS: tuple[Key, ...] = (
     Key("failures", ("f",), "failures_only", "fails", "Failures only, or all", ("diff", "runs", "playbooks"), 15),
     Key("resort", ("full_stop",), "resort", "re-sort", "Sort the rows now", ("diff",)),
     Key("sort", ("s",), "sort", "sort", "Sort by the next column", ("diff", "runs", "playbooks", "models")),
-    Key("reverse", ("S",), "reverse", "", "Turn the order round", ("diff", "runs", "playbooks", "models")),
+    Key("reverse", ("S",), "reverse", "", "Sort the other way round", ("diff", "runs", "playbooks", "models")),
     Key("causes", ("i",), "causes", "causes", "Why it fails: three questions, causes, advice", ("diff",), 14),
     Key("pause", ("p",), "pause", "pause", "Hold the view still; the run goes on", ("diff", "log"), 50),
     Key("gates", ("t",), "gates", "gates", "Show the tree of gates, or the table", ("diff",), 22),

@@ -1,9 +1,11 @@
 """Where things are at the three sizes, and that nothing is clipped or out of line."""
 
+from dataclasses import replace
+
 import pytest
 from console import LARGE, MEDIUM, SMALL, assert_shows, drive, text_of, until
 from rich.cells import cell_len
-from run_folders import NAMES, RUN_ID, alive, append, tensor, whole_run, write_run
+from run_folders import NAMES, RUN_ID, alive, append, plan_of, tensor, whole_run, write_run
 from textual.geometry import Region
 
 from aprtui.core.events import ComparisonStarted, GateFinished, RunStarted, TensorFinished
@@ -323,3 +325,16 @@ def test_zeros_of_what_is_rare_go_where_there_is_no_room(tmp_path):
 
     assert text(100) == " ✗ 55 FAIL  ! 0 CRSH  ~ 1 TIME  - 0 SKIP  ✓ 112 pass  · 273 wait   gates 2/2 ✗ 1"
     assert text(79) == " ✗ 55 FAIL  ~ 1 TIME  - 0 SKIP  ✓ 112 pass  · 273 wait   gates 2/2 ✗ 1"
+
+
+def test_the_attach_card_tells_playbooks_apart(tmp_path):
+    for day, name in enumerate(("qwen2.5-coder-1.5b-mvp", "qwen2.5-coder-7b-ci"), start=1):
+        run_id = f"2026010{day}-030405-aaaa"
+        plan = plan_of(tmp_path, run_id=run_id)
+        plan = replace(plan, playbook=replace(plan.playbook, name=name))
+        write_run(tmp_path, [RunStarted("h", 1)], engine=alive(), plan=plan, run_id=run_id)
+
+    async def body(app, pilot):
+        assert_shows(app, "2 runs went on", "qwen2.5-coder-1.5b-mvp  ▶ 0/2 gates", "qwen2.5-coder-7b-ci ")
+
+    drive(body)

@@ -17,7 +17,7 @@ from aprtui.tui.screens.dialog import Dialog
 from aprtui.tui.services.children import command_line
 from aprtui.tui.widgets.lines import Lines
 from aprtui.tui.widgets.row_table import Column, RowTable
-from aprtui.tui.words import ago, result_span
+from aprtui.tui.words import result_span
 
 
 class AttachSource:
@@ -30,15 +30,15 @@ class AttachSource:
         return len(self.runs)
 
     def columns(self, width: int) -> Sequence[Column]:
-        """Run, playbook, state."""
-        return (Column("RUN", 20), Column("PLAYBOOK", 0), Column("RESULT", 17), Column("BEGAN", 10), Column("PID", 7))
+        """Run, playbook, state; when it began stands in the run's id."""
+        return (Column("RUN", 20), Column("PLAYBOOK", 0), Column("RESULT", 17), Column("PID", 7, right=True))
 
     def cells(self, position: int) -> Sequence[Span]:
         """A run."""
         run = self.runs[position]
         name = run.plan.playbook.name if run.plan is not None else run.problem
         pid = str(run.pid) if run.is_live else ""
-        return ((run.run_id, "text"), (name, "text"), result_span(run), (ago(run.started), "muted"), (pid, "muted"))
+        return ((run.run_id, "text"), (name, "text"), result_span(run), (pid, "muted"))
 
 
 class AttachDialog(Dialog[RunFolder]):
