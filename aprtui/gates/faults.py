@@ -58,6 +58,14 @@ class Given:
         """Whether there is an answer that no oracle refuses."""
         return self.answer.ending is Ending.ANSWERED and self.answer.holds
 
+    @property
+    def says_something(self) -> bool:
+        """Whether it is good or bad: not out of time or memory, without a text, or undecided by every oracle."""
+        answer = self.answer
+        if answer.ending is Ending.ANSWERED:
+            return answer.holds or bool(answer.failed)
+        return answer.ending in (Ending.FAILED, Ending.CRASHED)
+
     def is_of_model(self, measurements: Measurements) -> bool:
         """Whether it is an answer from the model's own file."""
         return self.planned.file == measurements.plan.model.letter
@@ -77,8 +85,7 @@ class Given:
 
     def _of_model(self, measurements: Measurements) -> Iterator[Given]:
         for one in self._others(measurements):
-            was_asked = one.answer.ending not in (Ending.TOO_LONG, Ending.NOT_RUN)
-            if one.is_of_model(measurements) and was_asked and self._is_comparable(one):
+            if one.is_of_model(measurements) and one.says_something and self._is_comparable(one):
                 yield one
 
     def _is_comparable(self, other: Given) -> bool:
@@ -94,7 +101,7 @@ class Given:
             if one.planned.file == self.planned.file
             and one.planned.engine is not self.planned.engine
             and not one.answer.note
-            and one.answer.ending not in (Ending.TOO_LONG, Ending.NOT_RUN)
+            and one.says_something
         ]
 
     def _others(self, measurements: Measurements) -> Iterator[Given]:
@@ -167,7 +174,8 @@ def agreements(given: Sequence[Given]) -> dict[str, list[str]]:
     counts: dict[tuple[str, str], list[bool]] = {}
     for at, one in enumerate(given):
         for other in given[at + 1 :]:
-            if one.planned.file != other.planned.file or one.planned.backend is not other.planned.backend:
+            same = [(each.planned.file, each.planned.backend, each.planned.modality) for each in (one, other)]
+            if same[0] != same[1]:
                 continue
             pair = one.answer, other.answer
             if pair[0].prompt != pair[1].prompt or pair[0].note or pair[1].note or None in (pair[0].ids, pair[1].ids):
@@ -175,7 +183,7 @@ def agreements(given: Sequence[Given]) -> dict[str, list[str]]:
             engines = f"{one.planned.engine} and {other.planned.engine}"
             counts.setdefault((one.planned.file, engines), []).append(pair[0].ids == pair[1].ids)
     texts = [
-        f"{file}: {engines} continue {sum(same)} of {len(same)} prompts with the same tokens"
-        for (file, engines), same in counts.items()
+        f"{file}: {engines} continue {sum(equal)} of {len(equal)} prompts with the same tokens"
+        for (file, engines), equal in counts.items()
     ]
     return {"engines_on_the_same_file": texts} if texts else {}

@@ -81,6 +81,13 @@ def verdict(gate, answers, *, failures=(), speed=NO_LIMITS, backend=Backend.CPU,
         # llama.cpp runs no SafeTensors: what the model does is only known from the reference.
         ({("S", REFERENCE): BAD, ("S>G", LLAMA): BAD}, "the model", "reference does no better with the model itself"),
         ({("S", REFERENCE): GOOD, ("S>G", LLAMA): BAD}, "not told apart", "no other engine ran the same file"),
+        *(
+            ({("S", REFERENCE): silent, ("S>G", LLAMA): BAD}, "not told apart", "no other engine ran the same file")
+            for silent in (
+                *map(unsaid, (Ending.KILLED, Ending.TIMEOUT, Ending.UNREADABLE, Ending.NOT_PROMPTED, Ending.NOT_RUN)),
+                said("It is", SKIPPED, garbage=SKIPPED),
+            )
+        ),
         (
             {("S", REFERENCE): GOOD, ("S", APR): BAD, ("S>A", APR): BAD},
             "the engine",
