@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from math import isnan
+from math import isinf, isnan
 
 KLD_FACTOR = 1.25
 """How much more than its expected-loss twin a product may diverge, besides three standard errors."""
@@ -201,6 +201,12 @@ class TextComparison:
     limit: float
     verdict: TextVerdict
     mode: TextMode = TextMode.GREEDY
+
+    @property
+    def word(self) -> str:
+        """The verdict in a word: a difference is no tie where there is no twin to say how far it may go."""
+        is_open = self.verdict is TextVerdict.TIE and isinf(self.limit)
+        return "open" if is_open else self.verdict.value
 
 
 @dataclass(frozen=True, slots=True)

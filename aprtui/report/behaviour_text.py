@@ -32,7 +32,7 @@ def behaviour_lines(behaviour: Behaviour) -> Iterator[str]:
         for text in behaviour.texts:
             says = f"token {text.first_difference}" if text.first_difference is not None else f"{len(text.source_ids)}"
             yield (
-                f"  {text.verdict.value:<5}  {says:<9}  {safe_text(repr(text.prompt), _TEXT)}: "
+                f"  {text.word:<5}  {says:<9}  {safe_text(repr(text.prompt), _TEXT)}: "
                 f"{safe_text(repr(text.source), _TEXT)} | {safe_text(repr(text.target), _TEXT)}"
             )
     yield ""

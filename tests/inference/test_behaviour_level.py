@@ -8,7 +8,7 @@ from fixture_files import FIXTURES
 
 from aprtui.compare.behaviour import BehaviourSettings
 from aprtui.compare.comparison import Scope, compare_models
-from aprtui.core.behaviour import Behaviour, TextMode, TextVerdict, judge_text
+from aprtui.core.behaviour import Behaviour, TextComparison, TextMode, TextVerdict, judge_text
 from aprtui.core.behaviour_judgement import judge_logits
 from aprtui.core.json_values import from_json, to_json
 from aprtui.core.outcomes import Level, Outcome
@@ -280,3 +280,10 @@ def test_beyond_the_context_nothing_is_generated(words, tokens):
     if words > 1:
         assert [text.prompt for text in behaviour.texts] == ["say it"]
         assert any("text: 1 of 2 prompts fill the context of 256 tokens" in part for part in level.not_checked)
+
+
+def test_a_difference_that_nothing_holds_to_a_limit_is_no_tie():
+    """Types without an encoder of ours have no twin; their texts are told, not judged."""
+    tie = TextComparison("p", "s", "t", (1,), (2,), 0, 0.5, 1.0, TextVerdict.TIE)
+    assert [tie.word, replace(tie, limit=float("inf")).word] == ["tie", "open"]
+    assert replace(tie, limit=float("inf"), verdict=TextVerdict.EQUAL).word == "equal"

@@ -57,7 +57,7 @@ def _whole(behaviour: Behaviour, width: int) -> list[Line]:
         worst_first = sorted(behaviour.texts, key=lambda text: list(TextVerdict).index(text.verdict), reverse=True)
         for text in worst_first[:_TEXTS]:
             paint = "fail" if text.verdict is TextVerdict.WRONG else "text"
-            lines.append(((f" {text.verdict.value:<6} ", paint), (fit(repr(text.prompt), width - 9).rstrip(), "muted")))
+            lines.append(((f" {text.word:<6} ", paint), (fit(repr(text.prompt), width - 9).rstrip(), "muted")))
             lines.append((("   source ", "muted"), (fit(repr(text.source), width - 11).rstrip(), "text")))
             lines.append((("   target ", "muted"), (fit(repr(text.target), width - 11).rstrip(), "text")))
     return lines
