@@ -255,6 +255,16 @@ def test_leaving_asks_where_a_run_of_this_console_is_live(tmp_path):
     drive(body, run=folder.path)
 
 
+def test_leaving_does_not_ask_about_a_run_that_this_very_process_has_finished(tmp_path):
+    folder = write_run(tmp_path, whole_run(), engine=alive())
+
+    async def body(app, pilot):
+        await pilot.press("q")
+        await until(pilot, lambda: not app.is_running)
+
+    drive(body, run=folder.path)
+
+
 def test_the_attach_card_is_dismissed(tmp_path):
     write_run(tmp_path, [RunStarted("h", 1)], engine=alive())
 

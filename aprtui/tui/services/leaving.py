@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from aprtui.core.errors import AprtuiError
-from aprtui.store.run_folder import RunFolder
+from aprtui.store.run_folder import RunFolder, RunState
 from aprtui.tui.screens.dialog import AskDialog
 
 if TYPE_CHECKING:
@@ -20,7 +20,9 @@ class QuitDialog(AskDialog):
 
 def leave(app: ConsoleApp) -> None:
     """Quit; asks, once, where engines run here that this console started or is attached to."""
-    watched = [app.current.folder] if app.current is not None else []
+    # The journal has the last word: the process of a finished demo is this one, and is alive.
+    view = app.current
+    watched = [view.folder] if view is not None and view.state() is RunState.RUNNING else []
     runs = {run.path: run for run in (*app.starter.started, *watched)}
     live = [run for run in runs.values() if _is_live(run)]
     if not live:
