@@ -303,12 +303,13 @@ class ConsoleApp(App[None]):
 
         def answered(other: RunFolder | None) -> None:
             if other is not None:
-                self.compare_runs(*sorted((other, folder), key=lambda one: one.path.name))
+                self.compare_runs(other, folder)
 
         self.push_screen(ChooseRunDialog(folder, others), answered)
 
-    def compare_runs(self, before: RunFolder, after: RunFolder) -> None:
-        """Show what changed from one run to the other."""
+    def compare_runs(self, *two: RunFolder) -> None:
+        """Show what changed from the earlier of two runs to the later one, whose ids begin with when they began."""
+        before, after = sorted(two, key=lambda one: one.path.name)
         self.push_screen(CompareScreen(before, after))
 
     def copy(self, text: str, what: str) -> None:

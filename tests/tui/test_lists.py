@@ -78,6 +78,23 @@ def test_a_change_opens_where_it_was_measured(tmp_path, monkeypatch):
     drive(body, run=after.path)
 
 
+def test_a_change_is_shown_though_a_filter_hides_it(tmp_path, monkeypatch):
+    write_run(tmp_path, whole_run(), run_id="20260101-000000-bbbb")
+    after = write_run(tmp_path, whole_run())
+    answers_with(monkeypatch, "aprtui.tui.screens.compare.ask", COMPARED)
+
+    async def body(app, pilot):
+        await pilot.press("slash", *"mlp", "enter", "f", "c", "enter")
+        await until(pilot, lambda: shows(app, "gone"))
+        await pilot.press("j", "enter")
+        await until(pilot, lambda: app.current_mode == "diff" and app.screen.row.name == NAMES[2])
+        assert not shows(app, "/mlp")
+        await pilot.press("escape")
+        assert app.screen.row.name == NAMES[2]
+
+    drive(body, run=after.path)
+
+
 def test_a_run_to_compare_with_is_chosen_from_any_number(tmp_path, monkeypatch):
     ids = [f"202601{day:02}-000000-{day:04x}" for day in range(1, 31)]
     for run_id in ids:
@@ -184,10 +201,31 @@ def test_two_marked_runs_are_compared_the_earlier_first(order, tmp_path, monkeyp
         await until(pilot, lambda: shows(app, "nothing changed from one run to the other"))
         assert asked == [["compare", str(runs[0].path), str(runs[2].path), "--format", "json"]]
         await pilot.press("escape", "g", "j", "space", "c")
-        assert app.messages[-1][1] == "3 runs are marked: two can be compared"
+        assert app.messages[-1][1] == "c compares two marked runs, not 3: esc clears the marks"
         await pilot.press("space", "g", "space", "c")
         # One mark is no pair: the chosen run with one that is asked for.
         assert isinstance(app.screen, ChooseRunDialog)
+
+    drive(body)
+
+
+def test_the_earlier_of_two_marked_runs_comes_first_in_any_order_and_marks_outlive_a_filter(tmp_path, monkeypatch):
+    ids = [f"2026010{day}-000000-aaaa" for day in (1, 2, 3)]
+    folders = [write_run(tmp_path, whole_run(), run_id=run_id) for run_id in ids]
+    asked = answers_with(monkeypatch, "aprtui.tui.screens.compare.ask", COMPARED)
+
+    async def body(app, pilot):
+        await until(pilot, lambda: len(app.runs) == 3)
+        await pilot.press("escape", "3", "S", "space", "slash", *"20260103", "enter", "space")
+        assert_shows(app, "2 marked", "1 of 3")
+        await pilot.press("c")
+        await until(pilot, lambda: asked)
+        assert asked[0][1:3] == [str(folders[0].path), str(folders[2].path)]
+        await pilot.press("escape", "escape", "g", "j", "space", "c")
+        await pilot.pause()
+        assert_shows(app, "3 marked")
+        assert app.messages[-1][1].startswith("c compares two marked runs, not 3")
+        assert len(app.screen_stack) == 1
 
     drive(body)
 

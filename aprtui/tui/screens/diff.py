@@ -34,6 +34,7 @@ from aprtui.tui.words import comparison_title, outcome_span, tolerance_sentence
 
 _ORDER_OF_KEYS = tuple(SortKey)
 _SECONDS_BETWEEN_SORTS = 1.0
+_SECONDS_BETWEEN_SEEKS = 0.1
 _NO_RUN: tuple[Line, ...] = (
     (("  No run is open.", "text"),),
     (),
@@ -117,19 +118,24 @@ class DiffScreen(RunActions):
         self._show_detail()
 
     def seek(self, comparison: str, name: str) -> None:
-        """Put the cursor on the row of a tensor, or on the first one of a comparison, as soon as it has been read."""
+        """Put the cursor on the row of a tensor, or on the first one of a comparison, as soon as all have been read."""
         self._sought = (comparison, name)
         self._seek()
 
     def _seek(self) -> None:
         if self._sought is None or self.view is None or self.order is None:
             return
-        comparison, name = self._sought
-        position = self.order.position_of(self.view.index(comparison), name)
+        if not self.console.follower.caught_up:
+            self.set_timer(_SECONDS_BETWEEN_SEEKS, self._seek)
+            return
+        number, name = self.view.index(self._sought[0]), self._sought[1]
+        self._sought = None
+        if (position := self.order.position_of(number, name)) is None and self._filter:
+            self.clear_filter()
+            position = self.order.position_of(number, name)
         if position is not None:
+            self.table.held = True
             self.table.rebuild(position)
-        if position is not None or self.console.follower.caught_up:
-            self._sought = None
 
     def run_changed(self, changes: Changes) -> None:
         """The journal brought something."""
@@ -148,7 +154,6 @@ class DiffScreen(RunActions):
             assert isinstance(self.gate_tree.source, GateSource)
             self.gate_tree.update_rows(range(len(self.gate_tree.source)))
         self.refresh_chrome()
-        self._seek()
         if changes.rows or changes.gates:
             self._show_detail()
 

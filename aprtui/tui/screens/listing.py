@@ -112,6 +112,10 @@ class ListScreen(ViewScreen, Generic[T]):
 
     source: ListSource[T]
 
+    def __init__(self) -> None:
+        super().__init__()
+        self._marked: set[object] = set()
+
     def compose_body(self) -> Iterable[Widget]:
         """The list."""
         yield RowTable(self.source, id="table")
@@ -125,6 +129,14 @@ class ListScreen(ViewScreen, Generic[T]):
     def entry(self) -> T | None:
         """What is chosen."""
         return self.source.shown[self.table.cursor] if self.source.shown else None
+
+    @property
+    def marked(self) -> list[T]:
+        """What is marked, also where the filter hides it, in the order of the entries."""
+        source = self.source
+        keys = [source.key(entry) for entry in source.shown]
+        self._marked = self._marked.difference(keys) | {keys[at] for at in self.table.marked if at < len(keys)}
+        return [entry for entry in source.entries if source.key(entry) in self._marked]
 
     def empty_lines(self) -> tuple[Line, ...]:
         """What stands where no row does."""
@@ -145,13 +157,19 @@ class ListScreen(ViewScreen, Generic[T]):
             source.refresh()
             return
         chosen = source.key(self.entry) if self.entry is not None else None
-        marked = {source.key(source.shown[at]) for at in self.table.marked if at < len(source.shown)}
+        marked = {source.key(entry) for entry in self.marked}
         source.entries = entries
         source.refresh()
         keys = [source.key(entry) for entry in source.shown]
+        self._show_rows(marked, keys.index(chosen) if chosen in keys else self.table.cursor)
+
+    def _show_rows(self, marked: set[object], cursor: int | None) -> None:
+        """The rows are others, or stand in another order; marks go with what they mark."""
+        source = self.source
+        self._marked = marked
         self.table.empty = self.empty_lines()
-        self.table.marked = {at for at, key in enumerate(keys) if key in marked}
-        self.table.rebuild(keys.index(chosen) if chosen in keys else self.table.cursor)
+        self.table.marked = {at for at, entry in enumerate(source.shown) if source.key(entry) in marked}
+        self.table.rebuild(cursor)
         self.refresh_chrome()
 
     def status(self) -> Line:
@@ -160,11 +178,21 @@ class ListScreen(ViewScreen, Generic[T]):
         spans: list[Span] = [("fails only  ", "accent")] if source.failures_only else []
         if source.filter:
             spans.append((f"/{source.filter.text}  ", "accent"))
+        if marked := len(self.marked):
+            spans.append((f"{marked} marked  ", "accent"))
         return [*spans, (f"{len(source.shown)} of {len(source.entries)} ", "muted")]
 
     @on(RowTable.Moved)
+    @on(RowTable.Marked)
     def _moved(self) -> None:
         self.refresh_chrome()
+
+    def action_back(self) -> None:
+        """Clear the filter, then the marks."""
+        if not self.source.filter and self.marked:
+            self._show_rows(set(), None)
+        else:
+            super().action_back()
 
     def focus_body(self) -> None:
         """The list."""

@@ -141,10 +141,10 @@ class RunsScreen(ListScreen[RunSummary], RunActions):
 
     def action_compare(self) -> None:
         """The two that are marked, or the chosen one with another."""
-        marked = sorted((self.source.shown[at].folder for at in self.table.marked), key=lambda one: one.path.name)
+        marked = sorted((run.folder for run in self.marked), key=lambda one: one.path.name)
         if len(marked) == 2:
             self.console.compare_runs(*marked)
         elif len(marked) > 2:
-            self.console.say(f"{len(marked)} runs are marked: two can be compared", "warning")
+            self.console.say(f"c compares two marked runs, not {len(marked)}: esc clears the marks", "warning")
         else:
             super().action_compare()

@@ -204,6 +204,11 @@ class ViewScreen(ConsoleScreen):
         box.remove_class("-on")
         self.focus_body()
 
+    def clear_filter(self) -> None:
+        """Show everything, at once."""
+        self.apply_filter(Filter(""))
+        self._close_filter(keep=False)
+
     def focus_body(self) -> None:
         """Where keys go when the filter closes."""
 

@@ -121,6 +121,9 @@ class RowTable(ScrollView, can_focus=True):
             """The table."""
             return self.table
 
+    class Marked(Message):
+        """A row was marked, or is not any more."""
+
     def __init__(
         self,
         source: TableSource | None = None,
@@ -283,8 +286,10 @@ class RowTable(ScrollView, can_focus=True):
 
     def action_mark(self) -> None:
         """Mark the row, or take the mark away."""
-        self.marked ^= {self.cursor}
-        self.update_rows((self.cursor,))
+        if len(self.source):
+            self.marked ^= {self.cursor}
+            self.update_rows((self.cursor,))
+            self.post_message(self.Marked())
 
     def on_click(self, event: events.Click) -> None:
         """Click: move; double click: open."""
