@@ -80,7 +80,7 @@ def fit(text: str, width: int, *, right: bool = False, keep_end: bool = False) -
         text: Safe text.
         width: Cells.
         right: Whether it stands at the right.
-        keep_end: Whether it is cut at its start, behind a dot where one is near.
+        keep_end: Whether it is cut at its start, behind a dot, of a path a slash, where one is near.
     """
     length = cell_len(text)
     if length > width:
@@ -93,7 +93,7 @@ def fit(text: str, width: int, *, right: bool = False, keep_end: bool = False) -
 
 
 def _cut_at_start(text: str, width: int) -> str:
-    """From the number of a layer on, where there is one; else the longest end behind a dot that fits, or what fits."""
+    """From the number of a layer on, where there is one; else the longest end behind a dot or a slash, or any."""
     layer = _LAYER.search(text)
     if layer is not None:
         tail = text[layer.start(1) :]
@@ -101,14 +101,15 @@ def _cut_at_start(text: str, width: int) -> str:
             return f"…{tail}"
         if short := _shortened(tail[len(layer[1]) + 1 :], layer[1], width):
             return short
-    dot = text.find(".")
-    while dot >= 0:
-        tail = text[dot + 1 :]
+    between = "/" if "/" in text else "."
+    start = text.find(between)
+    while start >= 0:
+        tail = text[start + 1 :]
         if cell_len(tail) <= width - 1:
             if len(tail) >= width // 3:
                 return f"…{tail}"
             break
-        dot = text.find(".", dot + 1)
+        start = text.find(between, start + 1)
     return f"…{_end(text, width - 1)}"
 
 

@@ -113,6 +113,7 @@ def test_names_that_are_too_long_keep_their_end():
     assert fit_path("/somewhere/out/demo/runs/20261126-124114-bfa2", 34) == "…demo/runs/20261126-124114-bfa2"
     assert fit_path("/demo/runs/a", 34) == "/demo/runs/a"
     assert fit_path("/a-name-without-any-other-slash-that-is-long", 12) == "…hat-is-long"
+    assert fit("/srv/models/small/model.safetensors", 28, keep_end=True) == "…small/model.safetensors    "
     assert fit("一二三四五六", 7) == "一二三…"
     assert fit("x", 4, right=True) == "   x"
 

@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from console import answers_with, assert_shows, drive, shows, until
+from console import answers_with, assert_shows, drive, shows, text_of, until
 from fixture_files import FIXTURES
 
 from aprtui.tui.services.children import ask
@@ -39,6 +39,28 @@ def test_models_are_listed_with_what_they_lack(playbooks, monkeypatch):
         assert_shows(app, "/models/broken", "! the header is no JSON", "2 of 2")
         await pilot.press("slash", *"small", "enter")
         assert_shows(app, "1 of 2")
+
+    drive(body, playbooks=[playbooks])
+
+
+def test_models_of_a_folder_are_told_apart_at_80_columns_and_mean_only_their_own_playbook(playbooks, monkeypatch):
+    top = "/srv/a/folder/with/a/long/path/to/it"
+    facts = MODEL["facts"]
+    names = ("demo/model.safetensors", "demo-large/model.safetensors", f"{'deep/' * 9}m/model.safetensors")
+    models = [{"name": None, "path": f"{top}/{name}", "facts": facts} for name in names]
+    answers_with(monkeypatch, "aprtui.tui.screens.models.ask", [{"place": "mine", "path": top, "models": models}])
+    path = playbooks / "demo.playbook.yaml"
+    path.write_text(path.read_text().replace("hf_repo: org/demo", f"hf_repo: org/demo\n  local_path: {top}/x/../demo"))
+
+    async def body(app, pilot):
+        await pilot.press("2")
+        await until(pilot, lambda: shows(app, "1.5M"))
+        lines = text_of(app)
+        assert lines[3].startswith("▌ demo/model.safetensors ") and lines[4].startswith("  demo-large/model.safe")
+        assert lines[5].startswith("  …deep/") and "/m/model.safetensors" in lines[5]
+        assert_shows(app, f"{top}/demo/model.safetensors", "playbooks: demo.playbook.yaml")
+        await pilot.press("j")
+        assert_shows(app, f"{top}/demo-large/model.safetensors", "playbooks: none")
 
     drive(body, playbooks=[playbooks])
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -74,8 +75,9 @@ class ModelSource(ListSource[_Model]):
 
 
 def model_name(model: Mapping[str, Any]) -> str:
-    """What its cache calls it, else its path."""
-    return str(model.get("name") or model.get("path") or "")
+    """What its cache calls it, else its path from the folder on that it was found in."""
+    path, folder = str(model.get("path") or ""), f"{model.get('folder')}{os.sep}"
+    return str(model.get("name") or path.removeprefix(folder))
 
 
 def _fact(model: Mapping[str, Any], key: str, default: Any) -> Any:  # noqa: ANN401 - JSON
@@ -122,7 +124,7 @@ class ModelsScreen(ListScreen[_Model]):
         listed = answer.value if isinstance(answer.value, list) else []
         places = [place for place in listed if isinstance(place, Mapping)]
         models = [
-            {**model, "place": place.get("place", "")}
+            {**model, "place": place.get("place", ""), "folder": place.get("path", "")}
             for place in places
             for model in place.get("models", [])
             if isinstance(model, Mapping)
@@ -230,7 +232,7 @@ def _means(playbook: Any, model: Mapping[str, Any]) -> bool:  # noqa: ANN401 - a
     if playbook is None:
         return False
     wanted = playbook.model
-    local = str(wanted.local_path or "")
-    return bool(wanted.hf_repo and wanted.hf_repo == model.get("name")) or bool(
-        local and str(model.get("path", "")).startswith(local)
-    )
+    if wanted.hf_repo and wanted.hf_repo == model.get("name"):
+        return True
+    local = wanted.local_path
+    return local is not None and Path(str(model.get("path", ""))).is_relative_to(os.path.normpath(local.absolute()))
