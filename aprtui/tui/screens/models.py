@@ -76,8 +76,8 @@ class ModelSource(ListSource[_Model]):
 
 def model_name(model: Mapping[str, Any]) -> str:
     """What its cache calls it, else its path from the folder on that it was found in."""
-    path, folder = str(model.get("path") or ""), f"{model.get('folder')}{os.sep}"
-    return str(model.get("name") or path.removeprefix(folder))
+    path, folder = str(model.get("path") or ""), str(model.get("folder") or "")
+    return str(model.get("name") or (path.removeprefix(f"{folder}{os.sep}") if folder else path))
 
 
 def _fact(model: Mapping[str, Any], key: str, default: Any) -> Any:  # noqa: ANN401 - JSON
