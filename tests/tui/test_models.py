@@ -56,11 +56,12 @@ def test_models_of_a_folder_are_told_apart_at_80_columns_and_mean_only_their_own
         await pilot.press("2")
         await until(pilot, lambda: shows(app, "1.5M"))
         lines = text_of(app)
-        assert lines[3].startswith("▌ demo/model.safetensors ") and lines[4].startswith("  demo-large/model.safe")
-        assert lines[5].startswith("  …deep/") and "/m/model.safetensors" in lines[5]
-        assert_shows(app, f"{top}/demo/model.safetensors", "playbooks: demo.playbook.yaml")
+        assert lines[5].startswith("  demo/model.safetensors ") and lines[4].startswith("  demo-large/model.safe")
+        assert lines[3].startswith("▌ …deep/") and "/m/model.safetensors" in lines[3]
         await pilot.press("j")
         assert_shows(app, f"{top}/demo-large/model.safetensors", "playbooks: none")
+        await pilot.press("j")
+        assert_shows(app, f"{top}/demo/model.safetensors", "playbooks: demo.playbook.yaml")
 
     drive(body, playbooks=[playbooks])
 

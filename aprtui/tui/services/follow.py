@@ -15,7 +15,6 @@ from aprtui.core.outcomes import Outcome
 from aprtui.store.run_folder import RunFolder, RunState
 from aprtui.store.run_view import Changes, RunView
 from aprtui.tui.services.children import ask
-from aprtui.tui.words import plural
 
 if TYPE_CHECKING:
     from aprtui.tui.app import ConsoleApp
@@ -95,13 +94,8 @@ class Follower:
         self._look()
 
     def _tell_end(self, view: RunView, state: RunState) -> None:
-        name = view.plan.playbook.name
-        outcomes = Counter(one.outcome for one in view.gates.values())
-        passed, skipped = outcomes[Outcome.CORROBORATED], outcomes[Outcome.SKIPPED]
-        failed, total = len(view.gates) - passed - skipped, len(view.plan.gates)
-        all_hold = passed == total
-        word = "every gate holds" if all_hold else f"of {plural(total, 'gate')} {failed} failed, {skipped} skipped"
-        self._app.say(f"{name} {state}: {word}", "information" if all_hold else "warning")
+        sentence, is_good = _end_sentence(view)
+        self._app.say(f"{view.plan.playbook.name} {state}: {sentence}", "information" if is_good else "warning")
         if self._app.options.settings.bell:
             self._app.bell()
         self._app.lists.look_soon()
@@ -117,3 +111,16 @@ class Follower:
         changes = Changes(rows=set(view.columns.changed), gates=True)
         view.columns.changed.clear()
         self._app.run_changed(changes)
+
+
+def _end_sentence(view: RunView) -> tuple[str, bool]:
+    """What the gates of a run that ended came to, and whether all of them hold."""
+    outcomes = Counter(verdict.outcome for verdict in view.gates.values())
+    planned, holding, skipped = len(view.plan.gates), outcomes[Outcome.CORROBORATED], outcomes[Outcome.SKIPPED]
+    amounts = {
+        f"of {planned} gates do not hold": outcomes.total() - holding - skipped,
+        f"of {planned} gates skipped": skipped,
+        f"of {planned} gates without a verdict": planned - outcomes.total(),
+    }
+    parts = [f"{amount} {words}" for words, amount in amounts.items() if amount > 0]
+    return ", ".join(parts) or "every gate holds", not parts
