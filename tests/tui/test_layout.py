@@ -1,5 +1,6 @@
 """Where things are at the three sizes, and that nothing is clipped or out of line."""
 
+import re
 from dataclasses import replace
 
 import pytest
@@ -14,6 +15,7 @@ from aprtui.store.row_status import RowStatus
 from aprtui.store.run_view import RunView
 from aprtui.tui.keys import KEYS
 from aprtui.tui.paint import fit, fit_path
+from aprtui.tui.screens.dialog import AskDialog, TextDialog
 from aprtui.tui.widgets.lines import wrapped
 from aprtui.tui.widgets.run_lines import counts_line
 
@@ -98,6 +100,40 @@ def test_the_keys_at_the_bottom_fit(size, tmp_path, playbooks):
             assert cell_len(line) <= size[0]
 
     drive(body, size=size, run=folder.path, playbooks=[playbooks])
+
+
+def test_the_views_stay_readable_beside_a_gate_and_unread_lines(tmp_path):
+    folder = write_run(tmp_path, whole_run())
+
+    async def body(app, pilot):
+        app.unread_log = 229
+        app.screen.gate_tree.move(2)
+        await pilot.pause()
+        assert "5 Log(229) " in text_of(app)[1] and "G0-PULL-001  0 of 0" in text_of(app)[1]
+        await pilot.press("slash", *"layers", "enter")
+        await pilot.pause()
+        assert "5 Log(229) " in text_of(app)[1] and "/layers  0 of 0" in text_of(app)[1]
+
+    drive(body, run=folder.path)
+
+
+def test_dialogs_wrap_their_text_anew_when_the_terminal_changes(tmp_path):
+    text = "one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen"
+
+    async def body(app, pilot):
+        for dialog in (TextDialog("Title", text), AskDialog("Title", text, ("yes", "no"))):
+            app.push_screen(dialog)
+            await pilot.pause()
+            assert_shows(app, "ten eleven")
+            for width in (62, 44, 110):
+                await pilot.resize_terminal(width, 24)
+                await pilot.pause()
+                assert_shows(app, "fifteen")
+                box = [re.search("│(.*)│", line) for line in text_of(app)]
+                assert text in " ".join(" ".join(line[1].split()) for line in box if line), width
+            await pilot.press("escape")
+
+    drive(body)
 
 
 def test_names_that_are_too_long_keep_their_end():

@@ -23,7 +23,7 @@ COMPARED = {
         {"gate": "F-CONV-S-G", "change": "broken", "before": "Corroborated", "after": "Falsified"},
         {"gate": "F-CONV-S-A", "change": "fixed", "before": "Falsified", "after": "Corroborated"},
     ],
-    "levels": [{"comparison": "S~S>G", "level": "weights", "before": "Corroborated", "after": "Falsified"}],
+    "levels": [{"comparison": "S~S>G", "level": "weights", "before": "Skipped", "after": "Falsified"}],
     "tensors": [
         {
             "comparison": "S~S>G",

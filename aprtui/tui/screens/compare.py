@@ -198,7 +198,7 @@ def _tensors(value: Mapping[str, Any]) -> list[Change]:
 
 
 def _direction(before: object, after: object) -> str:
-    if before == Outcome.CORROBORATED:
+    if before == Outcome.CORROBORATED or (before == Outcome.SKIPPED and after != Outcome.CORROBORATED):
         return "broken"
     return "fixed" if after == Outcome.CORROBORATED else "changed"
 

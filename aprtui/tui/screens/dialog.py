@@ -98,13 +98,20 @@ class AskDialog(FormDialog[str]):
 
     def on_mount(self) -> None:
         """Show the question."""
-        self.form.head = [*wrapped(self._text, 70), ()]
-        self.form.redraw()
+        self._ask()
         self.form.focus()
 
     def to_copy(self) -> tuple[str, str]:
         """The question."""
         return self._text, "the question"
+
+    def on_resize(self) -> None:
+        """Wrap it for the room there is now."""
+        self._ask()
+
+    def _ask(self) -> None:
+        self.form.head = [*wrapped(self._text, max(1, min(70, self.app.size.width - 6))), ()]
+        self.form.redraw()
 
     def submit(self) -> None:
         """Give the answer."""
@@ -136,14 +143,21 @@ class TextDialog(Dialog[None]):
             yield keys
 
     def on_mount(self) -> None:
-        """Wrap the text."""
-        width = min(72, self.app.size.width - 6)
+        """Show the text."""
+        self._fill()
+        self.query_one("#text").focus()
+
+    def on_resize(self) -> None:
+        """Wrap it for the room there is now."""
+        self._fill()
+
+    def _fill(self) -> None:
+        width = max(1, min(72, self.app.size.width - 6))
         lines = list(self._make(width))
         text = self.query_one("#text", ScrollingLines)
         text.styles.height = max(1, min(len(lines), self.app.size.height - 6))
         text.virtual_size = Size(width, len(lines))
         text.show(lines)
-        text.focus()
 
     def _wrapped(self, width: int) -> Sequence[Line]:
         return [line for paragraph in self._text.splitlines() for line in wrapped(paragraph, width) or [()]]

@@ -146,9 +146,9 @@ class ViewScreen(ConsoleScreen):
         """Also the tabs."""
         super().refresh_chrome()
         if self.is_ready and self.size.width:
+            status, width = self.status(), self.size.width
             tabs = tab_spans(self.NUMBER, self.console.unread_log)
-            status = squeezed(self.status(), self.size.width - cells(tabs))
-            self.query_one("#tabs", Lines).show(spread(tabs, status, self.size.width))
+            self.query_one("#tabs", Lines).show(spread(tabs, squeezed(status, width - cells(tabs)), width))
 
     def status(self) -> Line:
         """Right of the tabs: how many rows of how many, filter, order."""
