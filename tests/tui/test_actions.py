@@ -159,6 +159,22 @@ def test_copies_leave_the_text_in_a_private_file(tmp_path):
     drive(body, run=folder.path, clipboard=ClipboardWay.FILE)
 
 
+def test_lines_of_the_log_are_copied_as_they_are_filtered(tmp_path):
+    folder = write_run(tmp_path, whole_run())
+
+    async def body(app, pilot):
+        await pilot.press("5", "slash", *"structure", "enter")
+        assert_shows(app, "y copy")
+        await pilot.press("y", "enter")
+        await until(pilot, lambda: clipboard_file().exists() and clipboard_file().read_text())
+        lines = clipboard_file().read_text().splitlines()
+        assert len(lines) == 1 and "structure: 10 checked" in lines[0]
+        await pilot.press("y", "right", "enter")
+        await until(pilot, lambda: clipboard_file().read_text() == str(folder.path))
+
+    drive(body, run=folder.path, clipboard=ClipboardWay.FILE)
+
+
 def test_export_writes_what_is_shown(tmp_path, monkeypatch):
     folder = write_run(tmp_path, whole_run())
     folder.evidence.write_text("[]")

@@ -39,6 +39,7 @@ class LogScreen(ViewScreen):
         self._run: RunView | None = None
         self._journal: deque[tuple[datetime, Line]] = deque(maxlen=LOG_LINES)
         self._paused = False
+        self._texts: list[str] = []
 
     def compose_body(self) -> Iterable[Widget]:
         """The lines."""
@@ -82,6 +83,7 @@ class LogScreen(ViewScreen):
         timed = merge(self._console_lines(), self._journal, key=lambda one: one[0])
         lines = [*self._stderr_lines(), *(line for _, line in timed)]
         wanted = self._filter.names([line[0][0] for line in lines])
+        self._texts = [lines[at][0][0].strip() for at in wanted]
         shown = [part for at in wanted for part in _in_parts(lines[at], self.size.width - 1)]
         self.lines.show(shown or [((self._empty(len(lines)), "muted"),)])
         if follow:
@@ -156,6 +158,13 @@ class LogScreen(ViewScreen):
         """By what stands in a line."""
         self._filter = wanted
         self.fill()
+
+    def action_copy(self) -> None:
+        """The lines that are shown, whole, or where all of them stand."""
+        choices = {"lines": "\n".join(self._texts)} if self._texts else {}
+        if self._run is not None:
+            choices["path"] = str(self._run.folder.path)
+        self.ask_what_to_copy(choices)
 
     def action_pause(self) -> None:
         """Hold still, or go on."""

@@ -14,7 +14,7 @@ from textual.widget import Widget
 
 from aprtui.tui.keys import bindings
 from aprtui.tui.paint import Line, Span, fit_path
-from aprtui.tui.screens.dialog import AskDialog, TextDialog
+from aprtui.tui.screens.dialog import TextDialog
 from aprtui.tui.screens.listing import ListScreen, ListSource, Order
 from aprtui.tui.screens.model_card import card_text
 from aprtui.tui.services.children import ask, command_line
@@ -197,13 +197,7 @@ class ModelsScreen(ListScreen[_Model]):
         if self.entry is None:
             return
         path = str(self.entry.get("path", ""))
-        choices = {"path": path, "command": command_line(["inspect", path])}
-
-        def answered(answer: str | None) -> None:
-            if answer is not None:
-                self.console.copy(choices[answer], answer)
-
-        self.app.push_screen(AskDialog("Copy", "What to copy", tuple(choices)), answered)
+        self.ask_what_to_copy({"path": path, "command": command_line(["inspect", path])})
 
 
 def _folders_of(places: Sequence[Mapping[str, Any]]) -> frozenset[Path]:

@@ -20,7 +20,6 @@ from aprtui.store.columns import NO_COMPARISON, Row, RowKind
 from aprtui.store.plan import RunPlan
 from aprtui.store.run_folder import RunFolder, RunState
 from aprtui.store.run_view import RunView
-from aprtui.tui.screens.dialog import AskDialog
 from aprtui.tui.screens.export import ExportDialog
 from aprtui.tui.screens.launch import LaunchDialog, LaunchRequest
 from aprtui.tui.screens.view import ViewScreen
@@ -136,16 +135,7 @@ class RunActions(ViewScreen):
 
     def action_copy(self) -> None:
         """Ask what to copy."""
-        choices = self.copy_choices()
-        if not choices:
-            self.console.say("there is nothing to copy", "warning")
-            return
-
-        def answered(answer: str | None) -> None:
-            if answer is not None:
-                self.console.copy(choices[answer], answer)
-
-        self.app.push_screen(AskDialog("Copy", "What to copy", tuple(choices)), answered)
+        self.ask_what_to_copy(self.copy_choices())
 
     def copy_choices(self) -> dict[str, str]:
         """What can be copied, by its name."""

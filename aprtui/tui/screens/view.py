@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import ClassVar
 
@@ -17,6 +17,7 @@ from aprtui.store.filters import Filter, FilterError
 from aprtui.tui.keys import ANYWHERE, LIST, TEXT, VIEWS, keys_for
 from aprtui.tui.paint import Line, Span, fit, shown
 from aprtui.tui.screens.base import BaseScreen
+from aprtui.tui.screens.dialog import AskDialog
 from aprtui.tui.widgets.lines import Lines, wrapped
 
 SMALLEST = (60, 16)
@@ -208,6 +209,18 @@ class ViewScreen(ConsoleScreen):
         """Show everything, at once."""
         self.apply_filter(Filter(""))
         self._close_filter(keep=False)
+
+    def ask_what_to_copy(self, choices: Mapping[str, str]) -> None:
+        """Copy one of these texts, which are chosen by their names."""
+        if not choices:
+            self.console.say("there is nothing to copy", "warning")
+            return
+
+        def answered(answer: str | None) -> None:
+            if answer is not None:
+                self.console.copy(choices[answer], answer)
+
+        self.app.push_screen(AskDialog("Copy", "What to copy", tuple(choices)), answered)
 
     def focus_body(self) -> None:
         """Where keys go when the filter closes."""
