@@ -164,7 +164,7 @@ def test_the_chosen_gate_is_named_where_panes_have_no_title(tmp_path):
         await pilot.press("i")
         await pilot.pause()
         assert_shows(
-            app, "Causes of F-CONV-S-G", "✗ FAIL", "NOT EQUIVALENT: weights different", "asks: every level holds"
+            app, "Verdict of F-CONV-S-G", "✗ FAIL", "NOT EQUIVALENT: weights different", "asks: every level holds"
         )
         await pilot.press("escape", "escape")
         await pilot.pause()

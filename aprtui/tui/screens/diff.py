@@ -453,7 +453,7 @@ class DiffScreen(RunActions):
         text = "\n".join("".join(part for part, _ in line) for line in lines(100))
         of_gate = bool(verdict(100)) or len(found) != 1
         name = self._scope_title if of_gate else comparison_title(view.comparisons[found[0]].plan)
-        self.app.push_screen(TextDialog(f"Causes of {name}", text, lines))
+        self.app.push_screen(TextDialog(f"{'Causes' if found else 'Verdict'} of {name}", text, lines))
 
     def _verdict_lines(self, width: int) -> list[Line]:
         """The chosen gate: what it asks, and its verdict; nothing while all gates are shown."""
