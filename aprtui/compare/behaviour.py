@@ -57,7 +57,8 @@ def behaviour_level(
     absent = missing_runtime()
     if absent is not None:
         return behaviour_skipped(absent), None
-    from aprtui.inference.measure import Pair, Request, measure_behaviour  # noqa: PLC0415
+    from aprtui.inference.measure import measure_behaviour  # noqa: PLC0415
+    from aprtui.inference.request import Pair, Request  # noqa: PLC0415
 
     request = Request(prompts, settings.device, settings.tokens)
     try:

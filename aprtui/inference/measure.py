@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from math import inf
 from pathlib import Path
 from time import monotonic
@@ -20,8 +20,6 @@ import torch
 from aprtui.core.behaviour import Behaviour, LayerError, LogitStatistics, TextComparison
 from aprtui.core.errors import AprtuiError
 from aprtui.formats.container import Format
-from aprtui.formats.layout.plan import LayoutPlan
-from aprtui.formats.model import Model
 from aprtui.inference.engines.llama_cpp import LlamaCppEngine
 from aprtui.inference.errors import CannotRunError
 from aprtui.inference.heads import ELEMENTS, FIRST, HeadPass, Runs, run_heads
@@ -33,6 +31,7 @@ from aprtui.inference.reference.lockstep import LockstepObserver
 from aprtui.inference.reference.model import ReferenceModel, Runtime, Unit
 from aprtui.inference.reference.recorder import SourceRecorder
 from aprtui.inference.reference.twin import Twin, twin_of
+from aprtui.inference.request import Pair, Request
 from aprtui.inference.samples import Samples, context_of, samples_of
 from aprtui.inference.text import compare_texts
 from aprtui.inference.token_swap import token_swap
@@ -41,38 +40,6 @@ from aprtui.inference.tokenizers import NoEncoderError
 Progress = Callable[[int, int, str], None]
 
 _OTHER_CODE = {"sdpa": "eager", "eager": "sdpa"}
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """What to measure.
-
-    Attributes:
-        prompts: Texts to run the models on, beside the probe texts; they are generated from too.
-        device: "cpu", "cuda" or "cuda:N".
-        tokens: Tokens to generate from each prompt; 0 for no text.
-    """
-
-    prompts: tuple[str, ...] = ()
-    device: str = "cpu"
-    tokens: int = 16
-
-
-@dataclass(frozen=True, slots=True)
-class Pair:
-    """Two models and how they correspond.
-
-    Attributes:
-        source: A.
-        target: B.
-        plan: Their layout plan.
-        reference: Where the layout rules take architecture and head counts from.
-    """
-
-    source: Model
-    target: Model
-    plan: LayoutPlan
-    reference: Model
 
 
 def measure_behaviour(

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 import torch
 
@@ -17,13 +16,11 @@ from aprtui.core.scenarios import PROMPTS
 from aprtui.formats.tokenizer import TokenizerFacts
 from aprtui.inference.machine import require
 from aprtui.inference.reference.model import ReferenceModel
+from aprtui.inference.request import Pair, Request
 from aprtui.inference.samples import context_of
 from aprtui.inference.tokenizers import encode_texts
 from aprtui.inference.tokenizers.decode import text_of
 from aprtui.inference.tokenizers.ends import ends_of
-
-if TYPE_CHECKING:
-    from aprtui.inference.measure import Pair, Request
 
 Steps = list[tuple[int, float]]
 

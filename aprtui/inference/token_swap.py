@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import log
-from typing import TYPE_CHECKING
 
 import torch
 
 from aprtui.core.behaviour import TokenSwap
 from aprtui.inference.reference.model import ReferenceModel
+from aprtui.inference.request import Pair
 from aprtui.inference.samples import LONGEST, Samples
 from aprtui.inference.tokenizers import NoEncoderError, encode_texts
-
-if TYPE_CHECKING:
-    from aprtui.inference.measure import Pair
 
 _TEXTS = 8
 
