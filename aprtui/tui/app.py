@@ -324,10 +324,12 @@ class ConsoleApp(App[None]):
 
     def run_changed(self, changes: Changes) -> None:
         """The journal of the open run brought something."""
+        if not self.is_running:
+            return
         diff, log = self._view_screen(DiffScreen), self._view_screen(LogScreen)
         if changes.log and self.follower.caught_up and not isinstance(self.screen, LogScreen):
             self.unread_log += changes.log
-        if diff is not None:
+        if diff is not None and diff.is_ready:
             diff.run_changed(changes)
         if log is not None and changes.log and self.current_mode == "log":
             log.run_changed()

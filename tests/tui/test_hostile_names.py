@@ -168,7 +168,7 @@ def test_every_view_takes_the_corpus(tmp_path, ascii_only, playbooks):
     drive(body, size=SMALL, run=folder.path, playbooks=[playbooks], ascii_only=ascii_only)
 
 
-@pytest.mark.parametrize("ascii_only", [False, True])
+@pytest.mark.parametrize("ascii_only", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_answers_of_children_take_the_corpus(tmp_path, ascii_only, playbooks, monkeypatch):
     """Models, comparisons of runs, launches, details, evidence: what other processes and other people's files say."""
     write_run(tmp_path, whole_run(), run_id="20260101-000000-bbbb")
@@ -215,7 +215,7 @@ def test_answers_of_children_take_the_corpus(tmp_path, ascii_only, playbooks, mo
     drive(body, size=SMALL, run=folder.path, playbooks=[playbooks], ascii_only=ascii_only)
 
 
-@pytest.mark.parametrize("ascii_only", [False, True])
+@pytest.mark.parametrize("ascii_only", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_every_dialog_takes_the_corpus(tmp_path, ascii_only, playbooks, monkeypatch):
     """The attach card, the choice of a run, comparison, launch, export, questions and errors."""
     hostile_runs(tmp_path)

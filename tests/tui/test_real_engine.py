@@ -83,7 +83,9 @@ def assert_whole(folder):
     assert processes_of(folder) == []
 
 
-@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL, signal.SIGHUP])
+@pytest.mark.parametrize(
+    "how", [signal.SIGKILL, *(pytest.param(one, marks=pytest.mark.slow) for one in (signal.SIGTERM, signal.SIGHUP))]
+)
 def test_a_run_outlives_the_console_that_started_it(how, expected, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "lost.playbook.yaml").write_text(PLAYBOOK.format(model=MODEL))

@@ -30,8 +30,8 @@ class BaseScreen(Screen[T], Generic[T]):
 
     @property
     def is_ready(self) -> bool:
-        """Whether its widgets are there."""
-        return bool(self.children)
+        """Whether its widgets are there: one by one they go when the application ends, while timers still tick."""
+        return self.app.is_running and bool(self.children)
 
     def on_mount(self) -> None:
         """Borders in ASCII where asked; Textual calls this beside the `on_mount` of a class below."""
