@@ -22,7 +22,7 @@ from aprtui.playbook import load_playbook
 from aprtui.store.plan import Limits
 from aprtui.store.row_status import RowStatus
 from aprtui.store.run_view import RunView
-from aprtui.tui.screens.run_actions import tolerance_place
+from aprtui.tui.screens.run_actions import new_settings, tolerance_place
 
 
 def test_the_line_that_set_a_tolerance_is_found_or_made(playbooks, tmp_path):
@@ -37,7 +37,8 @@ def test_the_line_that_set_a_tolerance_is_found_or_made(playbooks, tmp_path):
     assert tolerance_place(loaded, replace(row, set_by="aprtui.tolerance.rmse_ratio 2 of p")) == (path, 10)
     assert tolerance_place(loaded, replace(row, rule="rounding")) == (path, 9)
     path = write_playbook(playbooks, "aprtui:\n  outtype: f16\n")
-    beside, line = tolerance_place(load_playbook(path))
+    assert tolerance_place(load_playbook(path)) is None
+    beside, line = new_settings(load_playbook(path))
     assert beside.name == "demo.aprtui.yaml"
     assert "ulp: 0.5" in beside.read_text().splitlines()[line - 1]
     assert load_playbook(path).settings.tolerance.ulp == 0.5
@@ -213,10 +214,15 @@ def test_a_save_of_another_playbook_judges_its_own_run(name, tmp_path, playbooks
     drive(body, run=opened.path, playbooks=[playbooks])
 
 
-@pytest.mark.parametrize("edit", [False, True], ids=["untouched", "edited"])
-def test_settings_that_an_editor_leaves_as_they_were_made_are_removed(edit, tmp_path, playbooks, monkeypatch):
+@pytest.mark.parametrize(("edit", "was_there"), [(False, False), (True, False), (False, True)])
+def test_settings_that_an_editor_leaves_as_they_were_made_are_removed(
+    edit, was_there, tmp_path, playbooks, monkeypatch
+):
+    """Not those that somebody had before, whatever they say."""
     folder = write_run(tmp_path, whole_run(), playbook=write_playbook(playbooks))
     made = playbooks / "demo.aprtui.yaml"
+    if was_there:
+        new_settings(load_playbook(playbooks / "demo.playbook.yaml"))
     seen, saved = [], []
 
     def run(command, check):
@@ -234,8 +240,8 @@ def test_settings_that_an_editor_leaves_as_they_were_made_are_removed(edit, tmp_
         await until(pilot, lambda: seen)
         ((command, text),) = seen
         assert command[-2:] == ["+7", str(made)] and "ulp: 0.5" in text.splitlines()[6]
-        assert made.exists() == edit and saved == ([made] if edit else [])
-        if not edit:
+        assert made.exists() == (edit or was_there) and saved == ([made] if edit or was_there else [])
+        if not saved:
             assert any("nothing was set: demo.aprtui.yaml is removed again" in said for _, said in app.messages)
 
     drive(body, run=folder.path, playbooks=[playbooks])

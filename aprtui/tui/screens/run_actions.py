@@ -162,18 +162,21 @@ class RunActions(ViewScreen):
         if not self.console.may_change():
             return
         try:
-            path, line = tolerance_place(self.console.watcher.remember(playbook), self.row)
+            loaded = self.console.watcher.remember(playbook)
+            place = tolerance_place(loaded, self.row)
+            is_new = place is None
+            path, line = place or new_settings(loaded)
         except AprtuiError as error:
             # What does not load is what needs editing.
             self.console.say(str(error), "error")
             stated = re.match(r"line (\d+)", error.place or "")
-            path, line = Path(error.file or playbook), int(stated[1]) if stated else 1
+            path, line, is_new = Path(error.file or playbook), int(stated[1]) if stated else 1, False
         except OSError as error:
             self.console.say(str(error), "error")
             return
-        self._edit(path, line)
+        self._edit(path, line, is_new=is_new)
 
-    def _edit(self, path: Path, line: int) -> None:
+    def _edit(self, path: Path, line: int, *, is_new: bool) -> None:
         editor = shlex.split(os.environ.get("VISUAL") or os.environ.get("EDITOR") or "vi")
         try:
             with self.app.suspend():
@@ -183,7 +186,7 @@ class RunActions(ViewScreen):
             return
         except OSError as error:
             self.console.say(f"{editor[0]}: {error.strerror}; set EDITOR", "error")
-        if remove_untouched(path):
+        if is_new and remove_untouched(path):
             self.console.say(f"nothing was set: {path.name} is removed again")
         else:
             self.console.playbook_saved(path)
@@ -202,7 +205,7 @@ _LINE_OF_ULP = 7
 
 
 def remove_untouched(path: Path) -> bool:
-    """Remove a file of settings that holds just what `tolerance_place` writes into a new one.
+    """Remove a file of settings that holds just what `new_settings` writes.
 
     Returns:
         Whether it was one.
@@ -216,25 +219,34 @@ def remove_untouched(path: Path) -> bool:
     return True
 
 
-def tolerance_place(playbook: Playbook, row: Row | None = None) -> tuple[Path, int]:
+def tolerance_place(playbook: Playbook, row: Row | None = None) -> tuple[Path, int] | None:
     """File and line to edit a tolerance at: where a row's is set, or another, else the settings beside the playbook.
 
-    Those are made where they are missing, with nothing set, so that the playbook itself can stay locked.
-
-    Raises:
-        OSError: The file cannot be written.
+    None where there are none yet.
     """
-    from aprtui.playbook.load import files_of_playbook  # noqa: PLC0415 - reading playbooks is slow to import
-
     section = ("aprtui", "tolerance")
     for key in (*((*section, name) for name in _settings_of(row)), section):
         if key in playbook.places:
             return playbook.places[key]
-    beside = files_of_playbook(playbook.path)[1]
-    if not beside.exists():
-        beside.write_text(_NEW_SETTINGS, encoding="utf-8")
-        return beside, _LINE_OF_ULP
-    return beside, 1
+    beside = _beside(playbook)
+    return (beside, 1) if beside.exists() else None
+
+
+def new_settings(playbook: Playbook) -> tuple[Path, int]:
+    """Write settings beside a playbook, with nothing set, so that itself can stay locked; where to edit them.
+
+    Raises:
+        OSError: The file cannot be written.
+    """
+    beside = _beside(playbook)
+    beside.write_text(_NEW_SETTINGS, encoding="utf-8")
+    return beside, _LINE_OF_ULP
+
+
+def _beside(playbook: Playbook) -> Path:
+    from aprtui.playbook.load import files_of_playbook  # noqa: PLC0415 - reading playbooks is slow to import
+
+    return files_of_playbook(playbook.path)[1]
 
 
 def _settings_of(row: Row | None) -> list[str]:
