@@ -11,6 +11,7 @@ import pytest
 from engine_runs import (
     aprtui,
     events_of,
+    halted,
     outcomes_in,
     processes_of,
     record_of,
@@ -136,16 +137,10 @@ def test_an_interrupted_run_keeps_what_it_measured(tmp_path, uninterrupted, numb
 
 
 def test_a_run_that_is_stopped_for_a_reason_tells_it_once(tmp_path, uninterrupted):
-    playbook = write_playbook(tmp_path)
-    process = start(tmp_path / "o", playbook.path, "--model", MODEL, "--converter", "builtin")
-    folder = run_folder_below(tmp_path / "o")
-    wait_until(lambda: b'"GateFinished"' in (folder / "journal.jsonl").read_bytes())
     reason = "test.playbook.yaml changed: another run takes its place"
-    code, out, _ = aprtui("stop", folder, "--reason", reason)
-    process.communicate(timeout=60)
-    if process.returncode == 0:
-        pytest.skip("it had finished before")
-    assert code == 0 and "stopped" in out
+    with halted(tmp_path / "o", MODEL) as (process, folder):
+        code, out, _ = aprtui("stop", folder, "--reason", reason)
+        assert code == 0 and "stopped" in out and process.wait(60) == 130
     end = events_of(folder)[-1]
     assert isinstance(end, RunInterrupted) and end.reason == reason
     assert summarise(RunFolder(folder)).interrupted_by == reason
