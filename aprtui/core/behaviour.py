@@ -143,6 +143,11 @@ class LayerError:
     twin_own: float | None = None
 
     @property
+    def name(self) -> str:
+        """The unit, and the module inside it where it is one."""
+        return f"{self.unit}.{self.block}" if self.block else self.unit
+
+    @property
     def limit(self) -> float:
         """The largest own NMSE that is no divergence; 0 where nothing may differ."""
         return 0.0 if self.twin_own is None else max(LAYER_FACTOR * self.twin_own, LAYER_FLOOR)

@@ -58,10 +58,9 @@ def _logits(behaviour: Behaviour, judgement: BehaviourJudgement) -> Finding:
 
 
 def _layer(error: LayerError, severity: Severity) -> Finding:
-    where = f"{error.unit}.{error.block}" if error.block else error.unit
     return Finding(
         Level.BEHAVIOUR,
-        where,
+        error.name,
         "the first part that diverges when it is fed what the source's is fed",
         severity,
         expected=f"own NMSE at most {error.limit:.3g}",
@@ -75,11 +74,10 @@ def _nearness(error: LayerError) -> float:
 
 
 def _none_alone(nearest: LayerError) -> Finding:
-    where = f"{nearest.unit}.{nearest.block}" if nearest.block else nearest.unit
     return Finding(
         Level.BEHAVIOUR,
         "layers",
-        f"no part by itself is off by more than its conversion explains: errors of many add up; nearest is {where}",
+        f"no part by itself is off by more than its conversion explains, errors add up; nearest is {nearest.name}",
         Severity.NOTE,
         expected=f"own NMSE at most {nearest.limit:.3g}",
         found=f"own NMSE {nearest.own.nmse:.3g}, in its own chain {nearest.inherited.nmse:.3g}",

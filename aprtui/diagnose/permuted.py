@@ -7,6 +7,7 @@ in the order of a quantiser that put important ones first (act-order of GPTQ).
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from aprtui.diagnose.hypothesis import Step
 from aprtui.diagnose.samples import Floats, floats
@@ -75,7 +76,7 @@ def _spread(count: int) -> Indices:
     return np.unique(np.linspace(0, count - 1, min(count, _COMPARED_ELEMENTS)).astype(np.int64))
 
 
-def _alike(source: Floats, target: Floats) -> np.ndarray[tuple[int, ...], np.dtype[np.bool_]]:
+def _alike(source: Floats, target: Floats) -> NDArray[np.bool_]:
     """Rows of which the error is no larger than any rounding, bool [rows]."""
     with np.errstate(all="ignore"):
         return np.asarray(((target - source) ** 2).sum(1) <= ROUNDED * (source**2).sum(1), bool)

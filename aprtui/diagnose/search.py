@@ -175,8 +175,8 @@ class _Search:
         if empty is not None:
             yield Explanation((empty,), self.pair.view, self.pair.view)
             return
-        moved = moved_rows(self.pair, found.differing_rows), moved_columns(self.pair)
-        for step, view in [*(item for item in moved if item is not None), *masked(self.pair, found)]:
+        moved = moved_rows(self.pair, found.differing_rows) or moved_columns(self.pair)
+        for step, view in [*([moved] if moved else []), *masked(self.pair, found)]:
             yield Explanation((step,), view, self.pair.view)
 
     def combined(self) -> Iterator[Explanation]:

@@ -48,7 +48,7 @@ def layer_text(error: LayerError, width: int = 0) -> str:
     """
     twin = "" if error.twin_own is None else f"  twin {error.twin_own:.2e}"
     mark = "  <- diverges" if error.diverges else ""
-    name = safe_text(f"{error.unit}.{error.block}" if error.block else error.unit, 60)
+    name = safe_text(error.name, 60)
     return f"{name:<{width}}  own {error.own.nmse:.2e}  chain {error.inherited.nmse:.2e}{twin}{mark}"
 
 

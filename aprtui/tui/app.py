@@ -329,7 +329,7 @@ class ConsoleApp(App[None]):
         diff, log = self._view_screen(DiffScreen), self._view_screen(LogScreen)
         if changes.log and self.follower.caught_up and not isinstance(self.screen, LogScreen):
             self.unread_log += changes.log
-        if diff is not None and diff.is_ready:
+        if diff is not None:
             diff.run_changed(changes)
         if log is not None and changes.log and self.current_mode == "log":
             log.run_changed()

@@ -20,8 +20,8 @@ from aprtui.tui.widgets.row_table import Column, RowTable
 from aprtui.tui.words import result_span
 
 
-class AttachSource:
-    """The runs."""
+class RunChoices:
+    """Rows: runs to choose from."""
 
     def __init__(self, runs: Sequence[RunSummary]) -> None:
         self.runs = list(runs)
@@ -49,7 +49,7 @@ class AttachDialog(Dialog[RunFolder]):
 
     def __init__(self, runs: Sequence[RunSummary]) -> None:
         super().__init__()
-        self._source = AttachSource(runs)
+        self._source = RunChoices(runs)
 
     def compose(self) -> ComposeResult:
         """Runs and keys."""

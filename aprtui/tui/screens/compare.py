@@ -16,37 +16,18 @@ from aprtui.store.run_folder import RunFolder
 from aprtui.store.run_list import RunSummary
 from aprtui.tui.keys import DIALOG, LIST, bindings
 from aprtui.tui.paint import Line, Span, title
+from aprtui.tui.screens.attach import RunChoices
 from aprtui.tui.screens.dialog import Dialog
 from aprtui.tui.screens.view import ConsoleScreen
 from aprtui.tui.services.children import ask, command_line
 from aprtui.tui.widgets.lines import Lines
 from aprtui.tui.widgets.row_table import Column, RowTable
-from aprtui.tui.words import ago, margin_words, outcome_span, result_span
+from aprtui.tui.words import margin_words, outcome_span
 
 _PAINT = {"broken": "fail", "fixed": "pass", "changed": "warn", "new": "accent", "gone": "muted"}
 _ORDER = tuple(_PAINT)
 _MOST_CHOICES = 12
 _ROOM_FOR_SENTENCES = 110
-
-
-class RunChoices:
-    """Rows: runs to compare with."""
-
-    def __init__(self, runs: Sequence[RunSummary]) -> None:
-        self.runs = list(runs)
-
-    def __len__(self) -> int:
-        return len(self.runs)
-
-    def columns(self, width: int) -> Sequence[Column]:
-        """Run, playbook, result, when."""
-        return (Column("RUN", 20), Column("PLAYBOOK", 0), Column("RESULT", 17), Column("BEGAN", 10))
-
-    def cells(self, position: int) -> Sequence[Span]:
-        """A run."""
-        run = self.runs[position]
-        name = run.plan.playbook.name if run.plan is not None else ""
-        return ((run.run_id, "text"), (name, "text"), result_span(run), (ago(run.started), "muted"))
 
 
 class ChooseRunDialog(Dialog[RunFolder]):

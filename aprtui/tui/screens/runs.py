@@ -141,7 +141,7 @@ class RunsScreen(ListScreen[RunSummary], RunActions):
 
     def action_compare(self) -> None:
         """The two that are marked, or the chosen one with another."""
-        marked = sorted((run.folder for run in self.marked), key=lambda one: one.path.name)
+        marked = [run.folder for run in self.marked]
         if len(marked) == 2:
             self.console.compare_runs(*marked)
         elif len(marked) > 2:

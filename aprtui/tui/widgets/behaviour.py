@@ -43,7 +43,7 @@ def behaviour_lines_of(view: RunView, row: Row, width: int) -> list[Line]:
 
 
 def _holds(layer: LayerError, tensor: str) -> bool:
-    return tensor.startswith(f"{layer.unit}.{layer.block}." if layer.block else f"{layer.unit}.")
+    return tensor.startswith(f"{layer.name}.")
 
 
 def _whole(behaviour: Behaviour, width: int) -> list[Line]:
@@ -80,15 +80,11 @@ def _figure(figures: LogitStatistics, key: str) -> str:
 
 def _layers(layers: Sequence[LayerError], width: int) -> list[Line]:
     """One line a part: its own error, that of its chain, the twin's."""
-    names = max(8, min(max(len(_name(layer)) for layer in layers), width - 42))
+    names = max(8, min(max(len(layer.name) for layer in layers), width - 42))
     lines: list[Line] = [((f" {'':<{names}} {'OWN':>10} {'CHAIN':>10} {'TWIN':>10}", "muted"),)]
     for layer in layers:
         values = (layer.own.nmse, layer.inherited.nmse, layer.twin_own)
         figures = " ".join(f"{'—' if value is None else number(value):>10}" for value in values)
         mark = ("  ✗ diverges" if names + 46 <= width else " ✗", "fail") if layer.diverges else ("", "text")
-        lines.append(((f" {fit(_name(layer), names, keep_end=True)} ", "text"), (figures, "text"), mark))
+        lines.append(((f" {fit(layer.name, names, keep_end=True)} ", "text"), (figures, "text"), mark))
     return lines
-
-
-def _name(layer: LayerError) -> str:
-    return f"{layer.unit}.{layer.block}" if layer.block else layer.unit
