@@ -18,7 +18,7 @@ from aprtui.core.statistics import StatisticsRecord
 from aprtui.core.tolerance import Rule, Tolerance
 from aprtui.diagnose.hypothesis import Step
 from aprtui.diagnose.permuted import ROUNDED
-from aprtui.diagnose.samples import Floats, floats
+from aprtui.diagnose.samples import SPAN, Floats, floats
 from aprtui.formats.layout.plan import TensorPair
 from aprtui.formats.views import View
 from aprtui.formats.views.base import Indices
@@ -27,7 +27,6 @@ from aprtui.formats.views.edited import ValuesEdited
 Mask = Callable[[Floats, Floats], NDArray[np.bool_]]
 """Source and product rows, float32 [rows, columns]; which elements are damaged."""
 
-_SPAN = 1 << 20
 _FEW = 1e-3
 _FEW_BLOCKS = 0.02
 _SMALL_SHARE = 0.5
@@ -117,7 +116,7 @@ def survey(pair: TensorPair) -> Survey:
 
 
 def _runs(view: View) -> list[Indices]:
-    step = max(1, _SPAN // max(1, view.columns))
+    step = max(1, SPAN // max(1, view.columns))
     return [np.arange(at, min(at + step, view.rows), dtype=np.int64) for at in range(0, view.rows, step)]
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aprtui.diagnose.hypothesis import Step
-from aprtui.diagnose.samples import Floats, floats
+from aprtui.diagnose.samples import SPAN, Floats, floats
 from aprtui.formats.layout.plan import TensorPair
 from aprtui.formats.views import ColumnsPermuted, RowsPermuted, View
 from aprtui.formats.views.base import Indices
@@ -38,12 +38,12 @@ def moved_rows(pair: TensorPair, differing: Indices) -> tuple[Step, View] | None
     if len(view.shape) < 2 or not 1 <= len(differing) <= MOST_MOVED:
         return None
     chosen = _spread(view.columns)
-    source, target = floats(view, differing)[:, chosen], floats(pair.view, differing)[:, chosen]
+    source, target = (_picked(side, differing, chosen) for side in (view, pair.view))
     found = _places(source, target)
     if found is not None:
         found = differing[found]
     elif view.rows <= MOST_MOVED:
-        found = _places(floats(view, np.arange(view.rows, dtype=np.int64))[:, chosen], target)
+        found = _places(_picked(view, np.arange(view.rows, dtype=np.int64), chosen), target)
     if found is None:
         return None
     order = np.arange(view.rows, dtype=np.int64)
@@ -69,6 +69,12 @@ def moved_columns(pair: TensorPair) -> tuple[Step, View] | None:
     words = _in_words(differing, order[differing])
     step = Step("weights.columns_permuted", f"{len(differing)} of {view.columns} columns: {words}")
     return step, ColumnsPermuted(view, order, step.detail)
+
+
+def _picked(view: View, rows: Indices, columns: Indices) -> Floats:
+    """Some columns of some rows, float32 [rows, columns], without holding whole rows of more than a span."""
+    step = max(1, SPAN // max(1, view.columns))
+    return np.concatenate([floats(view, rows[at : at + step])[:, columns] for at in range(0, len(rows), step)])
 
 
 def _spread(count: int) -> Indices:

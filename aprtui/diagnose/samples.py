@@ -17,6 +17,9 @@ from aprtui.formats.views.base import Indices, OneBelow, View
 
 Floats = NDArray[np.float32]
 
+SPAN = 1 << 20
+"""Elements that are decoded at a time."""
+
 _ROWS = 6
 _LARGEST = 1 << 18
 _BAND_OF_WHOLE_TENSOR_TYPES = 1e-2
