@@ -10,7 +10,7 @@ import numpy as np
 from aprtui.core.dtypes import DType, Family
 from aprtui.diagnose.block_grid import lies_on_block_grid
 from aprtui.diagnose.hypothesis import Context, Step
-from aprtui.diagnose.samples import Floats, floats
+from aprtui.diagnose.samples import SPAN, Floats, floats
 from aprtui.diagnose.through import ThroughBlocks, through
 from aprtui.formats.codecs import encode
 from aprtui.formats.layout.plan import TensorPair
@@ -24,7 +24,6 @@ _EARLIER_TYPES = (
     *(DType.Q4_0, DType.Q8_0, DType.Q5_1, DType.Q4_K, DType.Q6_K),
     *(DType.Q4_1, DType.Q5_0, DType.Q5_K, DType.Q3_K, DType.Q2_K),
 )
-_SPAN = 1 << 20
 _SMALL_DIFFERENCE = 1e-6
 
 
@@ -149,7 +148,7 @@ def _snapped(step: np.float32) -> Callable[[Floats, Indices], Floats]:
 
 def spans(view: View) -> Iterator[Floats]:
     """All values of a view, about a million at a time."""
-    rows = max(1, _SPAN // max(1, view.columns))
+    rows = max(1, SPAN // max(1, view.columns))
     for at in range(0, view.rows, rows):
         yield floats(view, np.arange(at, min(at + rows, view.rows), dtype=np.int64))
 

@@ -12,6 +12,7 @@ from aprtui.core.json_values import from_json, to_json
 from aprtui.core.outcomes import Outcome
 from aprtui.demo import MODEL
 from aprtui.diagnose import diagnose
+from aprtui.diagnose.samples import floats
 from aprtui.faults.draft import draft_of
 from aprtui.faults.writing import write_draft
 from aprtui.formats.model import open_model
@@ -148,6 +149,24 @@ def test_rows_and_columns_in_any_order_are_found_by_their_values(name, source, t
     assert codes(diagnosis) == {code}
     assert words in diagnosis.causes[0].evidence
     assert diagnosis.is_complete and diagnosis.tensors_left == 0
+
+
+def test_rows_are_looked_for_a_span_at_a_time(source, tmp_path, monkeypatch):
+    """Matrices of a large model are not held whole."""
+    decoded = []
+
+    def counted(view, rows):
+        decoded.append(len(rows) * view.columns)
+        return floats(view, rows)
+
+    monkeypatch.setattr("aprtui.diagnose.permuted.SPAN", 4096)
+    monkeypatch.setattr("aprtui.diagnose.permuted.floats", counted)
+    draft = draft_of(source)
+    tensor = draft.role("blk.1.ffn_up.weight")
+    draft.put(tensor, RowsPermuted(tensor.view, shuffled(tensor.shape[0]), "shuffled"))
+    _, diagnosis = diagnosed(source, draft, tmp_path / "product")
+    assert codes(diagnosis) == {"weights.rows_permuted"}
+    assert len(decoded) > 2 * tensor.view.elements // 4096 - 1 and max(decoded) <= 4096
 
 
 def test_rows_that_are_no_rows_of_the_source_are_not_called_moved(source, tmp_path):
