@@ -178,6 +178,16 @@ def test_the_mouse_can_be_left_to_the_terminal(how, tmp_path):
         assert (b"\x1b[?1003h" in terminal.output) is (how == "default")
 
 
+def copy_the_name(terminal):
+    """By its keys, of the first failure."""
+    terminal.read(15, until=b"FAIL")
+    terminal.press(b"n")
+    terminal.read(0.3)
+    terminal.press(b"y")
+    terminal.read(5, until=b"What to copy")
+    terminal.press(b"\r")
+
+
 @pytest.mark.parametrize("inside_tmux", [False, True])
 def test_a_copy_goes_to_the_terminal_or_through_tmux(inside_tmux, tmp_path):
     folder = write_run(tmp_path, whole_run())
@@ -189,12 +199,7 @@ def test_a_copy_goes_to_the_terminal_or_through_tmux(inside_tmux, tmp_path):
         program.chmod(0o755)
         added = {"TMUX": "/tmp/x,1,0", "PATH": f"{program.parent}:{os.environ['PATH']}"}
     with Terminal(["open", str(folder.path)], environment=environment() | added) as terminal:
-        terminal.read(15, until=b"FAIL")
-        terminal.press(b"n")
-        terminal.read(0.3)
-        terminal.press(b"y")
-        terminal.read(5, until=b"What to copy")
-        terminal.press(b"\r")
+        copy_the_name(terminal)
         terminal.read(5, until=b"through tmux" if inside_tmux else b"clipboard")
         sequence = b"\x1b]52;c;" + base64.b64encode(NAMES[2].encode())
         assert (sequence in terminal.output) is not inside_tmux
@@ -218,12 +223,7 @@ def test_a_copy_goes_the_way_that_was_asked_for(way, readonly, said, tmp_path):
     added = {"TMUX": "/tmp/x,1,0", "APRTUI_CLIPBOARD": way}
     before = ["--readonly"] if readonly else []
     with Terminal([*before, "open", str(folder.path)], environment=environment() | added) as terminal:
-        terminal.read(15, until=b"FAIL")
-        terminal.press(b"n")
-        terminal.read(0.3)
-        terminal.press(b"y")
-        terminal.read(5, until=b"What to copy")
-        terminal.press(b"\r")
+        copy_the_name(terminal)
         terminal.read(5, until=said)
         assert said in terminal.output
         assert (b"\x1b]52;c;" + base64.b64encode(NAMES[2].encode()) in terminal.output) is (way == "osc52")

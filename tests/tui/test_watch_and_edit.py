@@ -104,16 +104,23 @@ def test_a_save_is_judged_again_or_run_again(keys, what, tmp_path, playbooks, mo
     drive(body, run=folder.path, playbooks=[playbooks])
 
 
-@pytest.mark.parametrize("problem", ["", "the run folder is locked"])
-def test_rows_are_judged_again_before_the_journal_has_it(problem, tmp_path, playbooks, monkeypatch):
-    """The process that writes the journal takes a second to begin. Where it fails, nothing of that stays."""
+ROUNDED = replace(tensor(NAMES[0], target="F16", differing=3), name=NAMES[0])
+
+
+def one_rounded(tmp_path, playbooks):
+    """A playbook, and its finished run of one tensor that is rounded too coarsely."""
     path = write_playbook(playbooks)
-    rounded = replace(tensor(NAMES[0], target="F16", differing=3), name=NAMES[0])
-    events = [RunStarted("h", 1), ComparisonStarted("S~S>G", 0), TensorFinished("S~S>G", rounded)]
+    events = [RunStarted("h", 1), ComparisonStarted("S~S>G", 0), TensorFinished("S~S>G", ROUNDED)]
     events += [ComparisonFinished("S~S>G", Outcome.FALSIFIED, "NOT EQUIVALENT"), RunFinished(1)]
     plan = plan_of(tmp_path, playbook=path)
     facts = replace(plan.playbook, fingerprint=load_playbook(path).fingerprint)
-    folder = write_run(tmp_path, events, plan=replace(plan, playbook=facts))
+    return path, write_run(tmp_path, events, plan=replace(plan, playbook=facts)), len(events)
+
+
+@pytest.mark.parametrize("problem", ["", "the run folder is locked"])
+def test_rows_are_judged_again_before_the_journal_has_it(problem, tmp_path, playbooks, monkeypatch):
+    """The process that writes the journal takes a second to begin. Where it fails, nothing of that stays."""
+    path, folder, _ = one_rounded(tmp_path, playbooks)
 
     async def body(app, pilot):
         shown = []
@@ -140,13 +147,7 @@ def test_rows_are_judged_again_before_the_journal_has_it(problem, tmp_path, play
 
 def test_a_second_save_shows_at_once_and_the_journal_ends_with_it(tmp_path, playbooks, monkeypatch):
     """While the first one is still being written into the journal, which must not bring its rows back."""
-    path = write_playbook(playbooks)
-    rounded = replace(tensor(NAMES[0], target="F16", differing=3), name=NAMES[0])
-    events = [RunStarted("h", 1), ComparisonStarted("S~S>G", 0), TensorFinished("S~S>G", rounded)]
-    events += [ComparisonFinished("S~S>G", Outcome.FALSIFIED, "NOT EQUIVALENT"), RunFinished(1)]
-    plan = plan_of(tmp_path, playbook=path)
-    facts = replace(plan.playbook, fingerprint=load_playbook(path).fingerprint)
-    folder = write_run(tmp_path, events, plan=replace(plan, playbook=facts))
+    path, folder, lines_before = one_rounded(tmp_path, playbooks)
 
     async def body(app, pilot):
         release, written = asyncio.Event(), []
@@ -159,10 +160,10 @@ def test_a_second_save_shows_at_once_and_the_journal_ends_with_it(tmp_path, play
                 # What was written first has been read, and shown.
                 await until(pilot, lambda: any(getattr(line.event, "tolerances", None) for line in app.current.log))
                 await pilot.pause(0.3)
-            limit = replace(rounded.tolerance, limit=1500.0 if not written else now.ulp)
+            limit = replace(ROUNDED.tolerance, limit=1500.0 if not written else now.ulp)
             lines = [TolerancesChanged(replace(now, ulp=limit.limit))]
-            lines += [TensorFinished("S~S>G", replace(rounded, tolerance=limit))]
-            append(folder, lines, len(events) + 2 * len(written))
+            lines += [TensorFinished("S~S>G", replace(ROUNDED, tolerance=limit))]
+            append(folder, lines, lines_before + 2 * len(written))
             written.append(limit.limit)
             return ""
 
