@@ -9,7 +9,7 @@ import pytest
 from console import answers_with, assert_shows, drive, shows, text_of, until
 from fixture_files import FIXTURES
 
-from aprtui.tui.services.children import ask
+from aprtui.tui.services.children import Answer, ask
 
 MODEL = {
     "name": "org/small",
@@ -122,5 +122,32 @@ def test_models_follow_their_folders(playbooks, tmp_path, monkeypatch):
         assert_shows(
             app, "GGUF v3 · qwen2", "26 tensors", "Q8_0×", "files      second.gguf", "num_hidden_layers", "esc close"
         )
+
+    drive(body, playbooks=[playbooks])
+
+
+def test_a_model_that_changes_while_it_is_read_is_read_again(playbooks, tmp_path, monkeypatch):
+    model = tmp_path / "m.gguf"
+    model.write_bytes(b"")
+    asked = []
+
+    async def ask(arguments, seconds=60.0):
+        asked.append(arguments)
+        if len(asked) == 2:
+            os.utime(model, ns=(2, 2))
+        facts = {**MODEL["facts"], "parameters": 1000 * len(asked)}
+        return Answer([{"place": "p", "path": str(tmp_path), "models": [{"path": str(model), "facts": facts}]}], "", 0)
+
+    monkeypatch.setattr("aprtui.tui.screens.models.ask", ask)
+    monkeypatch.setattr("aprtui.tui.screens.models._LOOK_S", 0.1)
+
+    async def body(app, pilot):
+        await pilot.press("2")
+        await until(pilot, lambda: len(asked) == 1)
+        await pilot.pause(0.3)
+        os.utime(model, ns=(1, 1))
+        await until(pilot, lambda: len(asked) == 3)
+        await pilot.pause(0.5)
+        assert len(asked) == 3
 
     drive(body, playbooks=[playbooks])

@@ -120,6 +120,7 @@ class ModelsScreen(ListScreen[_Model]):
         self.set_interval(_LOOK_S, self._look_at_folders)
 
     async def _look(self) -> None:
+        before = await asyncio.to_thread(_stamps, self._folders)
         answer = await ask(["models", "--format", "json"], seconds=300)
         listed = answer.value if isinstance(answer.value, list) else []
         places = [place for place in listed if isinstance(place, Mapping)]
@@ -129,9 +130,11 @@ class ModelsScreen(ListScreen[_Model]):
             for model in place.get("models", [])
             if isinstance(model, Mapping)
         ]
-        self._problem, self._read = answer.problem, True
+        is_first, self._problem, self._read = not self._read, answer.problem, True
         self._folders = await asyncio.to_thread(_folders_of, places)
-        self._stamps = await asyncio.to_thread(_stamps, self._folders)
+        now = await asyncio.to_thread(_stamps, self._folders)
+        # What changes while it is read, such as a model that is being copied, is read once more.
+        self._stamps = now if is_first else {path: before[path] for path in now if path in before}
         self.show_entries(models)
 
     async def _look_at_folders(self) -> None:
