@@ -81,7 +81,7 @@ LOSSY = {
     "f16 back": {"F-CONV-G-S": "f16", "F-CONV-A-S": "f16", "F-CONV-S-G": "q5_k_m"},
     "q4_0 and q4_1": {"F-CONV-S-G": "q4_0", "F-CONV-A-G": "q4_1", "F-CONV-S-A": "q4_k", "F-CONV-G-A": "q4_k"},
 }
-FAST = ("blocks that are encoded again", "blocks that are decoded on the way", "one direct type")
+FAST = ("blocks that are decoded on the way", "one direct type")
 
 
 @pytest.mark.parametrize("name", FAST)

@@ -23,6 +23,7 @@ from engine_runs import (
     write_playbook,
 )
 from fixture_files import FIXTURES
+from variants import variants
 
 from aprtui.convert.builtin import BuiltinConverter
 from aprtui.core.errors import UsageError
@@ -101,7 +102,7 @@ def moments(count, uninterrupted, seed):
     return [(chance.randint(1, uninterrupted[1]), chance.choice(["engine", "worker"])) for _ in range(count)]
 
 
-@pytest.mark.parametrize("number", [0, 1, *(pytest.param(at, marks=pytest.mark.slow) for at in (2, 3, 4))])
+@variants("number", range(5))
 def test_killed_at_a_random_moment(tmp_path, uninterrupted, number):
     moment, who = moments(5, uninterrupted, seed=1)[number]
     killed_and_resumed(tmp_path, moment, who, uninterrupted)
@@ -114,9 +115,7 @@ def test_killed_at_many_random_moments(tmp_path, uninterrupted, number):
     killed_and_resumed(tmp_path, moment, who, uninterrupted)
 
 
-@pytest.mark.parametrize(
-    "number", [signal.SIGTERM, *(pytest.param(one, marks=pytest.mark.slow) for one in (signal.SIGINT, signal.SIGHUP))]
-)
+@variants("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_an_interrupted_run_keeps_what_it_measured(tmp_path, uninterrupted, number):
     playbook = write_playbook(tmp_path)
     process = start(tmp_path / "o", playbook.path, "--model", MODEL, "--converter", "builtin")

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 from engine_runs import aprtui, events_of, plan_in, run_in, write_playbook
 from fixture_files import FIXTURES
+from variants import variants
 
 from aprtui.cli.dry_run import why_made
 from aprtui.convert.builtin import BuiltinConverter
@@ -95,7 +96,7 @@ def test_a_product_that_was_tampered_with_is_made_again(first, tmp_path):
     assert code is ExitCode.PASSED and kept["S>G"] is False
 
 
-@pytest.mark.parametrize("record", ["{}", "[", '{"product": "../../x"}'])
+@variants("record", ['{"product": "../../x"}', "{}", "["])
 def test_a_record_that_cannot_be_believed_goes_with_its_product(first, tmp_path, record):
     (folder, _) = kept_folders(tmp_path / "s")
     (folder / "conversion.json").write_text(record)

@@ -133,7 +133,8 @@ class Loud(BuiltinConverter):
 def test_failed_of_from_the_command_line(tmp_path):
     playbook = write_playbook(tmp_path, "aprtui:\n  outtype: {F-CONV-S-A: f16}\n  tolerance: {ulp: 0.01}\n")
     arguments = ("--model", MODEL, "--converter", "builtin", "--output-dir", tmp_path / "o")
-    code, out, _ = aprtui("run", playbook.path, *arguments)
+    gates = ("--gate", "F-CONV-S-?", "--gate", "F-CONV-WEIGHT-001", "--gate", "F-CONV-IDEM-001")
+    code, out, _ = aprtui("run", playbook.path, *arguments, *gates)
     assert code == 1 and "FAIL  F-CONV-S-A" in out
     assert f"again: aprtui run {playbook.path} --model {MODEL} --converter builtin --gate F-CONV-S-A" in out
     (run,) = (tmp_path / "o/test/runs").iterdir()
@@ -141,7 +142,7 @@ def test_failed_of_from_the_command_line(tmp_path):
     assert code == 1 and "F-CONV-S-A" in out and "F-CONV-S-G" not in out
     assert "F-CONV-WEIGHT-001" in out and "F-CONV-IDEM-001" not in out
     write_playbook(tmp_path)
-    code, _, err = aprtui("run", playbook.path, *arguments)
+    code, _, err = aprtui("run", playbook.path, *arguments, *gates)
     assert code == 0
     latest = max((tmp_path / "o/test/runs").iterdir())
     code, _, err = aprtui("run", "--failed-of", latest)

@@ -29,7 +29,8 @@ BEHAVIOUR = tuple(gate for gate in GATES if GATES[gate].levels == (Level.BEHAVIO
 SCENARIOS = tuple(gate for gate in GATES if GATES[gate].family is GateFamily.SCENARIO)
 """Those of them that engines decide."""
 
-_ASKED = ("G0-PULL-001", "F-A?-001", "G[1-4]-*", "F-PROFILE-*")
+_ASKED = ("G0-PULL-001", "F-A?-001", "G[1-4]-*")
+_SPEED = ("G1-LOAD", "F-PROFILE-*")
 
 
 def asked(
@@ -38,6 +39,7 @@ def asked(
     *,
     engine=EngineName.APR,
     apr="",
+    gates=_ASKED,
     backends=("cpu",),
     modalities=("run",),
     fast=0.001,
@@ -51,9 +53,7 @@ def asked(
         "profile_ci": {"warmup": 1, "measure": 2, "backends": list(backends), "assertions": limits},
     }
     engines, levels = (engine,), (Level.BEHAVIOUR,)
-    return Setup(
-        faults or {}, _ASKED, formats, without=without, levels=levels, scenarios=keys, engines=engines, apr=apr
-    )
+    return Setup(faults or {}, gates, formats, without=without, levels=levels, scenarios=keys, engines=engines, apr=apr)
 
 
 RUNS = {
@@ -104,7 +104,7 @@ RUNS = {
     "no text": Setup({}, _RUNNING, ONLY_APR, levels=(Level.BEHAVIOUR,), without=_TOKENIZER),
     "it answers otherwise": Setup({"S-A": "weights.negated"}, _RUNNING, ONLY_APR, levels=(Level.BEHAVIOUR,)),
     "it does not run": Setup({"S-A": "integrity.not_a_number"}, _RUNNING, ONLY_APR, levels=(Level.BEHAVIOUR,)),
-    "good answers": asked(ONLY_GGUF, engine=EngineName.LLAMA_CPP, modalities=("run", "chat")),
+    "good answers": asked(ONLY_GGUF, engine=EngineName.LLAMA_CPP, gates=(*_ASKED, *_SPEED), modalities=("run", "chat")),
     "good chat on a GPU": asked(ONLY_SAFETENSORS, engine=EngineName.REFERENCE, backends=("gpu",), modalities=("chat",)),
     "good answers on a GPU": asked(ONLY_SAFETENSORS, apr="say('2 + 2 equals 4.')", backends=("cpu", "gpu")),
     "not loaded": asked(ONLY_GGUF, {"S-G": "integrity.header_cut"}, engine=EngineName.LLAMA_CPP),
@@ -126,13 +126,13 @@ RUNS = {
         modalities=("chat",),
         without=("tokenizer_config.json", "chat_template.jinja"),
     ),
-    "too slow": asked(ONLY_GGUF, engine=EngineName.LLAMA_CPP, fast=1e9, time=1e-9),
+    "too slow": asked(ONLY_GGUF, engine=EngineName.LLAMA_CPP, gates=_SPEED, fast=1e9, time=1e-9),
     "refusal": asked(ONLY_SAFETENSORS, apr="sys.exit(print('error: no such op', file=sys.stderr) or 8)"),
     "abort": asked(ONLY_SAFETENSORS, apr="os.abort()"),
     "wrong answer on a GPU": asked(
         ONLY_SAFETENSORS, apr="say('It is 5.' if backend == 'gpu' else 'It is 4.')", backends=("cpu", "gpu")
     ),
-    "no engine": asked(ONLY_SAFETENSORS, backends=("cpu", "gpu")),
+    "no engine": asked(ONLY_SAFETENSORS, gates=(*_ASKED, *_SPEED), backends=("cpu", "gpu")),
     "no converter": Setup(None, outtype={"F-CONV-S-G": "q8_0"}, levels=tuple(Level)),
     "few tensors": Setup(
         {},

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 from fixture_files import FIXTURES
+from variants import variants
 
 from aprtui.compare.behaviour import BehaviourSettings
 from aprtui.compare.comparison import Scope, compare_models
@@ -47,7 +48,7 @@ def run(source, target, scope=SCOPE):
 
 
 @pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("kind", ["bf16", "Q4_K_M", pytest.param("Q8_0", marks=pytest.mark.slow)])
+@variants("kind", ["bf16", "Q4_K_M", "Q8_0"], always=2)
 def test_good_conversions_pass(name, kind):
     level, behaviour = run(FIXTURES / name / "hf", FIXTURES / name / f"gguf/{kind}.gguf")
     assert level.outcome is Outcome.CORROBORATED

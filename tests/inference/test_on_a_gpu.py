@@ -9,6 +9,7 @@ import pytest
 import torch
 from fixture_files import FIXTURES
 from pretended_gpu import OnGpu, pretended_gpu
+from variants import variants
 
 from aprtui.compare.behaviour import BehaviourSettings
 from aprtui.compare.comparison import Scope, compare_models
@@ -45,13 +46,13 @@ def test_the_pretended_device_refuses_what_a_real_one_refuses(monkeypatch):
             there.numpy()
 
 
-@pytest.mark.parametrize(
+@variants(
     ("name", "kind"),
     [
-        ("qwen2-tiny", "bf16"),
         ("llama-tiny256", "Q4_K_M"),
-        *(pytest.param(name, "Q8_0", marks=pytest.mark.slow) for name in ("qwen3-tiny", "phi3-tiny", "gpt2-tiny")),
-        pytest.param("gemma3-tiny", "Q4_K_M", marks=pytest.mark.slow),
+        ("qwen2-tiny", "bf16"),
+        *((name, "Q8_0") for name in ("qwen3-tiny", "phi3-tiny", "gpt2-tiny")),
+        ("gemma3-tiny", "Q4_K_M"),
     ],
 )
 def test_every_figure_is_that_of_the_cpu(name, kind, monkeypatch):
@@ -65,7 +66,7 @@ def test_every_figure_is_that_of_the_cpu(name, kind, monkeypatch):
     assert set(asked) == {"cuda:1"}
 
 
-@pytest.mark.parametrize("fault", ["weights.two_rows_swapped", "tokenizer.add_bos"])
+@variants("fault", ["tokenizer.add_bos", "weights.two_rows_swapped"])
 def test_a_fault_shows_there_too(fault, tmp_path, monkeypatch):
     """Also where tokens differ: the 2x2 test runs models of its own."""
     source = open_model(FIXTURES / "llama-tiny256/hf")

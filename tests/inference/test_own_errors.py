@@ -6,6 +6,7 @@ from collections import namedtuple
 import numpy as np
 import pytest
 from fixture_files import FIXTURES
+from variants import variants
 
 from aprtui.compare.behaviour import BehaviourSettings
 from aprtui.compare.comparison import Scope, compare_models
@@ -40,7 +41,7 @@ def scaled(name, kind, role, place, factor=1.5):
     return source, open_model(write_draft(draft, place))
 
 
-@pytest.mark.parametrize("name", [*NAMES[:1], *(pytest.param(name, marks=pytest.mark.slow) for name in NAMES[1:])])
+@variants("name", NAMES)
 def test_an_error_of_attention_is_none_of_the_mlp_behind_it(name, tmp_path):
     """The MLP inherits it, and by itself is the source's bit for bit."""
     source, target = scaled(name, "bf16", "blk.0.attn_output.weight", tmp_path / "x")
@@ -56,7 +57,7 @@ def test_an_error_of_attention_is_none_of_the_mlp_behind_it(name, tmp_path):
     assert mlp.inherited.nmse > 0 == mlp.own.nmse
 
 
-@pytest.mark.parametrize("norm", [*NORMS[:2], *(pytest.param(norm, marks=pytest.mark.slow) for norm in NORMS[2:])])
+@variants("norm", NORMS)
 def test_every_norm_of_gemma_is_named_where_its_one_is_missing(norm, tmp_path):
     roles = {tensor.role for tensor in draft_of(open_model(FIXTURES / "gemma3-tiny/gguf/bf16.gguf")).tensors}
     role = f"{norm}.weight" if norm == "output_norm" else f"blk.1.{norm}.weight"

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 from console import LARGE, SMALL, answers_with, assert_shows, drive, shows, text_of, until
 from run_folders import NAMES, tensor, whole_run, write_run
+from variants import variants
 
 from aprtui.core.events import TensorFinished
 from aprtui.store.run_view import RunView
@@ -217,7 +218,7 @@ async def read(app, pilot):
     await pilot.pause()
 
 
-@pytest.mark.parametrize("size", [SMALL, (60, 16), LARGE])
+@variants("size", [(60, 16), SMALL, LARGE])
 def test_keys_of_the_map_bring_it_and_the_selected_element_into_sight(size, tmp_path, monkeypatch):
     folder = write_run(tmp_path, whole_run())
     answers_with(monkeypatch, "aprtui.tui.services.tensors.ask", {**READ, "heat": TALL_MAP, "elements": ELEMENTS})
@@ -279,7 +280,7 @@ def test_a_region_that_cannot_be_read_says_why(tmp_path, monkeypatch):
     drive(body, run=folder.path)
 
 
-@pytest.mark.parametrize(("forward", "back"), [("right_square_bracket", "left_square_bracket"), ("n", "N")])
+@variants(("forward", "back"), [("n", "N"), ("right_square_bracket", "left_square_bracket")])
 def test_going_back_to_a_failure_reads_no_file_again(forward, back, tmp_path, monkeypatch):
     folder = write_run(tmp_path, whole_run())
     asked = answers_with(monkeypatch, "aprtui.tui.services.tensors.ask", READ)

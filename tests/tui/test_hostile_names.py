@@ -7,6 +7,7 @@ import pytest
 from console import SMALL, answers_with, assert_shows, drive, text_of, until
 from rich.cells import cell_len
 from run_folders import alive, elsewhere, finding, level, plan_of, tensor, whole_run, write_run
+from variants import variants
 
 from aprtui.core.events import ComparisonFinished, ConverterFacts, GateFinished, RunStarted, TensorFinished, WorkerDied
 from aprtui.core.findings import FindingKind
@@ -131,7 +132,7 @@ def no_control_character(app):
         assert all(character.isprintable() for character in line), ascii(line)
 
 
-@pytest.mark.parametrize("ascii_only", [False, True])
+@variants("ascii_only", [False, True])
 def test_every_view_takes_the_corpus(tmp_path, ascii_only, playbooks):
     for number, name in enumerate(CORPUS):
         safe = name.encode("utf-8", "replace").decode().replace("\x00", "").replace("/", "_")[:60]
@@ -168,7 +169,7 @@ def test_every_view_takes_the_corpus(tmp_path, ascii_only, playbooks):
     drive(body, size=SMALL, run=folder.path, playbooks=[playbooks], ascii_only=ascii_only)
 
 
-@pytest.mark.parametrize("ascii_only", [False, pytest.param(True, marks=pytest.mark.slow)])
+@variants("ascii_only", [False, True])
 def test_answers_of_children_take_the_corpus(tmp_path, ascii_only, playbooks, monkeypatch):
     """Models, comparisons of runs, launches, details, evidence: what other processes and other people's files say."""
     write_run(tmp_path, whole_run(), run_id="20260101-000000-bbbb")
@@ -215,7 +216,7 @@ def test_answers_of_children_take_the_corpus(tmp_path, ascii_only, playbooks, mo
     drive(body, size=SMALL, run=folder.path, playbooks=[playbooks], ascii_only=ascii_only)
 
 
-@pytest.mark.parametrize("ascii_only", [False, pytest.param(True, marks=pytest.mark.slow)])
+@variants("ascii_only", [False, True])
 def test_every_dialog_takes_the_corpus(tmp_path, ascii_only, playbooks, monkeypatch):
     """The attach card, the choice of a run, comparison, launch, export, questions and errors."""
     hostile_runs(tmp_path)
@@ -262,7 +263,7 @@ def test_markup_is_shown_as_it_is_and_clicks_nothing(tmp_path):
     drive(body, run=folder.path)
 
 
-@pytest.mark.parametrize("ascii_only", [False, True])
+@variants("ascii_only", [False, True])
 def test_the_attach_card_and_the_chooser_of_runs_take_the_corpus(tmp_path, ascii_only, playbooks):
     """Names of playbooks, converters and hosts of other people's runs; the notice of a playbook that does not load."""
     names = [name.encode("utf-8", "replace").decode() for name in CORPUS]

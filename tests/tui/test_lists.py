@@ -6,6 +6,7 @@ import pytest
 from console import LARGE, SMALL, answers_with, assert_shows, drive, shows, text_of, until
 from run_folders import NAMES, RUN_ID, plan_of, whole_run, write_run
 from tui_files import write_playbook
+from variants import variants
 
 from aprtui.core.events import (
     GateFinished,
@@ -188,7 +189,7 @@ def test_runs_and_models_are_sorted(tmp_path, monkeypatch):
     drive(body)
 
 
-@pytest.mark.parametrize("order", ["", "S", "s", "ssS"])
+@variants("order", ["", "ssS", "S", "s"], always=2)
 def test_two_marked_runs_are_compared_the_earlier_first(order, tmp_path, monkeypatch):
     runs = [write_run(tmp_path, whole_run(), run_id=f"2026010{day}-000000-aaaa") for day in (1, 2, 3)]
     asked = answers_with(monkeypatch, "aprtui.tui.screens.compare.ask", {})

@@ -8,6 +8,7 @@ from engine_runs import events_of, processes_of, run_folder_below, run_in, verdi
 from fixture_files import FIXTURES
 from terminal import Terminal
 from test_terminal import environment
+from variants import variants
 
 from aprtui.convert.builtin import BuiltinConverter
 from aprtui.core.events import RunFinished, RunInterrupted
@@ -83,9 +84,7 @@ def assert_whole(folder):
     assert processes_of(folder) == []
 
 
-@pytest.mark.parametrize(
-    "how", [signal.SIGKILL, *(pytest.param(one, marks=pytest.mark.slow) for one in (signal.SIGTERM, signal.SIGHUP))]
-)
+@variants("how", [signal.SIGKILL, signal.SIGTERM, signal.SIGHUP])
 def test_a_run_outlives_the_console_that_started_it(how, expected, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "lost.playbook.yaml").write_text(PLAYBOOK.format(model=MODEL))
