@@ -1,5 +1,6 @@
-"""What holds for all tests: no run enters the user's register, slow tests run on demand."""
+"""What holds for all tests: no run enters the user's register, slow tests run on demand, processors are kept busy."""
 
+import os
 import signal
 
 import pytest
@@ -11,6 +12,11 @@ def pytest_configure():
     signal.signal(signal.SIGINT, signal.default_int_handler)
     if hasattr(signal, "SIGHUP"):
         signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+
+def pytest_xdist_auto_num_workers():
+    # Tests of the console and of what hangs wait for a third of their time.
+    return len(os.sched_getaffinity(0)) + 1
 
 
 @pytest.fixture(autouse=True)

@@ -100,7 +100,9 @@ RUNS = {
     "merges": Setup({"S-A": "tokenizer.merges_order"}, _TO_APR, ONLY_APR),
     "no tokenizer": Setup({}, _TO_APR, ONLY_APR, without=_TOKENIZER),
     "it runs": Setup({}, _RUNNING, ONLY_APR, levels=(Level.BEHAVIOUR,)),
-    "it runs in 4 bits": Setup({}, _RUNNING, ONLY_APR, outtype={"F-CONV-S-A": "int4"}, levels=(Level.BEHAVIOUR,)),
+    "it runs in 4 bits": Setup(
+        {}, ("F-GOLDEN-RULE-001",), ONLY_APR, outtype={"F-CONV-S-A": "int4"}, levels=(Level.BEHAVIOUR,)
+    ),
     "no text": Setup({}, _RUNNING, ONLY_APR, levels=(Level.BEHAVIOUR,), without=_TOKENIZER),
     "it answers otherwise": Setup({"S-A": "weights.negated"}, _RUNNING, ONLY_APR, levels=(Level.BEHAVIOUR,)),
     "it does not run": Setup({"S-A": "integrity.not_a_number"}, _RUNNING, ONLY_APR, levels=(Level.BEHAVIOUR,)),
