@@ -21,7 +21,7 @@ from aprtui.core.safe_text import safe_text
 from aprtui.formats.model import open_model
 from aprtui.playbook import Playbook, PlaybookChange, change_between, load_playbook
 from aprtui.playbook.load import files_of_playbook
-from aprtui.store.file_watch import changes
+from aprtui.store.file_watch import changes, files_of_program
 from aprtui.store.plan import Limits
 from aprtui.store.register import run_of_process
 from aprtui.store.run_folder import RunFolder
@@ -101,9 +101,7 @@ def _watched(playbook: Playbook, given: dict[str, Any]) -> dict[Path, str]:
         container = open_model(Path(path)).container
         watched |= dict.fromkeys((*container.files, *container.companions.values()), "model")
     if planned.plan.converter is not None:
-        program = Path(planned.plan.converter.path)
-        files = [program] if program.is_file() else sorted(program.rglob("*.py"))
-        watched |= dict.fromkeys(files, "converter")
+        watched |= dict.fromkeys(files_of_program(Path(planned.plan.converter.path)), "converter")
     return watched
 
 

@@ -17,6 +17,11 @@ _QUIET_MS = 300
 _LOOK_MS = 500
 
 
+def files_of_program(path: Path) -> list[Path]:
+    """What a converter consists of: one file, or the Python files of a package."""
+    return sorted(path.rglob("*.py")) if path.is_dir() else [path]
+
+
 def changes(files: Collection[Path], stop: Event) -> Iterator[frozenset[Path]]:
     """The files that changed, once they are quiet for a moment; ends when somebody sets `stop`.
 

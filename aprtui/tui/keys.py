@@ -84,7 +84,6 @@ KEYS: tuple[Key, ...] = (
     Key("list.first", ("g", "home"), "first", "", "First row", (LIST,)),
     Key("list.last", ("G", "end"), "last", "", "Last row", (LIST,)),
     Key("list.open", ("enter",), "open", "open", "Open the row", (LIST,), 10),
-    Key("list.mark", ("space",), "mark", "mark", "Mark the row", (LIST,)),
     Key("text.down", ("j", "down"), "scroll(0,1)", "", "Scroll down", (TEXT,)),
     Key("text.up", ("k", "up"), "scroll(0,-1)", "", "Scroll up", (TEXT,)),
     Key("text.half-down", ("ctrl+d",), "scroll(1,0)", "", "Half a page down", (TEXT,)),
@@ -126,6 +125,7 @@ KEYS: tuple[Key, ...] = (
     Key("all-gates", ("a",), "all_gates", "", "Rows of all gates", ("diff",)),
     Key("run.rows", ("v",), "verify_row", "", "Run again the comparison of this row", ("diff",)),
     Key("compare", ("c",), "compare", "compare", "Compare with another run", ("diff", "runs", "tensor"), 34),
+    Key("mark", ("space",), "mark", "mark", "Mark the run: c compares two", ("runs",)),
     Key("export", ("e",), "export", "export", "Export evidence or the table", ("diff", "runs", "tensor"), 30),
     Key("edit", ("E",), "edit", "edit", "Edit the playbook where it sets this tolerance", ("playbooks", "diff")),
     Key(

@@ -189,6 +189,19 @@ def test_runs_and_models_are_sorted(tmp_path, monkeypatch):
     drive(body)
 
 
+@pytest.mark.parametrize("view", ["1", "2", "4"])
+def test_only_runs_are_marked(view, tmp_path, playbooks):
+    folder = write_run(tmp_path, whole_run())
+
+    async def body(app, pilot):
+        await pilot.press(view, "space")
+        assert not app.screen.table.marked and not any("*" in line[:2] for line in text_of(app))
+        await pilot.press("3", "space")
+        assert app.screen.table.marked == {0} and shows(app, "1 marked")
+
+    drive(body, run=folder.path, playbooks=[playbooks])
+
+
 @variants("order", ["", "ssS", "S", "s"], always=2)
 def test_two_marked_runs_are_compared_the_earlier_first(order, tmp_path, monkeypatch):
     runs = [write_run(tmp_path, whole_run(), run_id=f"2026010{day}-000000-aaaa") for day in (1, 2, 3)]

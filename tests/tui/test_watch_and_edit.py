@@ -279,6 +279,33 @@ def test_a_save_starts_a_run_of_the_playbook_that_was_saved(has_run, tmp_path, p
     drive(body, run=opened.path, playbooks=[playbooks])
 
 
+@pytest.mark.parametrize("changed", ["model/config.json", "converter/parts/names.py"])
+def test_a_model_or_a_converter_that_changes_starts_a_run(changed, tmp_path, playbooks, monkeypatch):
+    """A converter may be a package: its files are watched at any depth."""
+    path = write_playbook(playbooks)
+    for name in ("model/config.json", "converter/parts/names.py"):
+        (tmp_path / name).parent.mkdir(parents=True)
+        (tmp_path / name).write_text("one", encoding="utf-8")
+    plan = plan_of(tmp_path, playbook=path)
+    program = replace(plan.converter, path=str(tmp_path / "converter"))
+    folder = write_run(tmp_path, whole_run(), plan=replace(plan, converter=program))
+    started = []
+
+    async def body(app, pilot):
+        async def start(arguments, **_):
+            started.append(arguments)
+
+        monkeypatch.setattr(app.starter, "start", start)
+        await pilot.press("w")
+        await until(pilot, lambda: app.watching)
+        await pilot.pause(0.3)
+        (tmp_path / changed).write_text("another", encoding="utf-8")
+        await until(pilot, lambda: started, 10)
+        assert started[0][:2] == ["run", str(path)]
+
+    drive(body, run=folder.path, playbooks=[playbooks], watch_models=True)
+
+
 def test_a_playbook_that_does_not_load_is_edited_at_its_line(playbooks, monkeypatch):
     write_playbook(playbooks, "aprtui:\n  tolerance:\n    ulpp: 2\n")
     monkeypatch.setenv("EDITOR", "an-editor")

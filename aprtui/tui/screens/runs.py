@@ -139,6 +139,10 @@ class RunsScreen(ListScreen[RunSummary], RunActions):
         plan = self.plan()
         return Path(plan.playbook.path) if plan is not None else None
 
+    def action_mark(self) -> None:
+        """Mark the chosen run, or take the mark away."""
+        self.table.mark()
+
     def action_compare(self) -> None:
         """The two that are marked, or the chosen one with another."""
         marked = [run.folder for run in self.marked]

@@ -12,7 +12,7 @@ from threading import Event
 from typing import TYPE_CHECKING
 
 from aprtui.core.errors import AprtuiError
-from aprtui.store.file_watch import changes
+from aprtui.store.file_watch import changes, files_of_program
 from aprtui.store.plan import RunPlan
 from aprtui.store.run_folder import RunFolder, RunState
 from aprtui.tui.services.children import tell
@@ -106,7 +106,7 @@ class Watch:
         model = Path(view.plan.model.path)
         files = [one for one in model.iterdir() if one.is_file()] if model.is_dir() else [model]
         converter = view.plan.converter
-        return [*files, Path(converter.path)] if converter is not None and converter.path else files
+        return [*files, *files_of_program(Path(converter.path))] if converter is not None and converter.path else files
 
     async def saved(self, files: Collection[Path], *, again: bool = False) -> None:
         """Files were saved.

@@ -284,8 +284,8 @@ class RowTable(ScrollView, can_focus=True):
             self.held = True
             self.post_message(self.Opened(self, self.cursor))
 
-    def action_mark(self) -> None:
-        """Mark the row, or take the mark away."""
+    def mark(self) -> None:
+        """Mark the chosen row, or take the mark away."""
         if len(self.source):
             self.marked ^= {self.cursor}
             self.update_rows((self.cursor,))
