@@ -80,6 +80,7 @@ class ConsoleApp(App[None]):
         self.remapped_keys = dict(self.options.settings.keys)
         self.messages: deque[tuple[datetime, str]] = deque(maxlen=500)
         self.unread_log = 0
+        self.comparison: CompareScreen | None = None
         self.failure: BaseException | None = None
         self.report: Path | None = None
         self.follower = Follower(self)
@@ -365,8 +366,16 @@ class ConsoleApp(App[None]):
 
     # Actions.
 
+    def back_to_comparison(self) -> bool:
+        """Whether there is a comparison to go back to, one of whose changes is shown."""
+        left, self.comparison = self.comparison, None
+        if left is not None:
+            self.push_screen(left.again())
+        return left is not None
+
     def action_view(self, number: int) -> None:
         """Show one of the five views."""
+        self.comparison = None
         while len(self.screen_stack) > 1 and isinstance(self.screen, ConsoleScreen):
             self.pop_screen()
         if len(self.screen_stack) == 1 and self.current_mode != _MODES[number - 1]:

@@ -16,6 +16,7 @@ from aprtui.core.events import (
 from aprtui.core.outcomes import Outcome
 from aprtui.playbook import load_playbook
 from aprtui.tui.screens.compare import ChooseRunDialog, CompareScreen
+from aprtui.tui.widgets.row_table import RowTable
 
 COMPARED = {
     "circumstances": [{"what": "converter"}],
@@ -82,7 +83,7 @@ def test_a_change_opens_where_it_was_measured(tmp_path, monkeypatch):
 def test_a_change_is_shown_though_a_filter_hides_it(tmp_path, monkeypatch):
     write_run(tmp_path, whole_run(), run_id="20260101-000000-bbbb")
     after = write_run(tmp_path, whole_run())
-    answers_with(monkeypatch, "aprtui.tui.screens.compare.ask", COMPARED)
+    asked = answers_with(monkeypatch, "aprtui.tui.screens.compare.ask", COMPARED)
 
     async def body(app, pilot):
         await pilot.press("slash", *"mlp", "enter", "f", "c", "enter")
@@ -90,8 +91,24 @@ def test_a_change_is_shown_though_a_filter_hides_it(tmp_path, monkeypatch):
         await pilot.press("j", "enter")
         await until(pilot, lambda: app.current_mode == "diff" and app.screen.row.name == NAMES[2])
         assert not shows(app, "/mlp")
+        # From the change back to the changes, where they were left, and from there to the run.
         await pilot.press("escape")
-        assert app.screen.row.name == NAMES[2]
+        assert isinstance(app.screen, CompareScreen)
+        await until(pilot, lambda: app.screen.query_one(RowTable).cursor == 1 and shows(app, "gone"))
+        await pilot.press("j", "enter")
+        await until(pilot, lambda: app.current_mode == "diff" and len(app.screen_stack) == 1)
+        await pilot.press("slash", "x", "escape", "escape")
+        assert isinstance(app.screen, CompareScreen) and app.screen.query_one(RowTable).cursor == 2
+        await pilot.press("escape", "escape")
+        assert app.current_mode == "diff" and len(app.screen_stack) == 1
+        # A view that was asked for by its key leads back to no comparison.
+        await pilot.press("c", "enter")
+        await until(pilot, lambda: shows(app, "gone"))
+        await pilot.press("j", "enter")
+        await until(pilot, lambda: app.current_mode == "diff" and app.screen.row.name == NAMES[2])
+        await pilot.press("3", "4", "escape")
+        assert app.current_mode == "diff" and len(app.screen_stack) == 1
+        assert len(asked) == 2
 
     drive(body, run=after.path)
 

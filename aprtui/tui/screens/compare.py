@@ -209,6 +209,13 @@ class CompareScreen(ConsoleScreen):
         self._before, self._after = before, after
         self._source = ChangeSource()
         self._facts = ""
+        self._chosen = 0
+
+    def again(self) -> CompareScreen:
+        """The same comparison as it was left, to be shown once more."""
+        screen = CompareScreen(self._before, self._after)
+        screen._source, screen._facts, screen._chosen = self._source, self._facts, self._chosen
+        return screen
 
     def compose_body(self) -> Iterable[Widget]:
         """The changes."""
@@ -217,8 +224,11 @@ class CompareScreen(ConsoleScreen):
     def on_mount(self) -> None:
         """Ask a child: it reads both journals whole."""
         table = self.query_one(RowTable)
-        table.empty = ((("  comparing …", "muted"),),)
         table.focus()
+        if self._source.changes:
+            table.rebuild(self._chosen)
+            return
+        table.empty = ((("  comparing …", "muted"),),)
         self.run_worker(self._look(), exclusive=True)
 
     @property
@@ -244,10 +254,12 @@ class CompareScreen(ConsoleScreen):
         """Show it where it was measured: in the later run, unless that does not have it."""
         change = self._source.changes[event.position]
         folder = self._before if change.word == "gone" else self._after
+        self._chosen = event.position
         if change.is_gate:
             self.console.open_run(folder, gate=change.what)
         else:
             self.console.open_run(folder, row=(change.where, change.what if change.is_tensor else ""))
+        self.console.comparison = self
 
     def action_copy(self) -> None:
         """Copy the command."""

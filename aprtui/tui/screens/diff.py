@@ -486,12 +486,14 @@ class DiffScreen(RunActions):
             self.table.focus()
 
     def action_back(self) -> None:
-        """From the tree to the table, from one gate to all; a filter goes first."""
+        """From the tree to the table, to the comparison that led here, from one gate to all; a filter goes first."""
         if self.has_class("-tree") and self.has_class("-narrow"):
             self.remove_class("-tree")
             self.table.focus()
             self.call_after_refresh(self.refresh_chrome)
-        elif self._filter or not self.gate_tree.cursor or isinstance(self.table.source, EmptySource):
+        elif not self.has_filter and self.console.back_to_comparison():
+            return
+        elif self.has_filter or not self.gate_tree.cursor or isinstance(self.table.source, EmptySource):
             super().action_back()
         else:
             self.gate_tree.move(0)

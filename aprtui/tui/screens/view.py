@@ -171,10 +171,15 @@ class ViewScreen(ConsoleScreen):
         box.add_class("-on")
         box.focus()
 
+    @property
+    def has_filter(self) -> bool:
+        """Whether there is a filter, or one is being typed."""
+        box = self.query_one("#filter", Input)
+        return box.has_class("-on") or bool(box.value)
+
     def action_back(self) -> None:
         """Clear the filter; a view itself stays."""
-        box = self.query_one("#filter", Input)
-        if box.has_class("-on") or box.value:
+        if self.has_filter:
             self._close_filter(keep=False)
         elif len(self.app.screen_stack) > 1:
             self.dismiss(None)
