@@ -232,14 +232,17 @@ class ReferenceModel:
                 yield Unit(name, module, size)
 
     def _checked_sources(self) -> dict[str, str]:
-        """For each parameter the name under which the checkpoint has it: its own, or that of a tied one."""
+        """For each parameter the name under which the checkpoint has it: its own, or that of a tied one.
+
+        Its own goes first: transformers ties no matrices that a checkpoint stores with different values.
+        """
         names: dict[int, list[str]] = {}
         for name, parameter in self._model.named_parameters(remove_duplicate=False):
             names.setdefault(id(parameter), []).append(name)
         found, missing, wrong = {}, [], []
         for name, parameter in self._model.named_parameters(remove_duplicate=False):
             alike = names[id(parameter)]
-            stored = next((each for each in alike if sources_of(each, self.checkpoint.views)), None)
+            stored = next((each for each in (name, *alike) if sources_of(each, self.checkpoint.views)), None)
             if stored is None:
                 missing.append(name)
                 continue
