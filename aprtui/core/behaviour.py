@@ -257,6 +257,7 @@ class Behaviour:
         peak_bytes: Peak memory of this process.
         not_checked: What could not be measured, with the reason.
         llama_refused: Why llama.cpp does not run the product, where that lies in the file; empty where it does.
+        other_tokens: The product has logits of more or fewer tokens than it should, in words; empty where it has not.
         same_arithmetic: Both models ran in the same runtime on the same processor; golden logits may come from another.
     """
 
@@ -278,6 +279,7 @@ class Behaviour:
     not_checked: tuple[str, ...] = ()
     same_arithmetic: bool = True
     llama_refused: str = ""
+    other_tokens: str = ""
 
     @property
     def first_divergence(self) -> LayerError | None:
@@ -294,6 +296,14 @@ class Behaviour:
     def wrong_texts(self) -> tuple[TextComparison, ...]:
         """Texts whose first difference no tie explains."""
         return tuple(text for text in self.texts if text.verdict is TextVerdict.WRONG)
+
+
+def other_tokens(found: int, expected: int) -> str:
+    """What `Behaviour.other_tokens` says of a product with logits of so many tokens."""
+    if found == expected:
+        return ""
+    both = min(found, expected)
+    return f"its logits are of {found} tokens and not of {expected}; those of the first {both} are compared"
 
 
 def judge_text(margin: float, limit: float) -> TextVerdict:

@@ -29,6 +29,8 @@ def judge_behaviour(behaviour: Behaviour, settings: ToleranceSettings = OWN_RULE
     if not isfinite(behaviour.target.max_abs_delta):
         message = "its logits are not finite"
         findings.append(Finding(Level.BEHAVIOUR, "model", message, expected="finite logits", found="NaN or infinity"))
+    if behaviour.other_tokens:
+        findings.append(Finding(Level.BEHAVIOUR, "vocabulary", behaviour.other_tokens))
     divergence = behaviour.first_divergence
     if divergence is not None:
         findings.append(_layer(divergence, Severity.FAILURE if failed else Severity.NOTE))

@@ -6,7 +6,7 @@ What an honest conversion loses, the twin loses too; what a product loses beyond
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from math import lcm
 
@@ -22,7 +22,7 @@ from aprtui.formats.codecs.apr import apr_q8_codes, apr_q8_scale
 from aprtui.formats.codecs.encode import ENCODABLE
 from aprtui.formats.container import Format, StoredTensor
 from aprtui.formats.layout.orders import rules_undone
-from aprtui.formats.layout.plan import LayoutPlan, model_row_order
+from aprtui.formats.layout.plan import LayoutPlan, embedding_name, model_row_order
 from aprtui.formats.layout.rope_tensors import GENERATED
 from aprtui.formats.layout.transforms import hf_to_gguf
 from aprtui.formats.model import Model
@@ -176,13 +176,17 @@ def _twin(storing: Sequence[_Storing], order: RowOrder, source: Checkpoint, refe
         return Twin(None, lossless=True, types=types)
     views = {each.name: each.read_again for each in storing}
     if order is RowOrder.GGUF:
-        geometry = reference.geometry
+        # Rows of the embedding that the product is made without are none of the twin's either.
+        geometry = replace(reference.geometry, tokens=None)
         kept = tuple(name for name in views if name not in GENERATED)
         wanted = checkpoint_names(geometry.architecture, kept, geometry.experts)
         undone = rules_undone(views, wanted, hf_to_gguf(geometry), {})
         views = {name: expected.view for name, expected in undone.items()}
     known = {name: view for name, view in views.items() if name in source.views}
-    checkpoint = Checkpoint(source.path, source.config, {**source.views, **known})
+    config, embedding = source.config, embedding_name(reference)
+    if embedding in known:
+        config = {**config, "vocab_size": known[embedding].shape[0]}
+    checkpoint = Checkpoint(source.path, config, {**source.views, **known})
     return Twin(checkpoint, lossless=not lossy, types=types)
 
 
