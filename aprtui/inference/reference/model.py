@@ -177,7 +177,8 @@ class ReferenceModel:
         step = torch.tensor([list(ids)], device=self.runtime.device)
         past = None
         while len(found) < most:
-            output = self._model(input_ids=step, past_key_values=past, use_cache=True)
+            with _as_its_own_fault(self.checkpoint.path):
+                output = self._model(input_ids=step, past_key_values=past, use_cache=True)
             past = output.past_key_values
             best = torch.topk(output.logits[0, -1].double(), 2)
             chosen = int(output.logits[0, -1].argmax())
