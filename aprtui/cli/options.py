@@ -11,6 +11,7 @@ import click
 
 from aprtui.core.outcomes import Level
 from aprtui.core.scenarios import Backend, EngineName
+from aprtui.inference.machine import named_device
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -84,6 +85,8 @@ device = click.option(
     default="cpu",
     show_default=True,
     metavar="cpu|cuda[:N]",
+    # Before anything else is done: levels that need no device may take an hour.
+    callback=lambda _context, _option, value: named_device(value),
     help="Where models are run.",
 )
 
