@@ -19,7 +19,7 @@ from aprtui.formats.views import Added, Scaled
 SCOPE = Scope(levels=(Level.BEHAVIOUR,), running=BehaviourSettings(tokens=0))
 NAMES = ("qwen2-tiny", "llama-tiny256", "qwen3-tiny", "gemma3-tiny", "phi3-tiny", "gpt2-tiny")
 NORMS = (
-    *("attn_norm", "post_attention_norm", "ffn_norm", "post_ffw_norm", "attn_q_norm", "attn_k_norm"),
+    *("attn_norm", "attn_q_norm", "attn_k_norm", "post_attention_norm", "ffn_norm", "post_ffw_norm"),
     "output_norm",
 )
 Usage = namedtuple("Usage", "total used free")
@@ -72,12 +72,22 @@ def test_every_norm_of_gemma_is_named_where_its_one_is_missing(norm, tmp_path):
         "post_attention_norm": ("model.layers.1", "post_attention_layernorm"),
         "ffn_norm": ("model.layers.1", "pre_feedforward_layernorm"),
         "post_ffw_norm": ("model.layers.1", "post_feedforward_layernorm"),
-        "attn_q_norm": ("model.layers.1", "self_attn"),
-        "attn_k_norm": ("model.layers.1", "self_attn"),
+        "attn_q_norm": ("model.layers.1", "self_attn.q_norm"),
+        "attn_k_norm": ("model.layers.1", "self_attn.k_norm"),
         "output_norm": ("model.norm", ""),
     }
     first = behaviour.first_divergence
     assert (first.unit, first.block) == expected[norm]
+
+
+@pytest.mark.parametrize("role", ["attn_q_norm", pytest.param("attn_k", marks=pytest.mark.slow)])
+def test_a_norm_of_queries_is_told_from_the_matrix_in_front_of_it(role, tmp_path):
+    """Each is fed what the source fed its own, also where its layer is off before."""
+    source, target = scaled("qwen3-tiny", "bf16", f"blk.1.{role}.weight", tmp_path / "x")
+    _, behaviour = compared(source, target)
+    off = [error.block for error in behaviour.layers if error.unit == "model.layers.1" and error.own.nmse]
+    inside = ["self_attn.q_norm"] if role == "attn_q_norm" else []
+    assert off == [*inside, "self_attn", ""]
 
 
 def test_where_every_bit_counts_the_smallest_error_is_named(tmp_path):
