@@ -134,6 +134,7 @@ class LayerError:
         own: The error of its output when it is fed what the source fed its own.
         inherited: The error in the model's own chain.
         twin_own: The own error of the expected-loss twin; None without one.
+        one_sided: Only one of the models has this part.
     """
 
     unit: str
@@ -141,6 +142,7 @@ class LayerError:
     own: ErrorMeasure
     inherited: ErrorMeasure
     twin_own: float | None = None
+    one_sided: bool = False
 
     @property
     def name(self) -> str:

@@ -2,13 +2,16 @@
 
 import shutil
 from collections import namedtuple
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from fixture_files import FIXTURES
+from hf_edits import edited
 
 from aprtui.compare.behaviour import BehaviourSettings
 from aprtui.compare.comparison import Scope, compare_models
+from aprtui.core.behaviour_level import judge_behaviour
 from aprtui.core.outcomes import Level, Outcome
 from aprtui.faults import FAULTS, inject
 from aprtui.faults.draft import draft_of
@@ -100,6 +103,27 @@ def test_where_every_bit_counts_the_smallest_error_is_named(tmp_path):
     assert not any(error.diverges for error in behaviour.layers)
     assert behaviour.first_divergence.block == "input_layernorm"
     assert any(finding.subject == "model.layers.0.input_layernorm" for finding in level.failures)
+
+
+def test_a_layer_that_one_model_alone_has_is_named(tmp_path):
+    fewer = edited("qwen2-tiny", tmp_path / "fewer", num_hidden_layers=1)
+    whole = FIXTURES / "qwen2-tiny/hf"
+    for source, target in ((whole, fewer), (fewer, whole)):
+        level, behaviour = compared(open_model(source), open_model(target))
+        assert level.outcome is Outcome.FALSIFIED
+        assert [error.name for error in behaviour.layers if error.one_sided] == ["model.layers.1"]
+        assert behaviour.first_divergence.name == "model.layers.1"
+        (named,) = (finding for finding in level.failures if finding.subject == "model.layers.1")
+        assert named.message == "the first part that only one of the models has"
+
+
+def test_where_layers_were_not_measured_none_is_said_to_be_near(monkeypatch):
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: Usage(1000, 0, 1000))
+    source, target = (open_model(FIXTURES / "qwen2-tiny" / part) for part in ("hf", "gguf/Q8_0.gguf"))
+    _, behaviour = compared(source, target)
+    failed = judge_behaviour(replace(behaviour, excess=replace(behaviour.excess, kld=1.0)))
+    assert failed.outcome is Outcome.FALSIFIED
+    assert not [finding for finding in failed.findings if "nearest is" in finding.message]
 
 
 @pytest.mark.parametrize("free", [None, 1000], ids=["a disk that fills up", "a disk that is small"])
