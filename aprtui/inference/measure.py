@@ -9,7 +9,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from math import inf
+from math import inf, isfinite
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -94,6 +94,8 @@ class _Measurement:
             target = self.target.hidden(ids, observer)[kept]
         runs = Runs((self.source, source), (self.target, target), twin, self._other_code(ids, kept))
         heads = run_heads(runs, following)
+        if not isfinite(heads.target.squared_source):
+            raise CannotRunError("the source's logits are not finite")
         head = self._head_error(heads)
         self._tell_layer(head)
         twin_record, floor = (None if record is None else record.statistics() for record in (heads.twin, heads.floor))

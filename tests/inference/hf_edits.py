@@ -10,9 +10,12 @@ from fixture_files import FIXTURES
 from safetensors.torch import load_file, save_file
 
 
-def edited(name: str, folder: Path, change: Callable[[dict[str, torch.Tensor]], None] = lambda _: None, **keys) -> Path:
-    """A copy of a fixture in `folder` whose tensors `change` has changed, with other keys of config.json."""
-    shutil.copytree(FIXTURES / name / "hf", folder, copy_function=shutil.copyfile)
+def edited(
+    name: str | Path, folder: Path, change: Callable[[dict[str, torch.Tensor]], None] = lambda _: None, **keys
+) -> Path:
+    """A copy of a fixture, or of a directory, whose tensors `change` has changed, with other keys of config.json."""
+    original = name if isinstance(name, Path) else FIXTURES / name / "hf"
+    shutil.copytree(original, folder, copy_function=shutil.copyfile)
     tensors = load_file(folder / "model.safetensors")
     change(tensors)
     plain = {key: tensor.contiguous().clone() for key, tensor in tensors.items()}

@@ -4,7 +4,8 @@ import shutil
 from dataclasses import replace
 
 import pytest
-from fixture_files import FIXTURES
+from fixture_files import DATA, FIXTURES
+from hf_edits import edited
 
 from aprtui.compare.behaviour import BehaviourSettings
 from aprtui.compare.comparison import Scope, compare_models
@@ -231,6 +232,22 @@ def test_a_source_without_metadata_is_skipped():
     level, _ = run(FIXTURES / "apr/0.72.3/gemma3-tiny/s-import.apr", FIXTURES / "gemma3-tiny/gguf/bf16.gguf")
     assert level.outcome is Outcome.SKIPPED
     assert level.not_checked[0].startswith("behaviour: the source cannot be run")
+
+
+@pytest.mark.parametrize(
+    "place", [FIXTURES / "qwen2-tiny/hf", DATA / "architectures/gemma2/hf"], ids=["qwen2", "gemma2"]
+)
+def test_a_source_that_is_not_finite_is_skipped(place, tmp_path):
+    """transformers has one attention code for gemma2, so that there is no noise floor to see it by."""
+
+    def broken(tensors):
+        tensors["model.norm.weight"][3] = float("nan")
+
+    source = edited(place, tmp_path / "hf", broken)
+    for target in (source, place):
+        level, behaviour = run(source, target)
+        assert (level.outcome, behaviour) == (Outcome.SKIPPED, None)
+        assert "the source's logits are not finite" in level.not_checked[0]
 
 
 def test_the_margin_decides_between_a_tie_and_wrong():
