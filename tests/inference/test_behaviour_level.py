@@ -250,6 +250,23 @@ def test_a_source_that_is_not_finite_is_skipped(place, tmp_path):
         assert "the source's logits are not finite" in level.not_checked[0]
 
 
+@pytest.mark.parametrize("factor", [1.0, 1.5])
+def test_a_tied_head_that_the_source_alone_stores_is_the_embedding_in_the_products_type(factor, tmp_path):
+    """Where it is another one than the embedding, a product without it lacks it."""
+
+    def untied(tensors):
+        tensors["lm_head.weight"] = tensors["model.embed_tokens.weight"] * factor
+
+    scope = replace(SCOPE, running=BehaviourSettings(tokens=0))
+    source = edited("qwen2-tiny", tmp_path / "hf", untied)
+    level, behaviour = run(source, FIXTURES / "qwen2-tiny/gguf/Q8_0.gguf", scope)
+    if factor == 1.0:
+        assert (level.outcome, behaviour.equals_twin) == (Outcome.CORROBORATED, True)
+        assert behaviour.first_divergence is None
+    else:
+        assert (level.outcome, behaviour.first_divergence.name) == (Outcome.FALSIFIED, "lm_head")
+
+
 def test_the_margin_decides_between_a_tie_and_wrong():
     steps = [(5, 3.0), (7, 0.02), (9, 1.0)]
     assert weigh(steps, [5, 7, 9], 0.1) == (None, None, TextVerdict.EQUAL)

@@ -22,7 +22,7 @@ from aprtui.formats.codecs.apr import apr_q8_codes, apr_q8_scale
 from aprtui.formats.codecs.encode import ENCODABLE
 from aprtui.formats.container import Format, StoredTensor
 from aprtui.formats.layout.orders import rules_undone
-from aprtui.formats.layout.plan import LayoutPlan, embedding_name, model_row_order
+from aprtui.formats.layout.plan import LayoutPlan, embedding_name, head_name, model_row_order
 from aprtui.formats.layout.rope_tensors import GENERATED
 from aprtui.formats.layout.transforms import hf_to_gguf
 from aprtui.formats.model import Model
@@ -164,6 +164,7 @@ def twin_as(model: Model, source: Checkpoint, target: Format, asked_for: OutputT
 
 
 def _twin(storing: Sequence[_Storing], order: RowOrder, source: Checkpoint, reference: Model) -> Twin:
+    storing = [*storing, *_embedding_as_head(storing, source, reference)]
     lossy = {each.dtype for each in storing if each.loses}
     without = sorted(lossy - ENCODABLE - {DType.APR_Q8})
     if without:
@@ -188,6 +189,14 @@ def _twin(storing: Sequence[_Storing], order: RowOrder, source: Checkpoint, refe
         config = {**config, "vocab_size": known[embedding].shape[0]}
     checkpoint = Checkpoint(source.path, config, {**source.views, **known})
     return Twin(checkpoint, lossless=not lossy, types=types)
+
+
+def _embedding_as_head(storing: Sequence[_Storing], source: Checkpoint, reference: Model) -> Iterator[_Storing]:
+    """A tied head that the source alone stores: in the product the embedding, in its type, stands for it."""
+    head, embedding = head_name(reference), embedding_name(reference)
+    names = {each.name: each for each in storing}
+    if head in source.views and head not in names and embedding in names:
+        yield _Storing(head, source.views[head], names[embedding].dtype, names[embedding].runs_on)
 
 
 def _stored_in(view: View) -> Iterator[StoredTensor]:
