@@ -18,7 +18,7 @@ from aprtui.formats.model import open_model
 from aprtui.inference import errors
 from aprtui.inference.measure import needed_bytes
 from aprtui.inference.samples import MOST_POSITIONS
-from aprtui.inference.text import weigh
+from aprtui.inference.text import generated, weigh
 
 SCOPE = Scope(levels=(Level.BEHAVIOUR,), running=BehaviourSettings(tokens=6))
 NAMES = ("qwen2-tiny", "llama-tiny256", "qwen3-tiny", "gemma3-tiny", "phi3-tiny", "gpt2-tiny")
@@ -301,6 +301,28 @@ def test_a_long_prompt_leaves_room_for_the_probes_and_is_named(tmp_path):
     assert behaviour.target.positions <= MOST_POSITIONS
     assert any("logits of 30 of 30 prompts beyond their beginnings" in part for part in level.not_checked)
     assert behaviour.llama_cpp.positions == 64
+
+
+def test_all_prompts_are_continued_with_weights_that_are_read_once(monkeypatch):
+    """A pair of whole models is read for text once each, however many prompts there are."""
+    read = []
+
+    def counting(model, ids, most, ends):
+        read.append((model, len(model._loaded)))
+        return generated(model, ids, most, ends)
+
+    monkeypatch.setattr("aprtui.inference.text.generated", counting)
+    scope = replace(SCOPE, prompts=("say it", "and this", "and that"))
+    run(FIXTURES / "qwen2-tiny/hf", FIXTURES / "qwen2-tiny/gguf/bf16.gguf", scope)
+    assert [loaded > 0 for _, loaded in read] == [False, True, True] * 2
+
+
+def test_an_empty_prompt_is_called_so():
+    scope = replace(SCOPE, prompts=("", "say it"))
+    level, behaviour = run(FIXTURES / "qwen2-tiny/hf", FIXTURES / "qwen2-tiny/gguf/bf16.gguf", scope)
+    assert level.outcome is Outcome.CORROBORATED
+    assert [text.prompt for text in behaviour.texts] == ["say it"]
+    assert "text: 1 of 2 prompts are empty" in level.not_checked
 
 
 @pytest.mark.parametrize(("words", "tokens"), [(1, 600), (200, 6)])
