@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from fixture_files import DATA, FIXTURES
+from hf_edits import edited
 from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM
 
@@ -113,6 +114,12 @@ def test_a_head_that_is_stored_beside_a_tied_embedding_is_used_as_transformers_u
     save_file(tensors, folder / "model.safetensors", {"format": "pt"})
     assert torch.equal(logits(folder), transformers_logits(folder))
     assert not torch.equal(logits(folder), logits(FIXTURES / "qwen2-tiny/hf"))
+
+
+@pytest.mark.parametrize(("name", "key"), [("qwen2-tiny", "num_hidden_layers"), ("gpt2-tiny", "n_layer")])
+def test_more_layers_than_tensors_are_not_made_first(name, key, tmp_path):
+    with pytest.raises(NotAModelError, match=r"its metadata says 2147483647 layers, and it holds 2\d tensors"):
+        reference(edited(name, tmp_path / "hf", **{key: 2**31 - 1}))
 
 
 def test_one_unit_is_in_memory_at_a_time():

@@ -29,6 +29,7 @@ from aprtui.inference.reference.weights import read_into, sources_of
 transformers_logging.set_verbosity_error()  # Its warnings on a stranger's configuration are metadata's findings.
 
 _SHOWN = 3
+_LAYERS = ("num_hidden_layers", "n_layer")
 Call = Callable[..., Any]
 
 
@@ -315,6 +316,11 @@ def _instantiate(checkpoint: Checkpoint, runtime: Runtime) -> Any:  # noqa: ANN4
     kind = checkpoint.config["model_type"]
     if kind not in CONFIG_MAPPING:
         raise CannotRunError(f"transformers has no architecture {kind!r}", file=checkpoint.path)
+    layers = max((stated for key in _LAYERS if isinstance(stated := checkpoint.config.get(key), int)), default=0)
+    if layers > len(checkpoint.views):
+        # Making them all first would take any time.
+        problem = f"its metadata says {layers} layers, and it holds {len(checkpoint.views)} tensors"
+        raise NotAModelError(problem, file=checkpoint.path)
     try:
         config = CONFIG_MAPPING[kind].from_dict({**checkpoint.config, "torch_dtype": "float32"})
         known = MODEL_FOR_CAUSAL_LM_MAPPING[type(config)]
