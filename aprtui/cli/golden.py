@@ -12,9 +12,10 @@ from aprtui.cli.comparison_text import outcome_word
 from aprtui.cli.output import show
 from aprtui.core.behaviour_judgement import judge_logits
 from aprtui.core.behaviour_level import judge_behaviour
-from aprtui.core.errors import UsageError
+from aprtui.core.errors import AprtuiError, FormatError, UsageError
+from aprtui.core.findings import Finding, judge_level
 from aprtui.core.json_values import to_json
-from aprtui.core.outcomes import ExitCode, exit_code
+from aprtui.core.outcomes import ExitCode, Level, Outcome, exit_code
 from aprtui.core.safe_text import safe_text
 from aprtui.formats.container import Format
 from aprtui.formats.model import open_model
@@ -69,29 +70,50 @@ def save(
 def compare(*, file: Path, product: Path, device: str, output_format: str) -> int:
     """Run PRODUCT on the token ids of FILE and judge its logits, and what it would say behind each token.
 
-    Exit codes: 0 as the source does, 1 otherwise, 3 it cannot be run here.
+    Its tokenizer has to make these ids of the texts of FILE.
+
+    Exit codes: 0 as the source does, 1 otherwise (also where PRODUCT cannot be read), 3 it cannot be run here.
     """
     _require_runtime()
+    from aprtui.compare.token_ids import stored_ids_level  # noqa: PLC0415
     from aprtui.inference.golden import compare_with_golden  # noqa: PLC0415
 
-    target = open_model(product)
+    try:
+        target = open_model(product)
+    except FormatError as error:
+        return _no_model(error, output_format)
     try:
         facts, behaviour = compare_with_golden(file, target, device=device)
     except NotAModelError as error:
-        show(f"NOT EQUIVALENT: {safe_text(error.message)}")
-        return int(ExitCode.FALSIFIED)
-    judgement, level = judge_logits(behaviour), judge_behaviour(behaviour)
+        return _no_model(error, output_format)
+    judgement, level, ids = judge_logits(behaviour), judge_behaviour(behaviour), stored_ids_level(facts.encoded, target)
+    # Ids that nobody can make leave the logits judged as they are.
+    outcomes = [level.outcome, *([ids.outcome] if ids.checked else [])]
     if output_format == "json":
-        parts = {"golden": facts, "judgement": judgement, "level": level, "behaviour": behaviour}
+        parts = {"golden": facts, "judgement": judgement, "level": level, "tokenizer": ids, "behaviour": behaviour}
         whole = {name: to_json(part) for name, part in parts.items()}
         show(json.dumps(whole, indent=2, allow_nan=False))
     else:
-        lines = [f"{outcome_word(level.outcome)}  {safe_text(judgement.measured, 400)}"]
+        worst = max(outcomes, key=lambda outcome: outcome is Outcome.FALSIFIED)
+        lines = [f"{outcome_word(worst)}  {safe_text(judgement.measured, 400)}"]
         lines += [f"      {safe_text(judgement.rule, 400)}"]
-        lines += [f"      {safe_text(finding.message, 400)}" for finding in level.failures if finding.subject == "text"]
+        failures = [*level.failures, *ids.failures]
+        lines += [f"      {safe_text(finding.message, 400)}" for finding in failures if finding.subject != "logits"]
+        lines += [f"      not checked: {safe_text(part, 400)}" for part in (*level.not_checked, *ids.not_checked)]
         lines += ["", *behaviour_lines(behaviour)]
         show("\n".join(lines))
-    return int(exit_code([level.outcome]))
+    return int(exit_code(outcomes))
+
+
+def _no_model(error: AprtuiError, output_format: str) -> int:
+    """A product that cannot be read, or whose files make no model, is a finding."""
+    if output_format == "json":
+        finding = Finding(Level.BEHAVIOUR, "model", error.message, expected="a model that runs", found="none")
+        level = to_json(judge_level(Level.BEHAVIOUR, [finding], checked=1))
+        show(json.dumps({"level": level, "behaviour": None}, indent=2, allow_nan=False))
+    else:
+        show(f"NOT EQUIVALENT: {safe_text(error.message, 2000)}")
+    return int(ExitCode.FALSIFIED)
 
 
 def _require_runtime() -> None:

@@ -9,8 +9,10 @@ from typing import Any, TypeVar
 
 import click
 
+from aprtui.core.errors import UsageError
 from aprtui.core.outcomes import Level
 from aprtui.core.scenarios import Backend, EngineName
+from aprtui.inference.machine import named_device
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -84,6 +86,8 @@ device = click.option(
     default="cpu",
     show_default=True,
     metavar="cpu|cuda[:N]",
+    # Before anything else is done: levels that need no device may take an hour.
+    callback=lambda _context, _option, value: named_device(value),
     help="Where models are run.",
 )
 
@@ -103,10 +107,20 @@ backends = click.option(
     help="Run scenarios on this backend of the playbook only (repeatable).",
 )
 
+
+def _texts(_context: click.Context, _option: click.Parameter, given: tuple[str, ...]) -> tuple[str, ...]:
+    """Arguments that are text; bytes of another encoding come as lone surrogates, and no tokenizer takes those."""
+    for text in given:
+        if any("\ud800" <= character <= "\udfff" for character in text):
+            raise UsageError(f"--prompt {text!r} is not UTF-8")
+    return given
+
+
 prompts = click.option(
     "--prompt",
     "prompts",
     multiple=True,
+    callback=_texts,
     metavar="TEXT",
     help="Text that tokenizers and models are tried on, beside those that are built in (repeatable).",
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import zip_longest
 
@@ -62,6 +62,41 @@ def tokenizer_level(source: Model, target: Model, prompts: Sequence[str] = ()) -
     return judge_level(
         Level.TOKENIZER, findings, checked=checked + rendered.checked, not_checked=tuple(dict.fromkeys(not_checked))
     )
+
+
+def stored_ids_level(stored: Mapping[str, tuple[int, ...]], target: Model) -> LevelResult:
+    """The ids of a product's tokenizer where the source is not at hand.
+
+    Args:
+        stored: Texts and what the source's tokenizer made of them, or the beginning of that.
+        target: The product.
+    """
+    if not stored:
+        return judge_level(Level.TOKENIZER, (), checked=0, not_checked=("ids: none of the source's are known",))
+    try:
+        found = encode_texts(target, tuple(stored))
+    except NoEncoderError as error:
+        return judge_level(Level.TOKENIZER, (), checked=0, not_checked=(f"ids: target: {error.problem}",))
+    differing = [
+        _Difference(text, expected, ids, _first(expected, ids[: len(expected)]))
+        for (text, expected), ids in zip(stored.items(), found.ids, strict=True)
+        if ids[: len(expected)] != expected and _is_composed(text)
+    ]
+    findings = []
+    if differing:
+        first = min(differing, key=lambda each: len(each.text))
+        findings = [
+            Finding(
+                Level.TOKENIZER,
+                "ids",
+                f"ids of {len(differing)} of {len(stored)} texts differ, the first from token {first.at} on: "
+                f"{first.text[:_LONGEST_TEXT]!r}",
+                expected=" ".join(map(str, first.expected[first.at :][:_SHOWN])),
+                found=_split(target, first.found, first.at),
+                place=f"target: {found.how}",
+            )
+        ]
+    return judge_level(Level.TOKENIZER, findings, checked=len(stored))
 
 
 def _is_template(finding: Finding) -> bool:

@@ -134,6 +134,7 @@ class LayerError:
         own: The error of its output when it is fed what the source fed its own.
         inherited: The error in the model's own chain.
         twin_own: The own error of the expected-loss twin; None without one.
+        one_sided: Only one of the models has this part.
     """
 
     unit: str
@@ -141,6 +142,7 @@ class LayerError:
     own: ErrorMeasure
     inherited: ErrorMeasure
     twin_own: float | None = None
+    one_sided: bool = False
 
     @property
     def name(self) -> str:
@@ -257,6 +259,7 @@ class Behaviour:
         peak_bytes: Peak memory of this process.
         not_checked: What could not be measured, with the reason.
         llama_refused: Why llama.cpp does not run the product, where that lies in the file; empty where it does.
+        other_tokens: The product has logits of more or fewer tokens than it should, in words; empty where it has not.
         same_arithmetic: Both models ran in the same runtime on the same processor; golden logits may come from another.
     """
 
@@ -278,6 +281,7 @@ class Behaviour:
     not_checked: tuple[str, ...] = ()
     same_arithmetic: bool = True
     llama_refused: str = ""
+    other_tokens: str = ""
 
     @property
     def first_divergence(self) -> LayerError | None:
@@ -294,6 +298,14 @@ class Behaviour:
     def wrong_texts(self) -> tuple[TextComparison, ...]:
         """Texts whose first difference no tie explains."""
         return tuple(text for text in self.texts if text.verdict is TextVerdict.WRONG)
+
+
+def other_tokens(found: int, expected: int) -> str:
+    """What `Behaviour.other_tokens` says of a product with logits of so many tokens."""
+    if found == expected:
+        return ""
+    both = min(found, expected)
+    return f"its logits are of {found} tokens and not of {expected}; those of the first {both} are compared"
 
 
 def judge_text(margin: float, limit: float) -> TextVerdict:

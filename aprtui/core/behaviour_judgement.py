@@ -90,6 +90,9 @@ def judge_logits(behaviour: Behaviour, settings: ToleranceSettings = OWN_RULES) 
     target, twin, excess = behaviour.target, behaviour.twin, behaviour.excess
     if twin is None or excess is None:
         return BehaviourJudgement(Outcome.SKIPPED, rule, "there is no expected-loss twin to judge by", 0.0)
+    if not isfinite(twin.mean_kld):
+        why = "the expected-loss twin's logits are not finite: these types cannot hold the source"
+        return BehaviourJudgement(Outcome.SKIPPED, rule, why, 0.0)
     noise = behaviour.floor.mean_kld if behaviour.floor is not None else 0.0
     kld, top1 = (
         _Excess(

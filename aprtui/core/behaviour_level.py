@@ -29,11 +29,13 @@ def judge_behaviour(behaviour: Behaviour, settings: ToleranceSettings = OWN_RULE
     if not isfinite(behaviour.target.max_abs_delta):
         message = "its logits are not finite"
         findings.append(Finding(Level.BEHAVIOUR, "model", message, expected="finite logits", found="NaN or infinity"))
+    if behaviour.other_tokens:
+        findings.append(Finding(Level.BEHAVIOUR, "vocabulary", behaviour.other_tokens))
     divergence = behaviour.first_divergence
     if divergence is not None:
         findings.append(_layer(divergence, Severity.FAILURE if failed else Severity.NOTE))
-    elif failed and (nearest := max(behaviour.layers, key=_nearness, default=None)) is not None:
-        findings.append(_none_alone(nearest))
+    elif failed and len(behaviour.layers) > 1:  # The head is measured with the logits, also where nothing else was.
+        findings.append(_none_alone(max(behaviour.layers, key=_nearness)))
     findings += [_wrong(text) for text in behaviour.wrong_texts]
     findings += [*_swap(behaviour), *_llama_cpp(behaviour)]
     judged = judgement.outcome is not Outcome.SKIPPED
@@ -61,7 +63,9 @@ def _layer(error: LayerError, severity: Severity) -> Finding:
     return Finding(
         Level.BEHAVIOUR,
         error.name,
-        "the first part that diverges when it is fed what the source's is fed",
+        "the first part that only one of the models has"
+        if error.one_sided
+        else "the first part that diverges when it is fed what the source's is fed",
         severity,
         expected=f"own NMSE at most {error.limit:.3g}",
         found=f"own NMSE {error.own.nmse:.3g}, in its own chain {error.inherited.nmse:.3g}",

@@ -16,16 +16,18 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from aprtui.core.behaviour import Behaviour, LogitStatistics
+from aprtui.convert.builtin.tensors import product_tensors
+from aprtui.core.behaviour import Behaviour, LogitStatistics, other_tokens
 from aprtui.core.dtypes import DType
-from aprtui.core.errors import FormatError
+from aprtui.core.errors import AprtuiError, FormatError
 from aprtui.core.json_values import from_json, to_json
 from aprtui.core.scenarios import PROMPTS
 from aprtui.formats.container import Format, StoredTensor
 from aprtui.formats.digest import file_digest
+from aprtui.formats.layout.plan import embedding_name
 from aprtui.formats.model import Model
 from aprtui.formats.output import TensorToWrite
-from aprtui.formats.output_types import OutputTypes
+from aprtui.formats.output_types import OutputTypes, parse_output_type
 from aprtui.formats.safetensors import read_safetensors, write_safetensors
 from aprtui.formats.views import Stored
 from aprtui.inference.errors import CannotRunError, NotAModelError
@@ -74,6 +76,9 @@ class GoldenFacts:
         twin_types: Types of the twin.
         twin: The twin's logits; None where it is the source itself, or there is none.
         no_text: Why there is no text to judge; empty where there is. The source continued the first texts itself.
+        vocabularies: How many tokens a product may have; empty where only the logits tell.
+        encoded_from: From this text on, ids are what the source's tokenizer makes of it, or the beginning of that; None
+            where nothing is known of that.
     """
 
     version: int
@@ -88,6 +93,14 @@ class GoldenFacts:
     twin_types: tuple[str, ...] = ()
     twin: LogitStatistics | None = None
     no_text: str = ""
+    vocabularies: tuple[int, ...] = ()
+    encoded_from: int | None = None
+
+    @property
+    def encoded(self) -> dict[str, tuple[int, ...]]:
+        """Texts and what the source's tokenizer makes of them, or the beginning of that."""
+        start = len(self.texts) if self.encoded_from is None else self.encoded_from
+        return dict(zip(self.texts[start:], self.ids[start:], strict=True))
 
 
 @dataclass(slots=True)
@@ -118,6 +131,7 @@ def save_golden(
 
     Raises:
         CannotRunError: The source cannot be run here.
+        NotAModelError: The source's logits are not finite.
         AprtuiError: The file cannot be written.
     """
     runtime = Runtime(check_device(device))
@@ -131,10 +145,11 @@ def save_golden(
     positions = sum(map(len, ids))
     require(2 * model.largest_unit + 8 * positions * vocabulary, runtime.device, "golden logits")
     logits = _logits_of(model, ids)
+    if not bool(torch.isfinite(logits).all()):
+        raise NotAModelError("the source's logits are not finite", file=source.path)
     kept, statistics = _Kept(logits.numpy()), None
     if twin.checkpoint is not None:
-        record = _record(logits, _logits_of(ReferenceModel(twin.checkpoint, runtime), ids), batch(ids)[2])
-        statistics, kept.twin = record.statistics(), _twin_arrays(record)
+        statistics, kept.twin = _run_twin(ReferenceModel(twin.checkpoint, runtime), logits, ids)
     facts = GoldenFacts(
         version=_VERSION,
         source=str(source.path),
@@ -148,14 +163,34 @@ def save_golden(
         twin_types=twin.types,
         twin=statistics,
         no_text="" if continued or not samples.random else no_text,
+        vocabularies=tuple(sorted({vocabulary, _tokens_in_gguf(source) or vocabulary})),
+        encoded_from=None if samples.random else len(continued),
     )
     _write(path, kept, facts)
     return facts
 
 
-def _twin_arrays(record: LogitRecord) -> dict[str, NDArray[np.float32]]:
+def _run_twin(
+    twin: ReferenceModel, logits: torch.Tensor, ids: Sequence[Sequence[int]]
+) -> tuple[LogitStatistics, dict[str, NDArray[np.float32]]]:
+    """The twin against the source, and what is kept of it."""
+    found = _logits_of(twin, ids)
+    if not bool(torch.isfinite(found).all()):
+        raise CannotRunError("there is no expected-loss twin: its logits are not finite", file=twin.checkpoint.path)
+    record = _record(logits, found, batch(ids)[2])
     named = {"twin.kld": record.kld, "twin.same_top": record.same_top}
-    return {name: np.concatenate(values).astype(np.float32) for name, values in named.items()}
+    arrays = {name: np.concatenate(values).astype(np.float32) for name, values in named.items()}
+    return record.statistics(), arrays
+
+
+def _tokens_in_gguf(source: Model) -> int | None:
+    """How many tokens a GGUF of the source has, where that follows: a layout rule may cut them."""
+    embedding = embedding_name(source)
+    try:
+        tensors = product_tensors(source, Format.GGUF, parse_output_type("lossless"))
+    except AprtuiError:
+        return None
+    return next((tensor.view.shape[0] for tensor in tensors if tensor.canonical == embedding), None)
 
 
 def _write(path: Path, kept: _Kept, facts: GoldenFacts) -> None:
@@ -194,16 +229,17 @@ def compare_with_golden(path: Path, target: Model, *, device: str = "cpu") -> tu
             kld=[kept.twin["twin.kld"].astype(np.float64)], same_top=[kept.twin["twin.same_top"].astype(np.float64)]
         )
         excess = record.excess_over(twin)
-    statistics = record.statistics()
+    statistics, lossless = record.statistics(), facts.lossless or facts.outtype is None
     behaviour = Behaviour(
         runtime=f"{runtime.words}; golden logits: {facts.runtime}",
-        lossless=facts.lossless or facts.outtype is None,
+        lossless=lossless,
         twin_types=facts.twin_types,
         target=statistics,
         twin=facts.twin,
         floor=None,
         excess=excess,
-        equals_twin=facts.twin is None and not statistics.differing,
+        # A layout rule's arithmetic (norm + 1) is that of the source's own forward pass.
+        equals_twin=lossless and not statistics.differing,
         same_arithmetic=same,
         prompts=record.prompts(facts.texts, facts.ids),
         layers=(),
@@ -213,6 +249,7 @@ def compare_with_golden(path: Path, target: Model, *, device: str = "cpu") -> tu
         seconds=monotonic() - started,
         peak_bytes=peak_bytes(),
         not_checked=("layers: the source is not here", *((f"text: {facts.no_text}",) if facts.no_text else ())),
+        other_tokens="" if vocabulary in facts.vocabularies else other_tokens(vocabulary, kept.logits.shape[1]),
     )
     return facts, behaviour
 
@@ -240,14 +277,18 @@ def read_golden(path: Path) -> tuple[GoldenFacts, _Kept]:
         raise FormatError("this golden file is damaged, or of another version", file=path)
     if min(map(len, facts.ids)) < 1 or min(map(min, facts.ids)) < 0:
         raise FormatError("this golden file holds texts without tokens", file=path)
+    if max(map(max, facts.ids)) >= tensors["logits"].shape[1]:
+        raise FormatError("this golden file holds ids of tokens that have no logits", file=path)
     return facts, _Kept(_array(tensors["logits"]), {name: _array(tensors[name]) for name in names})
 
 
 def _array(tensor: StoredTensor) -> NDArray[np.float32]:
     if tensor.dtype is not DType.F32 or not tensor.readable:
         raise FormatError("this golden file is damaged", file=tensor.file, place=f"tensor {tensor.name}")
-    data = Stored(tensor).read(0, tensor.elements).data
-    return np.array(data).view(np.float32).reshape(tensor.shape)
+    values = np.array(Stored(tensor).read(0, tensor.elements).data).view(np.float32).reshape(tensor.shape)
+    if not np.isfinite(values).all():
+        raise FormatError("this golden file is damaged: not finite", file=tensor.file, place=f"tensor {tensor.name}")
+    return values
 
 
 def _logits_of(model: ReferenceModel, ids: Sequence[Sequence[int]]) -> torch.Tensor:
@@ -273,11 +314,11 @@ def _continued(model: ReferenceModel, source: Model, prompts: Sequence[str]) -> 
         encoded = encode_texts(source, prompts).ids
     except (CannotRunError, NoEncoderError) as error:
         return {}, error.problem
-    ends = ends_of(source)
+    ends, vocabulary = ends_of(source), int(model.checkpoint.config["vocab_size"])
     found = {}
     for prompt, ids in zip(prompts, encoded, strict=True):
-        given = ids[: min(LONGEST, context_of(source)) - CONTINUED]
-        if given:
+        given = ids[: max(0, min(LONGEST, context_of(source)) - CONTINUED)]
+        if given and max(given) < vocabulary:
             said = tuple(number for number, _ in generated(model, given, CONTINUED, ends))
             found[prompt + text_of(source.tokenizer, said)] = (*given, *said)
     return found, ""

@@ -96,12 +96,17 @@ def _add_span(result: HeadPass, runs: Runs, span: slice, following: torch.Tensor
         twin, twin_states = runs.twin
         same = twin.logits(twin_states[span])
         result.twin.add(expected, same, following)
-        result.twin_own.add(expected, twin.logits(states[span]))
+        result.twin_own.add(*_common(expected, twin.logits(states[span])))
     if runs.floor is not None and result.floor is not None:
         result.floor.add(expected, source.logits(runs.floor[span]), following)
-    result.equals_twin = result.equals_twin and torch.equal(found, same)
-    width = min(expected.shape[1], found.shape[1])
-    result.chain.add(expected[:, :width], found[:, :width])
+    result.equals_twin = result.equals_twin and torch.equal(*_common(found, same))
+    result.chain.add(*_common(expected, found))
     alike = states.shape == target_states.shape and not torch.equal(states, target_states)
     fed = target.logits(states[span]) if alike else found
-    result.own.add(expected[:, :width], fed[:, :width])
+    result.own.add(*_common(expected, fed))
+
+
+def _common(a: torch.Tensor, b: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """The logits of tokens that both have: where one has more, that is a finding of its own."""
+    width = min(a.shape[1], b.shape[1])
+    return a[:, :width], b[:, :width]

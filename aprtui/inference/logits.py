@@ -104,7 +104,8 @@ class LogitRecord:
 
     def excess_over(self, twin: LogitRecord) -> Excess:
         """How far this model is beyond the twin, as means of paired differences."""
-        kld = np.concatenate(self.kld) - KLD_FACTOR * np.concatenate(twin.kld)
+        with np.errstate(invalid="ignore"):  # Logits that are not finite are a finding.
+            kld = np.concatenate(self.kld) - KLD_FACTOR * np.concatenate(twin.kld)
         ours, theirs = (1 - np.concatenate(record.same_top) for record in (self, twin))
         top1 = ours - KLD_FACTOR * theirs
         return Excess(float(kld.mean()), standard_error(kld), float(top1.mean()), standard_error(top1))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import re
 import sys
 from collections.abc import Callable
 from functools import cache
@@ -12,7 +13,19 @@ from aprtui.core.errors import UsageError
 from aprtui.inference.errors import CannotRunError
 
 GIB = 1 << 30
+_DEVICE = re.compile(r"cpu|cuda(:[0-9]{1,4})?")
 _MEMINFO = Path("/proc/meminfo")
+
+
+def named_device(device: str) -> str:
+    """The text as it is, where it is the name of a device, here or elsewhere.
+
+    Raises:
+        UsageError: It is neither "cpu" nor "cuda" nor "cuda:N".
+    """
+    if not _DEVICE.fullmatch(device):
+        raise UsageError(f"unknown device {device!r}", todo="use cpu, cuda or cuda:N")
+    return device
 
 
 def check_device(device: str) -> str:
@@ -22,9 +35,7 @@ def check_device(device: str) -> str:
         UsageError: It is neither "cpu" nor "cuda" nor "cuda:N".
         CannotRunError: There is no such device here.
     """
-    kind, _, number = device.partition(":")
-    if kind not in ("cpu", "cuda") or (number and not number.isdecimal()) or (kind == "cpu" and number):
-        raise UsageError(f"unknown device {device!r}", todo="use cpu, cuda or cuda:N")
+    kind, _, number = named_device(device).partition(":")
     if kind == "cpu":
         return kind
     import torch  # noqa: PLC0415
@@ -33,7 +44,7 @@ def check_device(device: str) -> str:
         raise CannotRunError(f"device {device}: torch sees no CUDA device here", todo="use --device cpu")
     if int(number or 0) >= torch.cuda.device_count():
         raise CannotRunError(f"device {device}: there are only {torch.cuda.device_count()} CUDA devices")
-    return device if number else "cuda:0"
+    return f"cuda:{int(number or 0)}"
 
 
 def free_bytes(device: str) -> int | None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from math import inf
+from math import inf, isfinite
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -17,9 +17,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from aprtui.core.behaviour import Behaviour, LayerError, LogitStatistics, TextComparison
+from aprtui.core.behaviour import Behaviour, LayerError, LogitStatistics, TextComparison, other_tokens
 from aprtui.core.errors import AprtuiError
 from aprtui.formats.container import Format
+from aprtui.formats.layout.plan import embedding_name
 from aprtui.inference.engines.llama_cpp import LlamaCppEngine
 from aprtui.inference.errors import CannotRunError
 from aprtui.inference.heads import ELEMENTS, FIRST, HeadPass, Runs, run_heads
@@ -93,6 +94,8 @@ class _Measurement:
             target = self.target.hidden(ids, observer)[kept]
         runs = Runs((self.source, source), (self.target, target), twin, self._other_code(ids, kept))
         heads = run_heads(runs, following)
+        if not isfinite(heads.target.squared_source):
+            raise CannotRunError("the source's logits are not finite")
         head = self._head_error(heads)
         self._tell_layer(head)
         twin_record, floor = (None if record is None else record.statistics() for record in (heads.twin, heads.floor))
@@ -114,6 +117,7 @@ class _Measurement:
             swap=token_swap(self.pair, (self.source, self.target), self.samples),
             llama_cpp=llama_cpp,
             llama_refused=self.llama_refused,
+            other_tokens=self._other_tokens(),
             seconds=monotonic() - self.started,
             peak_bytes=peak_bytes(),
             not_checked=tuple(dict.fromkeys(self.not_checked)),
@@ -126,6 +130,13 @@ class _Measurement:
         if ran_llama_cpp or self.llama_refused:
             identity = LlamaCppEngine().identity
             yield f"llama.cpp: {identity.version} ({identity.digest})"
+
+    def _other_tokens(self) -> str:
+        """Whether the product's tokens are as many as the layout rules say; gemma3's are cut in GGUF."""
+        source, target = (int(model.checkpoint.config["vocab_size"]) for model in (self.source, self.target))
+        embedding = embedding_name(self.pair.target)
+        ruled = (pair.source.shape[0] for pair in self.pair.plan.pairs if pair.name == embedding)
+        return other_tokens(target, next(ruled, source))
 
     def _head_error(self, heads: HeadPass) -> LayerError:
         explained = None if heads.twin is None else heads.twin_own.result().nmse

@@ -64,9 +64,8 @@ def compare_texts(
         if ids and max(ids) < vocabulary and len(ids) < context
     ]
     ends = ends_of(pair.source)
-    source, target = (
-        [generated(model, ids, min(request.tokens, context - len(ids)), ends) for _, ids in usable] for model in models
-    )
+    lengths = [(ids, min(request.tokens, context - len(ids))) for _, ids in usable]
+    source, target = (_continued(model, lengths, ends) for model in models)
     facts = pair.source.tokenizer
     found = []
     for (prompt, _), ours, theirs in zip(usable, source, target, strict=True):
@@ -74,9 +73,18 @@ def compare_texts(
         ids, other = tuple(number for number, _ in ours), tuple(number for number, _ in theirs)
         texts = text_of(facts, ids), text_of(facts, other)
         found.append(TextComparison(prompt, *texts, ids, other, first, margin, limit, verdict))
-    lost = len(prompts) - len(usable)
-    why = f"{lost} of {len(prompts)} prompts fill the context of {context} tokens, or have tokens that one model lacks"
-    return tuple(found), why if lost else ""
+    return tuple(found), _unusable(encoded, vocabulary, context)
+
+
+def _unusable(encoded: Sequence[Sequence[int]], vocabulary: int, context: int) -> str:
+    """Why prompts are left out; empty where none is."""
+    reasons = {
+        "are empty": sum(not ids for ids in encoded),
+        f"fill the context of {context} tokens": sum(len(ids) >= context for ids in encoded),
+        "have tokens that one model lacks": sum(max(ids, default=-1) >= vocabulary for ids in encoded),
+    }
+    counted = (f"{count} of {len(encoded)} prompts {reason}" for reason, count in reasons.items() if count)
+    return ", ".join(counted)
 
 
 @dataclass(slots=True)
@@ -121,6 +129,14 @@ class Answers:
                 TextComparison(text, *shown, said, tuple(theirs), first, margin, limit, verdict, TextMode.FORCED)
             )
         return tuple(found)
+
+
+def _continued(
+    model: ReferenceModel, prompts: Sequence[tuple[tuple[int, ...], int]], ends: frozenset[int]
+) -> list[Steps]:
+    """Continuations of prompts by so many tokens, the weights read once."""
+    with model.kept():
+        return [generated(model, ids, most, ends) for ids, most in prompts]
 
 
 def generated(model: ReferenceModel, ids: tuple[int, ...], most: int, ends: frozenset[int]) -> Steps:

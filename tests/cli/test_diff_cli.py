@@ -121,6 +121,22 @@ def test_a_missing_file_is_an_environment_error(capsys, tmp_path):
     assert err.startswith("aprtui: ") and "none.gguf" in err
 
 
+@pytest.mark.parametrize(
+    "device", ["mps", "cuda:x", "cuda:", "cuda:-1", "cpu:0", "", "CUDA", "cuda:٣", "cuda:" + "9" * 5000]
+)
+def test_what_is_no_device_is_refused_before_anything_is_done(capsys, device):
+    for command in (("diff", "absent", "absent"), ("run", "absent"), ("golden", "compare", "absent", "absent")):
+        code, out, err = run(capsys, *command, "--device", device)
+        assert (code, out) == (2, "")
+        assert err.startswith("aprtui: unknown device ") and len(err.splitlines()) == 1
+
+
+def test_a_prompt_that_is_no_text_is_refused(capsys):
+    """With it, no tokenizer would take any text, and random ids would stand for all of them."""
+    code, _, err = run(capsys, "diff", "absent", "absent", "--prompt", "good", "--prompt", "b\udcff")
+    assert (code, err) == (2, "aprtui: --prompt 'b\\udcff' is not UTF-8\n")
+
+
 def test_a_renamed_file_opens_by_its_content(capsys, tmp_path):
     renamed = tmp_path / "model.apr"
     shutil.copy(GOOD["GGUF"], renamed)

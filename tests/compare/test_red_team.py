@@ -87,11 +87,14 @@ def test_the_helpers_leave_good_models_good(tmp_path):
     assert compare(product, source).exit_code == ExitCode.PASSED
 
 
-def test_a_tied_source_ignores_the_head_that_it_stores(tmp_path):
-    """transformers runs with the embedding; llama.cpp would run with the head of its own in any type."""
+def test_a_tied_source_is_held_to_with_the_head_that_it_stores(tmp_path):
+    """transformers 5 runs with it, whatever config.json says, and so does llama.cpp in any type."""
     tied = hugging_face(tmp_path / "a", tie_word_embeddings=True)
     for name in ("bf16", "Q4_K_M"):
-        assert ("weights", HEAD) in failures(compare(tied, LLAMA / f"gguf/{name}.gguf"))
+        assert ("weights", HEAD) not in failures(compare(tied, LLAMA / f"gguf/{name}.gguf"))
+    other = hugging_face(tmp_path / "b", tie_word_embeddings=True, tensors={HEAD: ("BF16", [512, 256], b"\0" * 262144)})
+    for name in ("bf16", "Q4_K_M"):
+        assert ("weights", HEAD) in failures(compare(other, LLAMA / f"gguf/{name}.gguf"))
     assert compare(tied, tied).weights is WeightsClass.IDENTICAL
     assert compare(tied, tied).exit_code == ExitCode.PASSED
 

@@ -4,7 +4,8 @@ import shutil
 from dataclasses import replace
 
 import pytest
-from fixture_files import FIXTURES
+from fixture_files import DATA, FIXTURES
+from hf_edits import edited
 from variants import variants
 
 from aprtui.compare.behaviour import BehaviourSettings
@@ -18,7 +19,7 @@ from aprtui.formats.model import open_model
 from aprtui.inference import errors
 from aprtui.inference.measure import needed_bytes
 from aprtui.inference.samples import MOST_POSITIONS
-from aprtui.inference.text import weigh
+from aprtui.inference.text import generated, weigh
 
 SCOPE = Scope(levels=(Level.BEHAVIOUR,), running=BehaviourSettings(tokens=6))
 NAMES = ("qwen2-tiny", "llama-tiny256", "qwen3-tiny", "gemma3-tiny", "phi3-tiny", "gpt2-tiny")
@@ -234,6 +235,39 @@ def test_a_source_without_metadata_is_skipped():
     assert level.not_checked[0].startswith("behaviour: the source cannot be run")
 
 
+@pytest.mark.parametrize(
+    "place", [FIXTURES / "qwen2-tiny/hf", DATA / "architectures/gemma2/hf"], ids=["qwen2", "gemma2"]
+)
+def test_a_source_that_is_not_finite_is_skipped(place, tmp_path):
+    """transformers has one attention code for gemma2, so that there is no noise floor to see it by."""
+
+    def broken(tensors):
+        tensors["model.norm.weight"][3] = float("nan")
+
+    source = edited(place, tmp_path / "hf", broken)
+    for target in (source, place):
+        level, behaviour = run(source, target)
+        assert (level.outcome, behaviour) == (Outcome.SKIPPED, None)
+        assert "the source's logits are not finite" in level.not_checked[0]
+
+
+@pytest.mark.parametrize("factor", [1.0, 1.5])
+def test_a_tied_head_that_the_source_alone_stores_is_the_embedding_in_the_products_type(factor, tmp_path):
+    """Where it is another one than the embedding, a product without it lacks it."""
+
+    def untied(tensors):
+        tensors["lm_head.weight"] = tensors["model.embed_tokens.weight"] * factor
+
+    scope = replace(SCOPE, running=BehaviourSettings(tokens=0))
+    source = edited("qwen2-tiny", tmp_path / "hf", untied)
+    level, behaviour = run(source, FIXTURES / "qwen2-tiny/gguf/Q8_0.gguf", scope)
+    if factor == 1.0:
+        assert (level.outcome, behaviour.equals_twin) == (Outcome.CORROBORATED, True)
+        assert behaviour.first_divergence is None
+    else:
+        assert (level.outcome, behaviour.first_divergence.name) == (Outcome.FALSIFIED, "lm_head")
+
+
 def test_the_margin_decides_between_a_tie_and_wrong():
     steps = [(5, 3.0), (7, 0.02), (9, 1.0)]
     assert weigh(steps, [5, 7, 9], 0.1) == (None, None, TextVerdict.EQUAL)
@@ -268,6 +302,28 @@ def test_a_long_prompt_leaves_room_for_the_probes_and_is_named(tmp_path):
     assert behaviour.target.positions <= MOST_POSITIONS
     assert any("logits of 30 of 30 prompts beyond their beginnings" in part for part in level.not_checked)
     assert behaviour.llama_cpp.positions == 64
+
+
+def test_all_prompts_are_continued_with_weights_that_are_read_once(monkeypatch):
+    """A pair of whole models is read for text once each, however many prompts there are."""
+    read = []
+
+    def counting(model, ids, most, ends):
+        read.append((model, len(model._loaded)))
+        return generated(model, ids, most, ends)
+
+    monkeypatch.setattr("aprtui.inference.text.generated", counting)
+    scope = replace(SCOPE, prompts=("say it", "and this", "and that"))
+    run(FIXTURES / "qwen2-tiny/hf", FIXTURES / "qwen2-tiny/gguf/bf16.gguf", scope)
+    assert [loaded > 0 for _, loaded in read] == [False, True, True] * 2
+
+
+def test_an_empty_prompt_is_called_so():
+    scope = replace(SCOPE, prompts=("", "say it"))
+    level, behaviour = run(FIXTURES / "qwen2-tiny/hf", FIXTURES / "qwen2-tiny/gguf/bf16.gguf", scope)
+    assert level.outcome is Outcome.CORROBORATED
+    assert [text.prompt for text in behaviour.texts] == ["say it"]
+    assert "text: 1 of 2 prompts are empty" in level.not_checked
 
 
 @pytest.mark.parametrize(("words", "tokens"), [(1, 600), (200, 6)])

@@ -3,16 +3,20 @@
 import json
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from fixture_files import FIXTURES
+from hf_edits import edited, rows
 from safetensors import safe_open
 
 from aprtui.cli.main import main
+from aprtui.convert.builtin.product import write_product
 from aprtui.core.behaviour import TextMode, TextVerdict
 from aprtui.core.behaviour_judgement import judge_logits
 from aprtui.core.behaviour_level import judge_behaviour
 from aprtui.core.errors import FormatError
 from aprtui.core.outcomes import Outcome
+from aprtui.faults import FAULTS, inject
 from aprtui.formats.container import Format
 from aprtui.formats.model import open_model
 from aprtui.formats.output_types import parse_output_type
@@ -142,6 +146,105 @@ def test_commands(capsys, tmp_path):
     assert (code, "no CUDA device" in err) == (3, True)
     code, _, err = run(capsys, "golden", "save", LLAMA / "hf", file, "--device", "tpu")
     assert (code, "unknown device" in err) == (2, True)
+
+
+def test_products_that_are_no_model_are_findings_in_either_form(saved, capsys, tmp_path):
+    (tmp_path / "no.gguf").write_bytes(b"no model")
+    for product, said in (
+        (tmp_path / "no.gguf", "this is not SafeTensors"),
+        (FIXTURES / "apr/0.72.3/gemma3-tiny/s-import.apr", "makes no model"),
+    ):
+        code, out, _ = run(capsys, "golden", "compare", saved[0], product)
+        assert (code, out.startswith("NOT EQUIVALENT"), said in out) == (1, True, True)
+        code, out, _ = run(capsys, "golden", "compare", saved[0], product, "--format", "json")
+        level = json.loads(out)["level"]
+        assert (code, level["outcome"], level["findings"][0]["subject"]) == (1, "Falsified", "model")
+        assert said in level["findings"][0]["message"]
+    code, _, err = run(capsys, "golden", "compare", saved[0], tmp_path / "absent.gguf")
+    assert (code, "there is no such file" in err) == (3, True)
+
+
+def test_other_tokens_than_the_sources_fail_though_logits_hold(saved, capsys, tmp_path):
+    source, good = open_model(LLAMA / "hf"), LLAMA / "gguf/bf16.gguf"
+    damaged = inject(FAULTS["tokenizer.add_bos"], good, tmp_path / "x", source=source)
+    code, out, _ = run(capsys, "golden", "compare", saved[0], damaged.path)
+    assert (code, out.startswith("FAIL  all 131072 logits")) == (1, True)
+    assert " texts differ, the first from token " in out
+    code, out, _ = run(capsys, "golden", "compare", saved[0], damaged.path, "--format", "json")
+    parts = json.loads(out)
+    assert (code, parts["level"]["outcome"], parts["tokenizer"]["outcome"]) == (1, "Corroborated", "Falsified")
+    product = edited("llama-tiny256", tmp_path / "hf")
+    (product / "tokenizer.json").unlink()
+    code, out, _ = run(capsys, "golden", "compare", saved[0], product)
+    assert (code, "not checked: ids: target: it has no tokenizer" in out) == (0, True)
+
+
+def test_a_lossless_product_passes_where_a_layout_rule_computes(tmp_path):
+    """gemma3's norms are stored with 1 added: what that rounds away, its own forward pass does as well."""
+
+    def tiny(tensors):
+        tensors["model.norm.weight"][:] = 1.25 * 2**-23
+
+    source = open_model(edited("gemma3-tiny", tmp_path / "hf", tiny))
+    product, outtype = tmp_path / "product.gguf", parse_output_type("bf16")
+    write_product(source, Format.GGUF, product, outtype)
+    save_golden(source, tmp_path / "golden", product=(Format.GGUF, outtype))
+    judged, behaviour = outcome(tmp_path / "golden", product)
+    assert (judged, behaviour.lossless, behaviour.equals_twin) == (Outcome.CORROBORATED, True, True)
+    assert outcome(tmp_path / "golden", FIXTURES / "gemma3-tiny/gguf/bf16.gguf")[0] is Outcome.FALSIFIED
+
+
+def test_a_product_with_other_tokens_is_named(tmp_path):
+    """One that the layout rule cuts is none."""
+    save_golden(open_model(FIXTURES / "qwen2-tiny/hf"), tmp_path / "golden")
+    padded = edited("qwen2-tiny", tmp_path / "padded", rows(576), vocab_size=576)
+    _, behaviour = outcome(tmp_path / "golden", padded)
+    level = judge_behaviour(behaviour)
+    assert (level.outcome, [one.subject for one in level.failures]) == (Outcome.FALSIFIED, ["vocabulary"])
+    source = open_model(edited("gemma3-tiny", tmp_path / "hf", rows(576), vocab_size=576))
+    write_product(source, Format.GGUF, tmp_path / "product.gguf", parse_output_type("bf16"))
+    save_golden(source, tmp_path / "golden")
+    _, behaviour = outcome(tmp_path / "golden", tmp_path / "product.gguf")
+    assert judge_behaviour(behaviour).outcome is Outcome.CORROBORATED
+
+
+def test_what_is_not_finite_is_neither_saved_nor_compared(saved, tmp_path):
+    def broken(tensors):
+        tensors["model.norm.weight"][3] = float("nan")
+
+    with pytest.raises(NotAModelError, match="the source's logits are not finite"):
+        save_golden(open_model(edited("llama-tiny256", tmp_path / "hf", broken)), tmp_path / "golden")
+    assert not (tmp_path / "golden").exists()
+    raw = bytearray(saved[0].read_bytes())
+    raw[-4:] = np.float32("nan").tobytes()
+    (tmp_path / "nan.safetensors").write_bytes(raw)
+    with pytest.raises(FormatError, match="not finite"):
+        read_golden(tmp_path / "nan.safetensors")
+
+
+def test_a_golden_file_needs_logits_of_its_own_tokens(saved, tmp_path):
+    """A header may say anything, also that there are none."""
+    header, _ = saved[0].read_bytes()[8:].split(b"}}", 1)
+    facts = json.loads(header + b"}}")
+    facts["logits"] |= {"shape": [MOST_POSITIONS, 0], "data_offsets": [0, 0]}
+    text = json.dumps(facts).encode()
+    (tmp_path / "none.safetensors").write_bytes(len(text).to_bytes(8, "little") + text)
+    with pytest.raises(FormatError, match="tokens that have no logits"):
+        read_golden(tmp_path / "none.safetensors")
+
+
+@pytest.mark.parametrize(("name", "tokens", "positions"), [("qwen2-tiny", 100, None), ("gpt2-tiny", None, 10)])
+def test_prompts_that_a_source_cannot_go_on_from_are_left_out(name, tokens, positions, tmp_path):
+    """Because of tokens that have no row, or of a context that is full."""
+
+    def shorter(tensors):
+        tensors["transformer.wpe.weight"] = tensors["transformer.wpe.weight"][:positions]
+
+    change = rows(tokens) if tokens else shorter
+    source = edited(name, tmp_path / "hf", change, **({"vocab_size": tokens} if tokens else {"n_positions": positions}))
+    facts = save_golden(open_model(source), tmp_path / "golden")
+    assert facts.encoded_from == 0 and facts.texts[0] == "Hello world"
+    assert outcome(tmp_path / "golden", source)[0] is Outcome.CORROBORATED
 
 
 def test_doctor_shows_engines(capsys, monkeypatch, tmp_path):

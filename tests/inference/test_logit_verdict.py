@@ -103,6 +103,21 @@ def test_no_factor_forgives_what_is_not_finite_or_has_to_be_equal(behaviour):
     assert judge_logits(replace(behaviour, lossless=True, twin=None), wide).outcome is Outcome.FALSIFIED
 
 
+def test_a_twin_that_is_not_finite_judges_nothing(behaviour):
+    """Where F16 cannot hold the source; a product that is not finite either fails by that."""
+    endless = replace(behaviour.twin, mean_kld=float("inf"), max_abs_delta=float("inf"))
+    excess = replace(behaviour.excess, kld=float("-inf"), kld_se=float("inf"))
+    open_, broken = (
+        replace(behaviour, twin=endless, excess=excess),
+        replace(behaviour.target, max_abs_delta=float("inf")),
+    )
+    level = judge_behaviour(open_)
+    assert (level.outcome, level.failures) == (Outcome.SKIPPED, ())
+    assert any("the expected-loss twin's logits are not finite" in part for part in level.not_checked)
+    failed = judge_behaviour(replace(open_, target=broken))
+    assert [finding.message for finding in failed.failures] == ["its logits are not finite"]
+
+
 def test_a_playbooks_factor_judges_a_run_again(behaviour, tmp_path):
     path = tmp_path / "p.playbook.yaml"
     path.write_text("name: p\nmodel:\n  hf_repo: a/b\naprtui:\n  tolerance:\n    kld_factor: 2.5\n", encoding="utf-8")

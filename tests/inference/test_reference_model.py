@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 import torch
 from fixture_files import DATA, FIXTURES
+from hf_edits import edited
+from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM
 
 from aprtui.convert.builtin.product import write_product
@@ -102,6 +104,22 @@ def test_other_architectures(name):
     expected = transformers_logits(ARCHITECTURES / name / "hf", ids)
     assert torch.equal(logits(ARCHITECTURES / name / "hf", ids), expected)
     assert torch.equal(logits(ARCHITECTURES / name / "gguf/bf16.gguf", ids), expected)
+
+
+def test_a_head_that_is_stored_beside_a_tied_embedding_is_used_as_transformers_uses_it(tmp_path):
+    """It ties nothing that is stored with different values, whatever the configuration says."""
+    folder = shutil.copytree(FIXTURES / "qwen2-tiny/hf", tmp_path / "hf", copy_function=shutil.copyfile)
+    tensors = load_file(folder / "model.safetensors")
+    tensors["lm_head.weight"] = tensors["model.embed_tokens.weight"] * 1.5
+    save_file(tensors, folder / "model.safetensors", {"format": "pt"})
+    assert torch.equal(logits(folder), transformers_logits(folder))
+    assert not torch.equal(logits(folder), logits(FIXTURES / "qwen2-tiny/hf"))
+
+
+@pytest.mark.parametrize(("name", "key"), [("qwen2-tiny", "num_hidden_layers"), ("gpt2-tiny", "n_layer")])
+def test_more_layers_than_tensors_are_not_made_first(name, key, tmp_path):
+    with pytest.raises(NotAModelError, match=r"its metadata says 2147483647 layers, and it holds 2\d tensors"):
+        reference(edited(name, tmp_path / "hf", **{key: 2**31 - 1}))
 
 
 def test_one_unit_is_in_memory_at_a_time():

@@ -28,8 +28,13 @@ class Captured:
 
 
 def blocks_of(unit: Unit) -> dict[str, torch.nn.Module]:
-    """The modules directly inside a layer that have weights."""
-    return {name: child for name, child in unit.module.named_children() if any(True for _ in child.parameters())}
+    """The modules directly inside a layer that have weights, and the norms inside those (of queries and keys)."""
+    return {name: module for name, module in unit.module.named_modules() if name and _is_block(name, module)}
+
+
+def _is_block(name: str, module: torch.nn.Module) -> bool:
+    own = [parameter.dim() for parameter in module.parameters(recurse=False)]
+    return set(own) == {1} if "." in name else any(True for _ in module.parameters())
 
 
 @contextmanager
@@ -48,7 +53,7 @@ def captured(
 
     def keep(name: str) -> Callable[..., None]:
         def hook(module: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> None:  # noqa: ANN401
-            if name in again:
+            if again:  # It is run once more, and what is inside it with it.
                 return
             taken = found.fed[name] = first_of(args, kwargs)
             found.given[name] = tensor_of(output)

@@ -45,11 +45,16 @@ class LockstepObserver:
     explained: Callable[[str, str], float | None] = lambda _unit, _block: None
     measured: Callable[[LayerError], None] = lambda _: None
     errors: list[LayerError] = field(default_factory=list)
+    _seen: int = 0
 
     def run(self, unit: Unit, call: Call, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:  # noqa: ANN401
         """Run the unit on the source's input and on its own."""
         if unit.name not in self.source.order:
-            return call(*args, **kwargs)
+            output = call(*args, **kwargs)
+            if self.source.order:
+                self._add_one_sided(unit.name)
+            return output
+        self._add_missing(before=unit.name)
         shown = self.source.shown(unit.name)
         taken = first_of(args, kwargs)
         theirs = shown.taken.to(taken.device)
@@ -72,8 +77,22 @@ class LockstepObserver:
                 explained = self.explained(unit.name, name)
                 self.errors.append(LayerError(unit.name, name, alone, inherited, explained))
                 self.measured(self.errors[-1])
+            else:
+                self._add_one_sided(unit.name, name)
         self.told(unit)
         return output
+
+    def _add_one_sided(self, unit: str, block: str = WHOLE) -> None:
+        unlike = ErrorMeasure(inf, 1.0, inf)
+        self.errors.append(LayerError(unit, block, unlike, unlike, self.explained(unit, block), one_sided=True))
+        self.measured(self.errors[-1])
+
+    def _add_missing(self, before: str) -> None:
+        """Units that ran in the source before this one and that the other model does not have."""
+        at = self.source.order.index(before)
+        for name in self.source.order[self._seen : at]:
+            self._add_one_sided(name)
+        self._seen = at + 1
 
 
 class ErrorSum:

@@ -29,6 +29,7 @@ from aprtui.inference.reference.weights import read_into, sources_of
 transformers_logging.set_verbosity_error()  # Its warnings on a stranger's configuration are metadata's findings.
 
 _SHOWN = 3
+_LAYERS = ("num_hidden_layers", "n_layer")
 Call = Callable[..., Any]
 
 
@@ -177,7 +178,8 @@ class ReferenceModel:
         step = torch.tensor([list(ids)], device=self.runtime.device)
         past = None
         while len(found) < most:
-            output = self._model(input_ids=step, past_key_values=past, use_cache=True)
+            with _as_its_own_fault(self.checkpoint.path):
+                output = self._model(input_ids=step, past_key_values=past, use_cache=True)
             past = output.past_key_values
             best = torch.topk(output.logits[0, -1].double(), 2)
             chosen = int(output.logits[0, -1].argmax())
@@ -232,14 +234,17 @@ class ReferenceModel:
                 yield Unit(name, module, size)
 
     def _checked_sources(self) -> dict[str, str]:
-        """For each parameter the name under which the checkpoint has it: its own, or that of a tied one."""
+        """For each parameter the name under which the checkpoint has it: its own, or that of a tied one.
+
+        Its own goes first: transformers ties no matrices that a checkpoint stores with different values.
+        """
         names: dict[int, list[str]] = {}
         for name, parameter in self._model.named_parameters(remove_duplicate=False):
             names.setdefault(id(parameter), []).append(name)
         found, missing, wrong = {}, [], []
         for name, parameter in self._model.named_parameters(remove_duplicate=False):
             alike = names[id(parameter)]
-            stored = next((each for each in alike if sources_of(each, self.checkpoint.views)), None)
+            stored = next((each for each in (name, *alike) if sources_of(each, self.checkpoint.views)), None)
             if stored is None:
                 missing.append(name)
                 continue
@@ -311,6 +316,11 @@ def _instantiate(checkpoint: Checkpoint, runtime: Runtime) -> Any:  # noqa: ANN4
     kind = checkpoint.config["model_type"]
     if kind not in CONFIG_MAPPING:
         raise CannotRunError(f"transformers has no architecture {kind!r}", file=checkpoint.path)
+    layers = max((stated for key in _LAYERS if isinstance(stated := checkpoint.config.get(key), int)), default=0)
+    if layers > len(checkpoint.views):
+        # Making them all first would take any time.
+        problem = f"its metadata says {layers} layers, and it holds {len(checkpoint.views)} tensors"
+        raise NotAModelError(problem, file=checkpoint.path)
     try:
         config = CONFIG_MAPPING[kind].from_dict({**checkpoint.config, "torch_dtype": "float32"})
         known = MODEL_FOR_CAUSAL_LM_MAPPING[type(config)]

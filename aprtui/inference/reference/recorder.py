@@ -62,8 +62,10 @@ class SourceRecorder:
         self.problem = ""
         self._folder = folder
         self._blocks = {unit.name: blocks_of(unit) for unit in model.units}
+        # A norm inside attention takes and gives the filled up positions too.
         needed = sum(
-            _FLOAT * hidden * (kept.numel() + int(kept.sum()) * (2 * len(blocks) + 1))
+            _FLOAT * hidden * (kept.numel() * (1 + 2 * sum("." in name for name in blocks)))
+            + _FLOAT * hidden * int(kept.sum()) * (2 * len(blocks) + 1)
             for blocks in self._blocks.values()
         )
         free = shutil.disk_usage(folder).free

@@ -6,7 +6,7 @@ What an honest conversion loses, the twin loses too; what a product loses beyond
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from math import lcm
 
@@ -22,7 +22,7 @@ from aprtui.formats.codecs.apr import apr_q8_codes, apr_q8_scale
 from aprtui.formats.codecs.encode import ENCODABLE
 from aprtui.formats.container import Format, StoredTensor
 from aprtui.formats.layout.orders import rules_undone
-from aprtui.formats.layout.plan import LayoutPlan, model_row_order
+from aprtui.formats.layout.plan import LayoutPlan, embedding_name, head_name, model_row_order
 from aprtui.formats.layout.rope_tensors import GENERATED
 from aprtui.formats.layout.transforms import hf_to_gguf
 from aprtui.formats.model import Model
@@ -164,6 +164,7 @@ def twin_as(model: Model, source: Checkpoint, target: Format, asked_for: OutputT
 
 
 def _twin(storing: Sequence[_Storing], order: RowOrder, source: Checkpoint, reference: Model) -> Twin:
+    storing = [*storing, *_embedding_as_head(storing, source, reference)]
     lossy = {each.dtype for each in storing if each.loses}
     without = sorted(lossy - ENCODABLE - {DType.APR_Q8})
     if without:
@@ -176,14 +177,26 @@ def _twin(storing: Sequence[_Storing], order: RowOrder, source: Checkpoint, refe
         return Twin(None, lossless=True, types=types)
     views = {each.name: each.read_again for each in storing}
     if order is RowOrder.GGUF:
-        geometry = reference.geometry
+        # Rows of the embedding that the product is made without are none of the twin's either.
+        geometry = replace(reference.geometry, tokens=None)
         kept = tuple(name for name in views if name not in GENERATED)
         wanted = checkpoint_names(geometry.architecture, kept, geometry.experts)
         undone = rules_undone(views, wanted, hf_to_gguf(geometry), {})
         views = {name: expected.view for name, expected in undone.items()}
     known = {name: view for name, view in views.items() if name in source.views}
-    checkpoint = Checkpoint(source.path, source.config, {**source.views, **known})
+    config, embedding = source.config, embedding_name(reference)
+    if embedding in known:
+        config = {**config, "vocab_size": known[embedding].shape[0]}
+    checkpoint = Checkpoint(source.path, config, {**source.views, **known})
     return Twin(checkpoint, lossless=not lossy, types=types)
+
+
+def _embedding_as_head(storing: Sequence[_Storing], source: Checkpoint, reference: Model) -> Iterator[_Storing]:
+    """A tied head that the source alone stores: in the product the embedding, in its type, stands for it."""
+    head, embedding = head_name(reference), embedding_name(reference)
+    names = {each.name: each for each in storing}
+    if head in source.views and head not in names and embedding in names:
+        yield _Storing(head, source.views[head], names[embedding].dtype, names[embedding].runs_on)
 
 
 def _stored_in(view: View) -> Iterator[StoredTensor]:
