@@ -337,7 +337,7 @@ class DiffScreen(RunActions):
         self._show_detail()
 
     @on(RowTable.Opened, "#tree")
-    def _gate_opened(self) -> None:
+    def _leave_tree(self) -> None:
         self.remove_class("-tree")
         self.table.focus()
 
@@ -488,8 +488,7 @@ class DiffScreen(RunActions):
     def action_back(self) -> None:
         """From the tree to the table, to the comparison that led here, from one gate to all; a filter goes first."""
         if self.has_class("-tree") and self.has_class("-narrow"):
-            self.remove_class("-tree")
-            self.table.focus()
+            self._leave_tree()
             self.call_after_refresh(self.refresh_chrome)
         elif not self.has_filter and self.console.back_to_comparison():
             return
