@@ -15,7 +15,7 @@ from aprtui.compare.file_type import with_file_type
 from aprtui.compare.integrity import check_integrity
 from aprtui.compare.metadata import compare_metadata
 from aprtui.compare.several_hops import plan_several_hops
-from aprtui.compare.stored_bytes import stored_bytes_findings
+from aprtui.compare.stored_bytes import stored_bytes_findings, with_lost_head
 from aprtui.compare.structure import check_structure
 from aprtui.compare.token_ids import tokenizer_level
 from aprtui.compare.weights import Progress, compare_weights, weights_level
@@ -92,7 +92,9 @@ def compare_models(
         by_level[Level.WEIGHTS] = weights_level(plan, tensors, more)
     checks: dict[Level, Callable[[], LevelResult]] = {
         Level.INTEGRITY: lambda: check_integrity(source, target, tensors, read_weights=not scope.tensor_globs),
-        Level.STRUCTURE: lambda: check_structure(plan, scope.asked_for, types_elsewhere=bool(via) or scope.same_bytes),
+        Level.STRUCTURE: lambda: check_structure(
+            with_lost_head(plan, source), scope.asked_for, types_elsewhere=bool(via) or scope.same_bytes
+        ),
         Level.METADATA: lambda: with_file_type(
             compare_metadata(source.config, target.config, [model.format for model in via]), target
         ),

@@ -71,6 +71,8 @@ def detect_format(path: Path) -> Format:
 
 def not_a_model(path: Path, head: bytes) -> FormatError:
     """What to raise for a file that is none of the three formats, from its first bytes."""
+    if (format_ := _MAGICS.get(head[:4])) is not None:
+        return FormatError(f"this is {format_}, and SafeTensors is wanted here", file=path)
     start = head.lstrip(b"\xef\xbb\xbf \t\r\n").lower() or head
     for magic, kind, todo in _LOOKALIKES:
         if start.startswith(magic):

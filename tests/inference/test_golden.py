@@ -104,6 +104,8 @@ def test_another_machine_may_round_otherwise(saved):
 
 
 def test_what_is_no_golden_file_is_refused(saved, tmp_path):
+    with pytest.raises(FormatError, match="this is GGUF, and SafeTensors is wanted here"):
+        read_golden(FIXTURES / "qwen2-tiny/gguf/bf16.gguf")
     with pytest.raises(FormatError, match="no golden file"):
         read_golden(LLAMA / "hf/model.safetensors")
     raw = saved[1].read_bytes()

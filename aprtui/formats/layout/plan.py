@@ -21,6 +21,8 @@ from aprtui.formats.views import Aliased, Stored, View
 
 _HEAD = "output.weight"
 _EMBEDDING = "token_embd.weight"
+STANDS_FOR_HEAD = "tied head: the target's embedding stands for it"
+"""Why a target may lack the head that its source stores; whether that is a copy of the embedding is not looked at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,7 +197,7 @@ def _expect_tied_head(models: _Models, expected: dict[str, Expected], explained:
         return
     if models.head not in stored_tensors(models.target):
         if models.head in expected:
-            explained[models.head] = "tied head: the target's embedding stands for it"
+            explained[models.head] = STANDS_FOR_HEAD
         return
     if models.head in expected:
         return
