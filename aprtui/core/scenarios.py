@@ -62,7 +62,7 @@ class OracleSettings:
     """What a playbook may set under `oracles[].config`.
 
     Attributes:
-        tolerance: Relative tolerance of arithmetic.
+        tolerance: Relative tolerance of results of arithmetic that are no whole numbers.
         max_repetition_ratio: Largest share of one word among the words of a text.
         min_unique_chars: Fewest different characters of a text that is long enough to have them.
         parts: Oracles of a composite.

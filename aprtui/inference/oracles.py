@@ -10,31 +10,24 @@ import ast
 import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from math import isclose, log2
+from math import log2
 
 from aprtui.core.outcomes import Outcome
 from aprtui.core.scenarios import OracleKind, OracleSettings, OracleVerdict
+from aprtui.inference.arithmetic import expression_of, judge_arithmetic
 
 _LONGEST_CODE = 1 << 14
 _LONG_ENOUGH = 40
 _WORDS_ENOUGH = 6
-_EXPRESSION = re.compile(r"(-?\d+(?:\.\d+)?)\s*(plus|minus|times|divided by|[-+*/×÷−])\s*(-?\d+(?:\.\d+)?)")
-_NUMBER = re.compile(r"-?\d+(?:,\d{3})*(?:\.\d+)?")
 _REPEATED = re.compile(r"(.{2,20}?)\1{2,}", re.DOTALL)
 _NOT_A_NUMBER = re.compile(r"\b(?:nan|[+-]?inf)\b", re.IGNORECASE)
-_OPERATIONS: Mapping[str, Callable[[float, float], float]] = {
-    **dict.fromkeys(("+", "plus"), lambda a, b: a + b),
-    **dict.fromkeys(("-", "−", "minus"), lambda a, b: a - b),
-    **dict.fromkeys(("*", "×", "times"), lambda a, b: a * b),
-    **dict.fromkeys(("/", "÷", "divided by"), lambda a, b: a / b),
-}
 _CODE_STARTS = ("def ", "fn ", "function ", "class ", "async ", "import ", "from ")
 _BRACKETS = {")": "(", "]": "[", "}": "{"}
 
 
 def oracles_for(prompt: str) -> tuple[OracleKind, ...]:
     """The oracles that a prompt calls for: garbage always, arithmetic or code where it is one."""
-    if _EXPRESSION.search(prompt.lower()):
+    if expression_of(prompt) is not None:
         return (OracleKind.GARBAGE, OracleKind.ARITHMETIC)
     if prompt.lstrip().startswith(_CODE_STARTS) or "```" in prompt:
         return (OracleKind.GARBAGE, OracleKind.CODE_SYNTAX)
@@ -58,26 +51,7 @@ _Answer = tuple[Outcome, str]
 
 
 def _arithmetic(prompt: str, text: str, settings: OracleSettings) -> _Answer:
-    """The last expression "a op b" of the prompt; its value must stand among the numbers of the text."""
-    found = _EXPRESSION.findall(prompt.lower())
-    if not found:
-        return Outcome.SKIPPED, "the prompt holds no expression of two numbers"
-    left, operator, right = found[-1]
-    try:
-        expected = _OPERATIONS[operator](float(left), float(right))
-    except (ZeroDivisionError, OverflowError):
-        return Outcome.SKIPPED, f"{left} {operator} {right} has no value"
-    said = [float(match.replace(",", "")) for match in _NUMBER.findall(_without_echo(text, found[-1]))]
-    # 999 is within 1 % of 999 + 1, and is no answer.
-    numbers = [number for number in said if number == expected or number not in (float(left), float(right))]
-    if any(isclose(number, expected, rel_tol=settings.tolerance, abs_tol=1e-9) for number in numbers):
-        return Outcome.CORROBORATED, f"{left} {operator} {right} is {expected:g}, which the text says"
-    return Outcome.FALSIFIED, f"{left} {operator} {right} is {expected:g}, and the text does not say so"
-
-
-def _without_echo(text: str, expression: tuple[str, str, str]) -> str:
-    """A text without repetitions of the question, whose numbers are no answer."""
-    return _EXPRESSION.sub(lambda match: " " if match.groups() == expression else match[0], text.lower())
+    return judge_arithmetic(prompt, text, settings.tolerance)
 
 
 def _garbage(_prompt: str, text: str, settings: OracleSettings) -> _Answer:

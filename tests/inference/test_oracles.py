@@ -29,6 +29,29 @@ PASSED, FAILED, SKIPPED = Outcome.CORROBORATED, Outcome.FALSIFIED, Outcome.SKIPP
         ("What is 3+1?", "1,2,3,4", PASSED),
         ("4/0=", "infinity", SKIPPED),
         ("Tell me a story", "4", SKIPPED),
+        ("Calculate 999 + 1.", "1001", FAILED),
+        ("What is 123 * 456?", "56000", FAILED),
+        ("What is 123 * 456?", "56,088", PASSED),
+        ("What is 123 * 456?", "$56{,}088$", PASSED),
+        ("What is 2+2?", "4.0", PASSED),
+        ("What is 2+2?", "3.99", FAILED),
+        ("What is 0.1 + 0.2?", "0.30000000000000004", PASSED),
+        ("10/3=", "3.33", PASSED),
+        ("What is 1,000 + 1?", "1", FAILED),
+        ("What is 1,000 + 1?", "1,001", PASSED),
+        ("What is 5-12?", "The answer is −7.", PASSED),
+        ("What is 5-9?", "3-4 days", FAILED),
+        ("What is 2*1?", "2 times 1", FAILED),
+        ("What is 5-0?", "5 minus 0 is a difference", FAILED),
+        ("What is 2+2?", "2 + 2 = 5\n1 + 3 = 4", FAILED),
+        ("What is 2+2?", "2 + 2 = 5? No: 2 + 2 = **4**", PASSED),
+        ("What is 15-7?", "15 - 7 = 15 - 5 - 2 = 8", PASSED),
+        ("What is 2+2?", "Four.", PASSED),
+        ("What is 2-1?", "That is one of them", FAILED),
+        ("10/3=", "9" * 400, FAILED),
+        ("9" * 5000 + "+1=", "9" * 5000, SKIPPED),
+        ("1+2+3=", "6", SKIPPED),
+        ("What is (2+3)*4?", "20", SKIPPED),
     ],
 )
 def test_arithmetic(prompt, text, outcome):
@@ -96,6 +119,21 @@ def test_response_and_composite():
 def test_a_prompt_chooses_its_oracles():
     assert oracles_for("What is 2+2?") == (OracleKind.GARBAGE, OracleKind.ARITHMETIC)
     assert oracles_for("def hello():") == (OracleKind.GARBAGE, OracleKind.CODE_SYNTAX)
+    for prompt in (
+        "Summarize the events of 2020-2021",
+        "On 2024-01-15 we met",
+        "Call 555-1234 and",
+        "Read pages 3-5 of the book",
+        "The score is 3-2.",
+        "24/7 support means",
+        "What is 7/8 inch in mm?",
+        "1+2+3=",
+        "2+3*4=",
+        "What is (2+3)*4?",
+    ):
+        assert oracles_for(prompt) == (OracleKind.GARBAGE, OracleKind.RESPONSE), prompt
+    for prompt in ("What is 15-7?", "Compute: 15 - 7", "15-7=", "10/4", "What is (2+3)?", "What is 100/4 and why?"):
+        assert OracleKind.ARITHMETIC in oracles_for(prompt), prompt
     assert oracles_for("The capital of France is") == (OracleKind.GARBAGE, OracleKind.RESPONSE)
 
 
@@ -103,4 +141,5 @@ def test_settings_of_a_playbook_count():
     words = "red red red red green blue black white pink grey"
     assert ask(OracleKind.GARBAGE, "", words).outcome is FAILED
     assert ask(OracleKind.GARBAGE, "", words, OracleSettings(max_repetition_ratio=0.5)).outcome is PASSED
-    assert ask(OracleKind.ARITHMETIC, "100*10=", "1040", OracleSettings(tolerance=0.05)).outcome is PASSED
+    assert ask(OracleKind.ARITHMETIC, "10/3=", "3.4", OracleSettings(tolerance=0.05)).outcome is PASSED
+    assert ask(OracleKind.ARITHMETIC, "10/3=", "3.4").outcome is FAILED
