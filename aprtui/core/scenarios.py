@@ -65,13 +65,13 @@ class OracleSettings:
         tolerance: Relative tolerance of results of arithmetic that are no whole numbers.
         max_repetition_ratio: Largest share of one word among the words of a text.
         min_unique_chars: Fewest different characters of a text that is long enough to have them.
-        parts: Oracles of a composite.
+        parts: Oracles of a composite; empty for those that the prompt calls for.
     """
 
     tolerance: float = 0.01
     max_repetition_ratio: float = 0.3
     min_unique_chars: int = 10
-    parts: tuple[OracleKind, ...] = (OracleKind.GARBAGE,)
+    parts: tuple[OracleKind, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -127,7 +127,9 @@ def _said(text: str, expression: Expression) -> Iterator[Fraction]:
     """
     plain = _plain(text)
     echo = r"\s*".join(map(re.escape, (expression.left, expression.operator, expression.right)))
-    stated = re.compile(rf"(?<![\w.]){echo}{_RESULT}({_NUMBER.pattern})(?!\d)(?:\*\*|[$`])?+(?!\d|\s*[-+*/^])").findall(plain)
+    stated = re.compile(rf"(?<![\w.]){echo}{_RESULT}({_NUMBER.pattern})(?!\d)(?:\*\*|[$`])?+(?!\d|\s*[-+*/^])").findall(
+        plain
+    )
     yield from map(_number, stated or _NUMBER.findall(re.sub(rf"(?<![\w.]){echo}", " ", plain)))
     if not stated:
         yield from (Fraction(_WORDS.index(word)) for word in _IN_WORDS.findall(plain))

@@ -281,9 +281,9 @@ class Scripted(AprEngine):
         return (self.answer,) * len(prompts)
 
 
-def judged(text, prompt, tmp_path, *, cut=False, oracles=ALL_ORACLES):
+def judged(text, prompt, tmp_path, *, cut=False, oracles=ALL_ORACLES, model=None, modality=Modality.RUN):
     engine = Scripted(EngineAnswer(text, (1,), 3, is_cut_off=cut))
-    (answer,), _ = answers_of(engine, tmp_path / "none.gguf", [prompt], oracles)
+    (answer,), _ = answers_of(engine, model or tmp_path / "none.gguf", [prompt], oracles, modality)
     return {one.oracle: one.outcome for one in answer.verdicts}
 
 
@@ -296,3 +296,27 @@ def test_a_playbook_names_oracles_and_a_prompt_calls_for_them(tmp_path):
     assert judged("It is 5.", ASKED, tmp_path, cut=True)[OracleKind.ARITHMETIC] is SKIPPED
     composed = Oracles((OracleKind.COMPOSITE,))
     assert judged("\ufffd", "Hi", tmp_path, oracles=composed)[OracleKind.COMPOSITE] is FAILED
+    assert judged("It is 5.", ASKED, tmp_path, oracles=composed)[OracleKind.COMPOSITE] is FAILED
+    late = judged("It is 5.", ASKED, tmp_path, oracles=composed, cut=True)
+    assert (late[OracleKind.ARITHMETIC], late[OracleKind.COMPOSITE]) == (SKIPPED, PASSED)
+
+
+def test_a_character_that_is_cut_off_is_no_garbage(tmp_path):
+    """32 tokens of a byte-level vocabulary may end inside of a character."""
+    assert judged("你好\ufffd", "Hi", tmp_path, cut=True)[OracleKind.GARBAGE] is PASSED
+    for text, cut in (("你好\ufffd", False), ("你\ufffd好", True), ("\ufffd\ufffd", True), ("\ufffd", True)):
+        assert judged(text, "Hi", tmp_path, cut=cut)[OracleKind.GARBAGE] is FAILED
+
+
+def test_code_in_a_chat_may_be_answered_in_words(tmp_path):
+    demo = Path(aprtui.__file__).parent / "demo/model/qwen2-demo"
+
+    def answered(text, modality=Modality.CHAT):
+        return judged(text, "def add(a, b):", tmp_path, model=demo, modality=modality)
+
+    words = "It looks like you have begun a function."
+    assert answered(words) == {OracleKind.GARBAGE: PASSED, OracleKind.RESPONSE: PASSED}
+    assert answered(words, Modality.RUN)[OracleKind.CODE_SYNTAX] is FAILED
+    assert answered("Sure:\n```python\ndef add(a, b):\n    return a +")[OracleKind.CODE_SYNTAX] is PASSED
+    assert answered("Sure:\n```python\n]]]\n```")[OracleKind.CODE_SYNTAX] is FAILED
+    assert answered("def add(a, b):\n    return a + b")[OracleKind.CODE_SYNTAX] is PASSED

@@ -59,7 +59,22 @@ def test_arithmetic(prompt, text, outcome):
 
 
 @pytest.mark.parametrize(
-    "text", ["4", "The answer is 4.", "```python\nprint('hi')\n```", "Paris", "Info about infinity"]
+    "text",
+    [
+        "4",
+        "The answer is 4.",
+        "```python\nprint('hi')\n```",
+        "Paris",
+        "Info about infinity",
+        "2 + 3 + 5 + 7 + 11 = 28",
+        "| a | b |\n|---|---|\n| 1 | 2 |",
+        "a = 1\nb = 2\nc = 3\nd = 4",
+        "----------\nHello world\n----------",
+        "こんにちは世界。今日は天気がいいですね。",
+        "سلام، حال شما چطور است؟ من خوبم و در خانه هستم.",
+        "\U0001f468‍\U0001f469‍\U0001f467 family",
+        "Il-Ġurdan u l-Ġermanja huma",
+    ],
 )
 def test_valid_texts_are_no_garbage(text):
     assert ask(OracleKind.GARBAGE, "", text).outcome is PASSED
@@ -77,6 +92,20 @@ def test_valid_texts_are_no_garbage(text):
         "NaN",
         "caf\ufffd",
         "GGGGGGGGGGGGGGGGGGGGGGGGGGGGGGGGGGGGGGGGGGGGG",
+        "foo VILLEVILLEVILLE bar",
+        "\x7f",
+        "\x85hello",
+        "\x1b[31mred\x1b[0m",
+        "\u200b\u200b\u200b",
+        "\ue000\ue001",
+        "a\ud800b",
+        "-nan",
+        "-inf",
+        "NaN NaN NaN",
+        "the\u0120cat\u0120sat\u010aon",
+        "the\u2581cat\u2581sat",
+        "4 4 4 4 4 4 4 4",
+        "0000000000000000",
         "abab baba abba baab aabb bbaa abab abba aaaa bbbb",
     ],
 )
@@ -94,6 +123,35 @@ def test_garbage(text):
         ("fn main() {", ' println!("hi"); }', PASSED),
         ("fn main() {", " ) ] }", FAILED),
         ("def add(a, b):", "", FAILED),
+        # A text of so many tokens ends where it ends.
+        ("def add(a, b):\n", '    """Add two numbers.\n\n    Args:', PASSED),
+        ("def add(a, b):\n", "    # Add", PASSED),
+        ("def fib(n):\n", '    if n <= 0:\n        return "Incorrect', PASSED),
+        ("def add(a, b):\n", " I am sorry, I cannot", FAILED),
+        ("def add(a, b):\n", '    return "\\d"', PASSED),
+        # What the prompt alone says is no answer.
+        ("import os\n", "garbage words ((", FAILED),
+        ("def add(a, b):\n    return a + b\n", "garbage ]]] ((", FAILED),
+        # Fences.
+        ("def add(a, b):", "\n    return a + b\n```\nThat is it", PASSED),
+        ("def add(a, b):", "Here it is:\n```python3 title\ndef add(a, b):\n    return a + b\n```", PASSED),
+        ("def add(a, b):", "Here it is:\n```\n    return a + b\n```", PASSED),
+        ("def add(a, b):", "Here it is:\n```python\n\tx = = 1\n```", FAILED),
+        ("Go on:\n```python\ndef add(a, b):\n", "    return a + b\n```", PASSED),
+        ("Go on:\n```python\ndef add(a, b):\n", "no idea", FAILED),
+        ("Write Python: add", "Gladly, in words", SKIPPED),
+        # Other languages have the same first words.
+        ("class Foo {", " int x; }", PASSED),
+        ("class Foo {", " int x; ] }", FAILED),
+        ("import java.util.List;\n", "class A {}", PASSED),
+        ("async function f() {", " return 1; }", PASSED),
+        ("def add(a, b)\n", "  a + b\nend", PASSED),
+        ("class Stack:\n    def push(", "self, x):\n        self.x = x", PASSED),
+        ("class Stack:\n    def push(", "]]]", FAILED),
+        # Brackets in strings and comments.
+        ("fn main() {", ' println!("}"); }', PASSED),
+        ("fn f<'a>(x: &'a str)", " -> char { ')' }", PASSED),
+        ("function f() {", " /* ) */ g('])'); // }\n}", PASSED),
     ],
 )
 def test_code_syntax(prompt, text, outcome):
@@ -105,6 +163,21 @@ def test_code_that_would_exhaust_a_parser_is_no_crash():
     assert ask(OracleKind.CODE_SYNTAX, "def f():", " " + "x1 y2 z3 " * 3000).outcome is not PASSED
 
 
+@pytest.mark.parametrize(
+    ("prompt", "text", "outcome"),
+    [
+        ("1/3=", "0.3333333333333333", PASSED),
+        ("1/3=", "1/3 = 0." + "3" * 50, PASSED),
+        ("1000000*1000000=", "1000000000000", PASSED),
+        ("1000000*1000000=", "0000000000000", FAILED),
+        ("2+2=", "4 4 4 4 4 4 4 4", FAILED),
+        ("2+2=", "4444444444444444", FAILED),
+    ],
+)
+def test_digits_of_a_result_may_repeat(prompt, text, outcome):
+    assert ask(OracleKind.GARBAGE, prompt, text).outcome is outcome
+
+
 def test_response_and_composite():
     assert ask(OracleKind.RESPONSE, "Say hello.", "Hello there!").outcome is PASSED
     assert ask(OracleKind.RESPONSE, "Say hello.", "say  Hello.").outcome is FAILED
@@ -112,6 +185,7 @@ def test_response_and_composite():
     assert ask(OracleKind.COMPOSITE, "2+2=", "4", both).outcome is PASSED
     verdict = ask(OracleKind.COMPOSITE, "2+2=", "5", both)
     assert (verdict.outcome, verdict.reason.startswith("arithmetic:")) == (FAILED, True)
+    assert ask(OracleKind.COMPOSITE, "2+2=", "5").outcome is FAILED, "what the prompt calls for"
     only = OracleSettings(parts=(OracleKind.ARITHMETIC,))
     assert ask(OracleKind.COMPOSITE, "Hi", "4", only).outcome is SKIPPED
 
@@ -132,6 +206,8 @@ def test_a_prompt_chooses_its_oracles():
         "What is (2+3)*4?",
     ):
         assert oracles_for(prompt) == (OracleKind.GARBAGE, OracleKind.RESPONSE), prompt
+    assert oracles_for("Go on:\n```\nint x") == (OracleKind.GARBAGE, OracleKind.CODE_SYNTAX)
+    assert oracles_for("Explain this:\n```\nint x;\n```\n") == (OracleKind.GARBAGE, OracleKind.RESPONSE)
     for prompt in ("What is 15-7?", "Compute: 15 - 7", "15-7=", "10/4", "What is (2+3)?", "What is 100/4 and why?"):
         assert OracleKind.ARITHMETIC in oracles_for(prompt), prompt
     assert oracles_for("The capital of France is") == (OracleKind.GARBAGE, OracleKind.RESPONSE)
