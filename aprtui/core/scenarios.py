@@ -116,7 +116,7 @@ class Ending(StrEnum):
     CRASHED = "crashed"
     """A signal or a panic ended it."""
     KILLED = "killed"
-    """SIGKILL ended it: somebody, or the system for want of memory. It says nothing of the file."""
+    """Somebody ended it, or the system for want of memory (SIGKILL, SIGTERM …). It says nothing of the file."""
     TIMEOUT = "out of time"
     """It did not end in time."""
     UNREADABLE = "no text"

@@ -19,6 +19,10 @@ from aprtui.inference.engines.ending import ending_of
 from aprtui.inference.engines.engine import EngineAnswer, EngineIdentity, no_answer
 from aprtui.processes.run import Place, run_command
 
+# Exit codes of apr-cli (error.rs).
+_NOT_OF_THE_FILE = {2: "this apr does not take the command line", 9: "this apr was built without what it needs"}
+_NOT_LOADED = frozenset({4, 6})
+
 
 @dataclass(frozen=True)
 class AprEngine:
@@ -59,9 +63,9 @@ class AprEngine:
 
     def _one(self, model: Path, prompt: str, most: int) -> EngineAnswer:
         arguments = [str(self.identity.path), "run", str(model.resolve())]
+        # Behind a blank, what begins with a hyphen would be an option of its own.
+        arguments += [f"--prompt={prompt}"] if prompt.startswith("-") else ["--prompt", prompt]
         arguments += [
-            "--prompt",
-            prompt,
             "--max-tokens",
             str(most),
             "--gpu" if self.is_on_gpu else "--no-gpu",
@@ -78,6 +82,9 @@ class AprEngine:
         if ending is Ending.ANSWERED:
             answer = read_answer(printed, said, self.backend)
             answer = replace(answer, is_cut_off=answer.ids is None or len(answer.ids) >= most)
+        elif ending is Ending.FAILED and result.exit_code in _NOT_OF_THE_FILE:
+            answer = no_answer(Ending.NOT_RUN, f"{_NOT_OF_THE_FILE[result.exit_code]}: it {words}")
         else:
-            answer = no_answer(ending, f"it {words}")
+            has_loaded = False if ending is Ending.FAILED and result.exit_code in _NOT_LOADED else None
+            answer = no_answer(ending, f"it {words}", has_loaded=has_loaded)
         return replace(answer, seconds=result.seconds, command=shlex.join(arguments))
