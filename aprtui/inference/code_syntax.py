@@ -48,10 +48,10 @@ def judge_code(prompt: str, text: str) -> tuple[Outcome, str]:
     return next((one for one in verdicts if one[0] is Outcome.CORROBORATED), verdicts[0])
 
 
-def _begun(prompt: str) -> str:
-    """The code that a prompt leaves to be continued; empty where it asks in words."""
+def _begun(prompt: str) -> str | None:
+    """The code that a prompt leaves to be continued, which may have yet to begin; None where it asks in words."""
     if not begins_code(prompt):
-        return ""
+        return None
     fences = list(_FENCE.finditer(prompt))
     return prompt[fences[-1].end() :] if len(fences) % 2 else prompt
 
@@ -61,13 +61,13 @@ def _is_python(prompt: str) -> bool:
     begun = _begun(prompt)
     if "python" in prompt.lower():
         return True
-    if not begun.strip() or re.search(r";[ \t]*$", begun, re.MULTILINE):
+    if begun is None or not begun.strip() or re.search(r";[ \t]*$", begun, re.MULTILINE):
         return False
     whole_lines = begun.rstrip().rpartition("\n")[0]
     return _parses(begun) or (bool(whole_lines.strip()) and _parses(whole_lines))
 
 
-def _codes(begun: str, text: str) -> Iterator[tuple[str, int]]:
+def _codes(begun: str | None, text: str) -> Iterator[tuple[str, int]]:
     """Readings of a text as code, and how many characters of each the prompt gave."""
     fences = list(_FENCE.finditer(text))
     before = text[: fences[0].start()] if fences else text
@@ -77,14 +77,14 @@ def _codes(begun: str, text: str) -> Iterator[tuple[str, int]]:
         yield block, 0
         if begun:
             yield begun + block, len(begun)
-    if begun and before.strip():
+    if begun is not None and before.strip():
         yield begun + before, len(begun)
     if _repeats(begun, text):
         yield before.lstrip(), 0
 
 
-def _repeats(begun: str, text: str) -> bool:
-    return bool(begun.strip()) and text.lstrip().startswith(begun.strip())
+def _repeats(begun: str | None, text: str) -> bool:
+    return begun is not None and bool(begun.strip()) and text.lstrip().startswith(begun.strip())
 
 
 def _python(code: str, given: int) -> tuple[Outcome, str]:

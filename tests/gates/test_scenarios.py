@@ -192,6 +192,15 @@ def test_other_tokens_are_named_and_never_compared():
     assert "engines_on_the_same_file" not in found.details
 
 
+def test_a_file_that_gives_a_prompt_other_tokens_is_held_against_the_model():
+    """Its engine saw the tokens that it gives: one that lost its bos gives one less."""
+    less = replace(BAD, prompt_tokens=6)
+    found = verdict("F-A1-001", {("S", REFERENCE): GOOD, ("S>A", REFERENCE): less})
+    assert (found.outcome, found.details["faults"]) == (FAILED, ["the file"])
+    late = said("Let me see", SKIPPED, is_cut_off=True, tokens=6)
+    assert verdict("F-A1-001", {("S", REFERENCE): GOOD, ("S>A", REFERENCE): late}).outcome is FAILED
+
+
 def test_two_engines_on_one_file_are_counted():
     found = verdict("F-A1-001", {("S>G", REFERENCE): GOOD, ("S>G", LLAMA): GOOD})
     assert found.details["engines_on_the_same_file"] == [

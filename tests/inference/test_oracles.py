@@ -139,6 +139,8 @@ def test_garbage(text):
         ("def add(a, b):", "Here it is:\n```python\n\tx = = 1\n```", FAILED),
         ("Go on:\n```python\ndef add(a, b):\n", "    return a + b\n```", PASSED),
         ("Go on:\n```python\ndef add(a, b):\n", "no idea", FAILED),
+        ("Go on in Python:\n```\n", "def add(a, b):\n    return a + b\n```", PASSED),
+        ("Go on in Python:\n```\n", "no idea", FAILED),
         ("Write Python: add", "Gladly, in words", SKIPPED),
         # Other languages have the same first words.
         ("class Foo {", " int x; }", PASSED),
