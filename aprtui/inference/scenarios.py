@@ -103,9 +103,9 @@ def answers_of(
         return [Answer(prompt, Ending.NOT_PROMPTED, reason=reason) for prompt in prompts], None
     found = engine.generate(model, asked, MOST_TOKENS)
     told = [one.has_loaded for one in found if one.has_loaded is not None]
-    expected = _prompt_tokens(model, asked, found)
+    expected, around = _prompt_tokens(model, asked, found)
     answers = [
-        _judged(prompt, one, _note(one, count), oracles, modality)
+        _judged(prompt, one, _note(one, count, around), oracles, modality)
         for prompt, one, count in zip(prompts, found, expected, strict=True)
     ]
     return answers, any(told) if told else None
@@ -134,22 +134,28 @@ def chat_texts(path: Path, prompts: Sequence[str]) -> tuple[Sequence[str], str]:
     return [(one.text or "").removeprefix(begin) for one in rendered], ""
 
 
-def _prompt_tokens(model: Path, prompts: Sequence[str], found: Sequence[EngineAnswer]) -> list[int | None]:
-    """Tokens of each prompt as the file's own tokenizer gives them; None where that is not known here."""
+def _prompt_tokens(
+    model: Path, prompts: Sequence[str], found: Sequence[EngineAnswer]
+) -> tuple[Sequence[int | None], int]:
+    """Tokens of each prompt as the file's own tokenizer gives them, and of no text at all.
+
+    None where that is not known here.
+    """
     if all(one.text is None for one in found):
-        return [None] * len(prompts)
+        return [None] * len(prompts), 0
     try:
-        return [len(ids) for ids in encode_texts(open_model(model), prompts).ids]
+        *counts, around = [len(ids) for ids in encode_texts(open_model(model), [*prompts, ""]).ids]
     except AprtuiError:
-        return [None] * len(prompts)
+        return [None] * len(prompts), 0
+    return counts, around
 
 
-def _note(answer: EngineAnswer, expected: int | None) -> str:
+def _note(answer: EngineAnswer, expected: int | None, around: int) -> str:
     if answer.text is None:
         return ""
     if expected is None:
         return "the tokens that belong to the prompt are not known here"
-    return explain_prompt_tokens(answer.prompt_tokens, expected)
+    return explain_prompt_tokens(answer.prompt_tokens, expected, around)
 
 
 def _judged(prompt: str, answer: EngineAnswer, note: str, oracles: Oracles, modality: Modality) -> Answer:

@@ -26,11 +26,13 @@ from aprtui.core.scenarios import (
     Speed,
     SpeedLimits,
 )
+from aprtui.formats.model import open_model
 from aprtui.gates import judge_gate
 from aprtui.gates.faults import Who, who_is_it
 from aprtui.inference.engines import AprEngine
 from aprtui.inference.engines.engine import EngineAnswer
 from aprtui.inference.scenarios import answers_of, chat_texts
+from aprtui.inference.tokenizers import encode_texts
 from aprtui.store.plan import PlannedGate, PlannedScenario, Running
 from aprtui.store.summary import RunRecord
 
@@ -329,3 +331,12 @@ def test_code_in_a_chat_may_be_answered_in_words(tmp_path):
     assert answered("Sure:\n```python\ndef add(a, b):\n    return a +")[OracleKind.CODE_SYNTAX] is PASSED
     assert answered("Sure:\n```python\n]]]\n```")[OracleKind.CODE_SYNTAX] is FAILED
     assert answered("def add(a, b):\n    return a + b")[OracleKind.CODE_SYNTAX] is PASSED
+
+
+@pytest.mark.parametrize(("model", "missing"), [("llama-tiny256", True), ("qwen2-tiny", False)])
+def test_a_token_in_front_is_missing_only_where_one_belongs(model, missing):
+    path = FIXTURES / model / "hf"
+    own = len(encode_texts(open_model(path), [ASKED]).ids[0])
+    (answer,), _ = answers_of(Scripted(EngineAnswer("4", (1,), own - 1)), path, [ASKED], ALL_ORACLES)
+    assert ("the token in front of a text is missing" in answer.note) is missing
+    assert answer.note.startswith(f"it saw {own - 1} tokens where {own} belong")

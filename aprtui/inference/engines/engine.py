@@ -105,7 +105,7 @@ class Engine(Protocol):
         ...
 
 
-def explain_prompt_tokens(counted: int | None, expected: int) -> str:
+def explain_prompt_tokens(counted: int | None, expected: int, around: int) -> str:
     """Why an engine saw another number of prompt tokens than the model's tokenizer gives; empty where it did not.
 
     Texts of two engines are compared only where they continue the same tokens.
@@ -113,13 +113,14 @@ def explain_prompt_tokens(counted: int | None, expected: int) -> str:
     Args:
         counted: What the engine says.
         expected: Tokens of the prompt with what the model puts in front of a text.
+        around: Tokens that the model puts around a text; without any, none of them can be missing.
     """
     if counted is None:
         return "the engine does not say how many tokens it saw"
     if counted == expected:
         return ""
     saw = f"it saw {counted} tokens where {expected} belong"
-    if counted == expected - 1:
+    if counted == expected - 1 and around:
         return f"{saw}: the token in front of a text is missing"
     if counted == expected + 1:
         return f"{saw}: it put one more in front of the text"
