@@ -13,13 +13,14 @@ from fractions import Fraction
 
 from aprtui.core.outcomes import Outcome
 
-_UNSIGNED = r"(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d+)?"
+_UNSIGNED = r"\d+(?:\.\d+)?"
 _EXPRESSION = re.compile(rf"(?<![\w.,])(-?{_UNSIGNED})\s*([-+*/])\s*(-?{_UNSIGNED})(?!\w|[.,]\d)")
 _NUMBER = re.compile(rf"(?:(?<![\w)])-)?(?:{_UNSIGNED}|(?<!\d)\.\d+)")
 _SPELLED: tuple[tuple[re.Pattern[str], str], ...] = (
     # Python refuses to read longer numbers, and nobody asks for them.
     (re.compile(r"\d{300,}"), " "),
-    (re.compile(r"\{,\}"), ","),
+    # 56,088 and, in TeX, 56{,}088.
+    (re.compile(r"(?<=\d)(?:,|\{,\})(?=\d{3}(?!\d))"), ""),
     (re.compile(r"\bplus\b"), "+"),
     (re.compile(r"\bminus\b|[−–]"), "-"),
     (re.compile(r"\b(?:times|multiplied by)\b|\\times|\\cdot|×|(?<=\d)\s+x\s+(?=-?\d)"), "*"),
@@ -101,7 +102,7 @@ def judge_arithmetic(prompt: str, text: str, tolerance: float) -> tuple[Outcome,
 
 
 def _plain(text: str) -> str:
-    """A text with one spelling of each operation."""
+    """A text with one spelling of each number and operation."""
     text = text.lower()
     for pattern, symbol in _SPELLED:
         text = pattern.sub(symbol, text)
@@ -143,7 +144,7 @@ def _is_result(number: Fraction, expression: Expression, expected: Fraction, tol
 
 
 def _number(text: str) -> Fraction:
-    return Fraction(text.replace(",", ""))
+    return Fraction(text)
 
 
 def _shown(value: Fraction) -> str:

@@ -76,7 +76,8 @@ def _codes(begun: str | None, text: str) -> Iterator[tuple[str, int]]:
         block = text[fences[0].end() : fences[1].start() if len(fences) > 1 else len(text)]
         yield block, 0
         if begun:
-            yield begun + block, len(begun)
+            lines = begun if begun.endswith("\n") else f"{begun}\n"
+            yield lines + block, len(lines)
     if begun is not None and before.strip():
         yield begun + before, len(begun)
     if _repeats(begun, text):
