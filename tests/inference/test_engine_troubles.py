@@ -18,12 +18,12 @@ from aprtui.processes.run import Place, run_command
 GGUF = FIXTURES / "qwen2-tiny/gguf/bf16.gguf"
 
 
-def answer_of_apr(folder, body, prompt="a"):
+def answer_of_apr(folder, body, prompt="a", model=GGUF):
     program = folder / "apr"
     told = "if '--version' in sys.argv:\n    sys.exit(print('apr 1'))"
     program.write_text(f"#!{sys.executable}\nimport json, os, signal, sys\n{told}\n{body}\n", encoding="utf-8")
     program.chmod(0o755)
-    (answer,) = AprEngine(str(program), seconds=9).generate(GGUF, [prompt], 8)
+    (answer,) = AprEngine(str(program), seconds=9).generate(model, [prompt], 8)
     return answer
 
 
@@ -52,6 +52,24 @@ def test_a_prompt_that_begins_with_a_hyphen_is_no_option(tmp_path):
     """Clap refuses `--prompt -5+3=`."""
     answer = answer_of_apr(tmp_path, "print(json.dumps({'text': sys.argv[3]}))", "-5+3=")
     assert answer.text == "--prompt=-5+3="
+
+
+def test_apr_is_given_the_weights_where_they_lie(tmp_path):
+    """In the Hugging Face cache they are links; config.json lies beside the link, and the file has no suffix."""
+    snapshot, blobs = tmp_path / "snapshots/0", tmp_path / "blobs"
+    snapshot.mkdir(parents=True)
+    blobs.mkdir()
+    shutil.copyfile(FIXTURES / "qwen2-tiny/hf/model.safetensors", blobs / "0123")
+    (snapshot / "model.safetensors").symlink_to(blobs / "0123")
+    for path in (snapshot, snapshot / "model.safetensors"):
+        answer = answer_of_apr(tmp_path, "print(json.dumps({'text': sys.argv[2]}))", model=path)
+        assert answer.text == str(snapshot / "model.safetensors")
+
+
+def test_llama_cpp_takes_the_directory_of_a_gguf(tmp_path):
+    shutil.copyfile(GGUF, tmp_path / "model.gguf")
+    (answer,) = LlamaCppEngine().generate(tmp_path, ["a"], 3)
+    assert answer.ending is Ending.ANSWERED, answer.reason
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from aprtui.core.scenarios import SECONDS_OF_A_PROMPT, Backend, Ending
 from aprtui.formats.container import Format
 from aprtui.inference.engines.apr_output import read_answer
 from aprtui.inference.engines.ending import ending_of
-from aprtui.inference.engines.engine import EngineAnswer, EngineIdentity, no_answer
+from aprtui.inference.engines.engine import EngineAnswer, EngineIdentity, no_answer, weights_file
 from aprtui.processes.run import Place, run_command
 
 # Exit codes of apr-cli (error.rs).
@@ -62,7 +62,7 @@ class AprEngine:
         return tuple(self._one(model, prompt, most) for prompt in prompts)
 
     def _one(self, model: Path, prompt: str, most: int) -> EngineAnswer:
-        arguments = [str(self.identity.path), "run", str(model.resolve())]
+        arguments = [str(self.identity.path), "run", str(weights_file(model))]
         # Behind a blank, what begins with a hyphen would be an option of its own.
         arguments += [f"--prompt={prompt}"] if prompt.startswith("-") else ["--prompt", prompt]
         arguments += [

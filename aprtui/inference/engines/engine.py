@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from aprtui.core.errors import AprtuiError
 from aprtui.core.scenarios import Backend, Ending
 from aprtui.formats.container import Format
+from aprtui.formats.huggingface import find_model_files
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +61,18 @@ class EngineAnswer:
     has_loaded: bool | None = None
     token_seconds: tuple[float, ...] = ()
     tokens_per_second: float | None = None
+
+
+def weights_file(model: Path) -> Path:
+    """The file that a program is given for a model: of a directory the one that holds its weights, or lists them.
+
+    It is named where it lies: links of the Hugging Face cache lead away from config.json and tokenizer.json. What holds
+    no model is named as it is, for the program to refuse.
+    """
+    try:
+        return find_model_files(model.absolute()).primary
+    except AprtuiError:
+        return model.absolute()
 
 
 def no_answer(ending: Ending, reason: str, *, has_loaded: bool | None = None) -> EngineAnswer:

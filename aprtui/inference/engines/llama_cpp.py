@@ -12,7 +12,7 @@ from aprtui.convert.identity import program_digest
 from aprtui.core.errors import AprtuiError
 from aprtui.core.scenarios import SECONDS_OF_A_PROMPT, Backend, Ending
 from aprtui.formats.container import Format
-from aprtui.inference.engines.engine import EngineAnswer, EngineIdentity
+from aprtui.inference.engines.engine import EngineAnswer, EngineIdentity, weights_file
 from aprtui.inference.engines.told import ask
 from aprtui.inference.llama import installed_version, is_of_the_machine, words_of_llama
 
@@ -52,7 +52,7 @@ class LlamaCppEngine:
 
     def generate(self, model: Path, prompts: Sequence[str], most: int) -> tuple[EngineAnswer, ...]:
         """Continue each prompt in the file's own tokens."""
-        request = {"path": str(model.absolute()), "most": most, "exact": self.exact}
+        request = {"path": str(weights_file(model)), "most": most, "exact": self.exact}
         found = ask(_MODULE, request, prompts, seconds=self.seconds, words=words_of_llama)
         return tuple(replace(one, ending=_ending(one), has_loaded=_has_loaded(one)) for one in found)
 
