@@ -149,6 +149,10 @@ def _judge_texts(measurements: Measurements) -> Verdict:
         if behaviour is None or not behaviour.texts:
             why = next((one for one in measured.finished.not_checked if "text: " in one), "none was generated")
             return Verdict(Outcome.SKIPPED, f"could not check text of {measured.title}: {why}")
+        endless = sum(text.word == "open" for text in behaviour.texts)
+        if endless:
+            why = f"{endless} of {len(behaviour.texts)} differ, and nothing tells how far they may"
+            return Verdict(Outcome.SKIPPED, f"could not check text of {measured.title}: {why}")
         counts.update(text.verdict for text in behaviour.texts)
         bands.append(f"mean KLD {behaviour.target.mean_kld:.3g} ({band(behaviour.target.mean_kld)})")
     reason = f"greedy tokens are the same in {counts[TextVerdict.EQUAL]} of {counts.total()} texts"
