@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from aprtui.core.outcomes import Outcome
 
 _LONGEST = 1 << 14
+_MOST_LINES = 64
+"""Lines of a text that are tried one by one; 32 tokens have fewer."""
 _STARTS = ("def ", "fn ", "function ", "class ", "async ", "import ", "from ")
 _BRACKETS = {")": "(", "]": "[", "}": "{"}
 _FENCE = re.compile(r"^[ \t]*```([^\n`]*)\n?", re.MULTILINE)
@@ -92,7 +94,7 @@ def _python(code: str, given: int) -> tuple[Outcome, str]:
     lines = code.split("\n")
     # The first line that holds anything of the text: what the prompt alone says is no answer.
     first = code[: given + len(code[given:]) - len(code[given:].lstrip())].count("\n") + 1
-    for end in range(len(lines), first - 1, -1):
+    for end in range(min(len(lines), first + _MOST_LINES), first - 1, -1):
         if _parses("\n".join(lines[:end])):
             return Outcome.CORROBORATED, f"{end} of {len(lines)} lines are Python"
     return Outcome.FALSIFIED, "no line of the text continues the prompt as Python"

@@ -19,6 +19,8 @@ from aprtui.inference.code_syntax import begins_code, judge_code
 
 _LONG_ENOUGH = 40
 _WORDS_ENOUGH = 6
+_SIGNS_ENOUGH = 10
+_SIGNS_OF_CODE = "(){}[];=:"
 _NOT_A_NUMBER = re.compile(r"(?:[+-]?(?:nan|inf)\b[\s,;]*)+", re.IGNORECASE)
 _MARKS = "ĠĊ▁"
 """What byte-level and sentencepiece vocabularies write for blanks and line ends; text has none of them."""
@@ -58,7 +60,7 @@ def _garbage(prompt: str, text: str, settings: OracleSettings) -> _Answer:
     """Whether a text is empty, unreadable, or nothing but repetition."""
     reason = _unreadable(text)
     if not reason and not _is_long_result(prompt, text, settings):
-        reason = _repetition(text, settings) or _monotony(text, settings)
+        reason = _repetition(prompt, text, settings) or _monotony(text, settings)
     return (Outcome.FALSIFIED, reason) if reason else (Outcome.CORROBORATED, f"{len(text)} characters of text")
 
 
@@ -76,6 +78,9 @@ def _unreadable(text: str) -> str:
         return "the text holds nothing visible"
     if _NOT_A_NUMBER.fullmatch(text.strip()):
         return "the text is a value that is no number"
+    shown = "".join(text.split())
+    if len(shown) >= _SIGNS_ENOUGH and shown.isascii() and not any(map(str.isalnum, shown)):
+        return f"the text is nothing but {len(shown)} signs"
     marks = sum(map(text.count, _MARKS))
     if marks > max(1, sum(map(str.isspace, text))):
         return f"the text holds {marks} of a tokenizer's own marks ({', '.join(_MARKS)}) where blanks belong"
@@ -90,19 +95,27 @@ def _is_long_result(prompt: str, text: str, settings: OracleSettings) -> bool:
     return judge_arithmetic(prompt, text, settings.tolerance)[0] is Outcome.CORROBORATED
 
 
-def _repetition(text: str, settings: OracleSettings) -> str:
+def _repetition(prompt: str, text: str, settings: OracleSettings) -> str:
     stripped = text.strip()
-    if found := _repeats(stripped):
+    # Without the blank, the last of several words would be no repetition.
+    if found := _repeats(f"{stripped} "):
         return found
     # Signs are no words: tables, sums and code are full of them.
     words = [word for word in stripped.split() if any(map(str.isalnum, word))]
     if found := next(filter(None, (_repeats(word) for word in words if any(map(str.isalpha, word)))), ""):
         return found
-    if len(words) >= _WORDS_ENOUGH:
+    if len(words) >= _WORDS_ENOUGH and not _is_code(prompt, text):
         word, count = Counter(words).most_common(1)[0]
         if count / len(words) > settings.max_repetition_ratio and count > 3:
             return f"{count} of {len(words)} words are {word[:20]!r}"
     return ""
+
+
+def _is_code(prompt: str, text: str) -> bool:
+    """Whether a text continues code, which says `and`, `int` or `return` again and again."""
+    if not begins_code(prompt) or not any(sign in text for sign in _SIGNS_OF_CODE):
+        return False
+    return judge_code(prompt, text)[0] is Outcome.CORROBORATED
 
 
 def _repeats(text: str) -> str:

@@ -95,6 +95,9 @@ def test_valid_texts_are_no_garbage(text):
         "NaN",
         "caf\ufffd",
         "GGGGGGGGGGGGGGGGGGGGGGGGGGGGGGGGGGGGGGGGGGGGG",
+        "!@#$%^&*()_+",
+        "}}}}]]]]))))",
+        "the cat sat the cat sat the cat sat",
         "foo VILLEVILLEVILLE bar",
         "\x7f",
         "\x85hello",
@@ -165,6 +168,8 @@ def test_code_syntax(prompt, text, outcome):
 
 
 def test_code_that_would_exhaust_a_parser_is_no_crash():
+    lines = "".join(f"{chr(97 + number % 7)}{'+-*'[number % 3]}\n" for number in range(5000))
+    assert ask(OracleKind.CODE_SYNTAX, "def f():", lines).outcome is FAILED
     assert ask(OracleKind.CODE_SYNTAX, "def f():", "\n    return " + "(" * 9000).outcome is not PASSED
     assert ask(OracleKind.CODE_SYNTAX, "def f():", " " + "x1 y2 z3 " * 3000).outcome is not PASSED
 
@@ -181,6 +186,21 @@ def test_code_that_would_exhaust_a_parser_is_no_crash():
     ],
 )
 def test_digits_of_a_result_may_repeat(prompt, text, outcome):
+    assert ask(OracleKind.GARBAGE, prompt, text).outcome is outcome
+
+
+@pytest.mark.parametrize(
+    ("prompt", "text", "outcome"),
+    [
+        ("def f(a, b, c, d):\n", "    if a and b and c and d and f:", PASSED),
+        ("class A {\n", "int a; int b; int c; int d;", PASSED),
+        ("def f(a, b, c, d):\n", "    the dog the cat the cow the pig", FAILED),
+        ("class A {\n", "the dog the cat the cow the pig", FAILED),
+        ("fn main() {", "the the the the the the the the;", FAILED),
+        ("Tell me.", "if a and b and c and d and f:", FAILED),
+    ],
+)
+def test_words_of_code_may_repeat(prompt, text, outcome):
     assert ask(OracleKind.GARBAGE, prompt, text).outcome is outcome
 
 
