@@ -4,15 +4,19 @@ import json
 import os
 import shutil
 import sys
+from dataclasses import replace
 
 import pytest
 from fixture_files import FIXTURES
 
 from aprtui.core.scenarios import Backend, Ending
+from aprtui.formats.model import open_model
+from aprtui.formats.tokenizer import TokenizerModel
 from aprtui.inference.engines import AprEngine, LlamaCppEngine, ReferenceEngine, llama_child, reference_child
 from aprtui.inference.engines.apr_output import read_answer
 from aprtui.inference.llama.library import Refused
 from aprtui.inference.reference.model import ReferenceModel
+from aprtui.inference.tokenizers.decode import text_of
 from aprtui.processes.run import Place, run_command
 
 GGUF = FIXTURES / "qwen2-tiny/gguf/bf16.gguf"
@@ -120,6 +124,13 @@ def test_an_empty_prompt_is_nothing_to_continue():
     empty, good = LlamaCppEngine().generate(GGUF, ["", "a"], 3)
     assert (empty.ending, empty.has_loaded) == (Ending.NOT_PROMPTED, True)
     assert good.ending is Ending.ANSWERED
+
+
+@pytest.mark.parametrize("model", [TokenizerModel.BPE, TokenizerModel.SENTENCEPIECE])
+def test_tokens_that_are_no_text_are_shown(model):
+    facts = replace(open_model(GGUF).tokenizer, model=model, vocabulary=("a", "\udcff", "b", "\ud800\udcfe"))
+    shown = text_of(facts, (0, 1, 2, 3))
+    assert shown.startswith("a\ufffdb\ufffd") and shown.encode()
 
 
 def told(monkeypatch, lines, ends="pass"):
