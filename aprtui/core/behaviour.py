@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from math import isinf, isnan
+from math import isinf
 
 KLD_FACTOR = 1.25
 """How much more than its expected-loss twin a product may diverge, besides three standard errors."""
@@ -311,9 +311,10 @@ def other_tokens(found: int, expected: int) -> str:
 def judge_text(margin: float, limit: float) -> TextVerdict:
     """A first difference: a tie where the source's margin there is within what the conversion may change.
 
-    Two logits that each move by at most d change places only where they are at most 2 d apart.
+    Two logits that each move by at most d change places only where they are at most 2 d apart. What is no number
+    explains nothing.
     """
-    return TextVerdict.WRONG if isnan(margin) or margin > limit else TextVerdict.TIE
+    return TextVerdict.TIE if margin <= limit else TextVerdict.WRONG
 
 
 BANDS = (

@@ -118,9 +118,9 @@ def _llama_cpp(behaviour: Behaviour) -> list[Finding]:
     figures = behaviour.llama_cpp
     if figures is None:
         return []
-    agree = "agree on this file"
-    if figures.nmse > _ENGINE_NMSE:
-        agree = "do not agree on this file, so it is not the file alone"
+    agree = "do not agree on this file, so it is not the file alone"
+    if figures.nmse <= _ENGINE_NMSE:  # NaN is no agreement.
+        agree = "agree on this file"
     message = (
         f"llama.cpp and the reference {agree}: mean KLD {figures.mean_kld:.3g}, "
         f"top-1 agreement {figures.top1_agreement:.2%} at {figures.positions} positions"

@@ -68,7 +68,8 @@ GATEWAYS: tuple[Gate, ...] = (
     _scenario(
         "G4-VALID",
         "Text is no garbage",
-        "no text is empty, repeats itself, or holds control characters, bytes that are no UTF-8 or too few characters",
+        "no text is empty, repeats itself, or holds control characters, bytes that are no UTF-8, a tokenizer's marks, "
+        "nothing but signs or too few characters",
         "described upstream and evaluated nowhere; its garbage test looks at banners and times as well",
     ),
 )

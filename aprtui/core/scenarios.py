@@ -62,16 +62,16 @@ class OracleSettings:
     """What a playbook may set under `oracles[].config`.
 
     Attributes:
-        tolerance: Relative tolerance of arithmetic.
+        tolerance: Relative tolerance of results of arithmetic that are no whole numbers.
         max_repetition_ratio: Largest share of one word among the words of a text.
         min_unique_chars: Fewest different characters of a text that is long enough to have them.
-        parts: Oracles of a composite.
+        parts: Oracles of a composite; empty for those that the prompt calls for.
     """
 
     tolerance: float = 0.01
     max_repetition_ratio: float = 0.3
     min_unique_chars: int = 10
-    parts: tuple[OracleKind, ...] = (OracleKind.GARBAGE,)
+    parts: tuple[OracleKind, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +116,7 @@ class Ending(StrEnum):
     CRASHED = "crashed"
     """A signal or a panic ended it."""
     KILLED = "killed"
-    """SIGKILL ended it: somebody, or the system for want of memory. It says nothing of the file."""
+    """Somebody ended it, or the system for want of memory (SIGKILL, SIGTERM …). It says nothing of the file."""
     TIMEOUT = "out of time"
     """It did not end in time."""
     UNREADABLE = "no text"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from aprtui.core.behaviour import TextVerdict, band
 from aprtui.core.findings import Finding, FindingKind
@@ -48,7 +48,9 @@ def _fallback(finding: Finding, _: Measured) -> bool:
 
 
 def _does_not_run(finding: Finding, _: Measured) -> bool:
-    return finding.is_failure and finding.level is Level.BEHAVIOUR and finding.subject == "model"
+    """The reference cannot run it, or the engine that its users run refuses it."""
+    is_of_run = finding.is_failure and finding.level is Level.BEHAVIOUR
+    return is_of_run and finding.subject in ("model", "llama.cpp")
 
 
 def _other_text(finding: Finding, _: Measured) -> bool:
@@ -57,6 +59,8 @@ def _other_text(finding: Finding, _: Measured) -> bool:
 
 _OF_TENSORS = frozenset({Level.INTEGRITY, Level.STRUCTURE, Level.WEIGHTS})
 _COUNTED = frozenset({FindingKind.MISSING, FindingKind.UNEXPECTED})
+
+_ASK_FOR_TEXT = frozenset({"F-CONV-SEMANTIC-001", "F-CONTRACT-I1-001", "F-GOLDEN-RULE-001"})
 
 _QUESTIONS: Mapping[str, Question] = {
     "F-CONV-CARD-001": Question(_failure_of(_COUNTED), "every product holds as many tensors"),
@@ -108,7 +112,25 @@ def judge_content(measurements: Measurements) -> Verdict:
         return _judge_blocks(measurements, question)
     if measurements.gate.gate_id == "F-GOLDEN-RULE-001":
         return _judge_texts(measurements)
-    return Verdict(Outcome.CORROBORATED, f"{question.answer}, in {_conversions(len(measurements.all))}")
+    reason = f"{question.answer}, in {_conversions(len(measurements.all))}"
+    return _with_left_out(measurements, Verdict(Outcome.CORROBORATED, reason))
+
+
+def _with_left_out(measurements: Measurements, verdict: Verdict) -> Verdict:
+    """A pass with the texts that nobody compared, where a gate asks what models say."""
+    if measurements.gate.gate_id not in _ASK_FOR_TEXT:
+        return verdict
+    missing = [
+        f"{measured.title}: {one}"
+        for measured in measurements.all
+        for one in measured.finished.not_checked
+        if "text: " in one
+    ]
+    if not missing:
+        return verdict
+    return replace(
+        verdict, reason=f"{verdict.reason}; not checked: {missing[0]}", details={**verdict.details, "no_text": missing}
+    )
 
 
 def _judge_blocks(measurements: Measurements, question: Question) -> Verdict:
@@ -127,13 +149,18 @@ def _judge_texts(measurements: Measurements) -> Verdict:
         if behaviour is None or not behaviour.texts:
             why = next((one for one in measured.finished.not_checked if "text: " in one), "none was generated")
             return Verdict(Outcome.SKIPPED, f"could not check text of {measured.title}: {why}")
+        endless = sum(text.word == "open" for text in behaviour.texts)
+        if endless:
+            why = f"{endless} of {len(behaviour.texts)} differ, and nothing tells how far they may"
+            return Verdict(Outcome.SKIPPED, f"could not check text of {measured.title}: {why}")
         counts.update(text.verdict for text in behaviour.texts)
         bands.append(f"mean KLD {behaviour.target.mean_kld:.3g} ({band(behaviour.target.mean_kld)})")
     reason = f"greedy tokens are the same in {counts[TextVerdict.EQUAL]} of {counts.total()} texts"
     if undecided := counts[TextVerdict.TIE]:
         reason += f", and differ first where the checkpoint itself is undecided in {undecided}"
     texts = {verdict.value: count for verdict, count in counts.items()}
-    return Verdict(Outcome.CORROBORATED, f"{reason}; {', '.join(bands)}", {"texts": texts, "band": bands})
+    verdict = Verdict(Outcome.CORROBORATED, f"{reason}; {', '.join(bands)}", {"texts": texts, "band": bands})
+    return _with_left_out(measurements, verdict)
 
 
 def _judge_missing(measurements: Measurements) -> Verdict:

@@ -89,9 +89,14 @@ class Given:
                 yield one
 
     def _is_comparable(self, other: Given) -> bool:
-        """Whether both continue the same tokens, as far as there is any text."""
+        """Whether both continue the tokens that belong to the prompt, or the same ones, as far as there is any text.
+
+        Where each file gives the prompt tokens of its own, that is the file's doing as well.
+        """
         a, b = self.answer, other.answer
-        return a.text is None or b.text is None or (a.note, a.prompt_tokens) == (b.note, b.prompt_tokens)
+        if a.text is None or b.text is None or not (a.note or b.note):
+            return True
+        return (a.note, a.prompt_tokens) == (b.note, b.prompt_tokens)
 
     def by_other_engines(self, measurements: Measurements) -> list[Given]:
         """What other engines answer to the same prompt with the same file, of those that saw its own tokens."""

@@ -6,37 +6,32 @@ every prompt that its arithmetic cannot parse).
 
 from __future__ import annotations
 
-import ast
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from math import isclose, log2
+from math import log2
 
 from aprtui.core.outcomes import Outcome
 from aprtui.core.scenarios import OracleKind, OracleSettings, OracleVerdict
+from aprtui.inference.arithmetic import expression_of, judge_arithmetic
+from aprtui.inference.code_syntax import begins_code, judge_code
 
-_LONGEST_CODE = 1 << 14
 _LONG_ENOUGH = 40
 _WORDS_ENOUGH = 6
-_EXPRESSION = re.compile(r"(-?\d+(?:\.\d+)?)\s*(plus|minus|times|divided by|[-+*/×÷−])\s*(-?\d+(?:\.\d+)?)")
-_NUMBER = re.compile(r"-?\d+(?:,\d{3})*(?:\.\d+)?")
+_SIGNS_ENOUGH = 10
+_SIGNS_OF_CODE = "(){}[];=:"
+_NOT_A_NUMBER = re.compile(r"(?:[+-]?(?:nan|inf)\b[\s,;]*)+", re.IGNORECASE)
+_MARKS = "ĠĊ▁"
+"""What byte-level and sentencepiece vocabularies write for blanks and line ends; text has none of them."""
 _REPEATED = re.compile(r"(.{2,20}?)\1{2,}", re.DOTALL)
-_NOT_A_NUMBER = re.compile(r"\b(?:nan|[+-]?inf)\b", re.IGNORECASE)
-_OPERATIONS: Mapping[str, Callable[[float, float], float]] = {
-    **dict.fromkeys(("+", "plus"), lambda a, b: a + b),
-    **dict.fromkeys(("-", "−", "minus"), lambda a, b: a - b),
-    **dict.fromkeys(("*", "×", "times"), lambda a, b: a * b),
-    **dict.fromkeys(("/", "÷", "divided by"), lambda a, b: a / b),
-}
-_CODE_STARTS = ("def ", "fn ", "function ", "class ", "async ", "import ", "from ")
-_BRACKETS = {")": "(", "]": "[", "}": "{"}
 
 
 def oracles_for(prompt: str) -> tuple[OracleKind, ...]:
     """The oracles that a prompt calls for: garbage always, arithmetic or code where it is one."""
-    if _EXPRESSION.search(prompt.lower()):
+    if expression_of(prompt) is not None:
         return (OracleKind.GARBAGE, OracleKind.ARITHMETIC)
-    if prompt.lstrip().startswith(_CODE_STARTS) or "```" in prompt:
+    if begins_code(prompt):
         return (OracleKind.GARBAGE, OracleKind.CODE_SYNTAX)
     return (OracleKind.GARBAGE, OracleKind.RESPONSE)
 
@@ -58,60 +53,84 @@ _Answer = tuple[Outcome, str]
 
 
 def _arithmetic(prompt: str, text: str, settings: OracleSettings) -> _Answer:
-    """The last expression "a op b" of the prompt; its value must stand among the numbers of the text."""
-    found = _EXPRESSION.findall(prompt.lower())
-    if not found:
-        return Outcome.SKIPPED, "the prompt holds no expression of two numbers"
-    left, operator, right = found[-1]
-    try:
-        expected = _OPERATIONS[operator](float(left), float(right))
-    except (ZeroDivisionError, OverflowError):
-        return Outcome.SKIPPED, f"{left} {operator} {right} has no value"
-    said = [float(match.replace(",", "")) for match in _NUMBER.findall(_without_echo(text, found[-1]))]
-    # 999 is within 1 % of 999 + 1, and is no answer.
-    numbers = [number for number in said if number == expected or number not in (float(left), float(right))]
-    if any(isclose(number, expected, rel_tol=settings.tolerance, abs_tol=1e-9) for number in numbers):
-        return Outcome.CORROBORATED, f"{left} {operator} {right} is {expected:g}, which the text says"
-    return Outcome.FALSIFIED, f"{left} {operator} {right} is {expected:g}, and the text does not say so"
+    return judge_arithmetic(prompt, text, settings.tolerance)
 
 
-def _without_echo(text: str, expression: tuple[str, str, str]) -> str:
-    """A text without repetitions of the question, whose numbers are no answer."""
-    return _EXPRESSION.sub(lambda match: " " if match.groups() == expression else match[0], text.lower())
+def _garbage(prompt: str, text: str, settings: OracleSettings) -> _Answer:
+    """Whether a text is empty, unreadable, or nothing but repetition."""
+    reason = _unreadable(text)
+    if not reason and not _is_long_result(prompt, text, settings):
+        reason = _repetition(prompt, text, settings) or _monotony(text, settings)
+    return (Outcome.FALSIFIED, reason) if reason else (Outcome.CORROBORATED, f"{len(text)} characters of text")
 
 
-def _garbage(_prompt: str, text: str, settings: OracleSettings) -> _Answer:
-    """Empty, control characters, replacement characters, not-a-number, repetition, few characters."""
+def _unreadable(text: str) -> str:
+    """Why characters of a text are none that a model should say; empty where they are."""
+    kinds = Counter(map(unicodedata.category, text))
     if not text.strip():
-        return Outcome.FALSIFIED, "the text is empty"
-    controls = sum(1 for character in text if ord(character) < 32 and character not in "\n\r\t")
+        return "the text is empty"
+    controls = kinds["Cc"] - sum(map(text.count, "\n\r\t"))
     if controls:
-        return Outcome.FALSIFIED, f"the text holds {controls} control characters"
-    if "\ufffd" in text:
-        return Outcome.FALSIFIED, "the text holds bytes that are no UTF-8"
+        return f"the text holds {controls} control characters"
+    if "\ufffd" in text or kinds["Cs"]:
+        return "the text holds bytes that are no UTF-8"
+    if not sum(count for kind, count in kinds.items() if kind[0] not in "CZ"):
+        return "the text holds nothing visible"
     if _NOT_A_NUMBER.fullmatch(text.strip()):
-        return Outcome.FALSIFIED, "the text is a value that is no number"
-    repeated = _repetition(text, settings)
-    if repeated:
-        return Outcome.FALSIFIED, repeated
-    if len(text) >= _LONG_ENOUGH and len(set(text)) < settings.min_unique_chars:
-        return Outcome.FALSIFIED, f"{len(text)} characters are only {len(set(text))} different ones"
-    if len(text) >= _LONG_ENOUGH and _entropy(text) < 1:
-        return Outcome.FALSIFIED, "characters carry less than one bit each"
-    return Outcome.CORROBORATED, f"{len(text)} characters of text"
+        return "the text is a value that is no number"
+    shown = "".join(text.split())
+    if len(shown) >= _SIGNS_ENOUGH and shown.isascii() and not any(map(str.isalnum, shown)):
+        return f"the text is nothing but {len(shown)} signs"
+    marks = sum(map(text.count, _MARKS))
+    if marks > max(1, sum(map(str.isspace, text))):
+        return f"the text holds {marks} of a tokenizer's own marks ({', '.join(_MARKS)}) where blanks belong"
+    return ""
 
 
-def _repetition(text: str, settings: OracleSettings) -> str:
+def _is_long_result(prompt: str, text: str, settings: OracleSettings) -> bool:
+    """Whether a text is little but the result that its prompt asks for, whose digits may repeat."""
+    words = text.split()
+    if len(words) > _WORDS_ENOUGH or len(set(words)) < len(words) or any(map(str.isalpha, text)):
+        return False
+    return judge_arithmetic(prompt, text, settings.tolerance)[0] is Outcome.CORROBORATED
+
+
+def _repetition(prompt: str, text: str, settings: OracleSettings) -> str:
     stripped = text.strip()
-    match = max(_REPEATED.finditer(stripped[:4096]), key=lambda each: len(each[0]), default=None)
-    if match is not None and len(match[0]) >= max(12, 0.7 * len(stripped)):
-        return f"the text repeats {match[1]!r} {len(match[0]) // len(match[1])} times"
-    words = stripped.split()
-    if len(words) >= _WORDS_ENOUGH:
+    # Without the blank, the last of several words would be no repetition.
+    if found := _repeats(f"{stripped} "):
+        return found
+    # Signs are no words: tables, sums and code are full of them.
+    words = [word for word in stripped.split() if any(map(str.isalnum, word))]
+    if found := next(filter(None, (_repeats(word) for word in words if any(map(str.isalpha, word)))), ""):
+        return found
+    if len(words) >= _WORDS_ENOUGH and not _is_code(prompt, text):
         word, count = Counter(words).most_common(1)[0]
         if count / len(words) > settings.max_repetition_ratio and count > 3:
             return f"{count} of {len(words)} words are {word[:20]!r}"
     return ""
+
+
+def _is_code(prompt: str, text: str) -> bool:
+    """Whether a text continues code, which says `and`, `int` or `return` again and again."""
+    if not begins_code(prompt) or not any(sign in text for sign in _SIGNS_OF_CODE):
+        return False
+    return judge_code(prompt, text)[0] is Outcome.CORROBORATED
+
+
+def _repeats(text: str) -> str:
+    match = max(_REPEATED.finditer(text[:4096]), key=lambda each: len(each[0]), default=None)
+    if match is None or len(match[0]) < max(12, 0.7 * len(text)):
+        return ""
+    return f"the text repeats {match[1]!r} {len(match[0]) // len(match[1])} times"
+
+
+def _monotony(text: str, settings: OracleSettings) -> str:
+    if len(text) < _LONG_ENOUGH:
+        return ""
+    if len(set(text)) < settings.min_unique_chars:
+        return f"{len(text)} characters are only {len(set(text))} different ones"
+    return "characters carry less than one bit each" if _entropy(text) < 1 else ""
 
 
 def _entropy(text: str) -> float:
@@ -121,41 +140,11 @@ def _entropy(text: str) -> float:
 
 
 def _code_syntax(prompt: str, text: str, settings: OracleSettings) -> _Answer:
-    """Python must parse up to some line of the text; other languages must close only what was opened."""
+    """Not garbage, and code as far as it goes."""
     outcome, reason = _garbage(prompt, text, settings)
     if outcome is Outcome.FALSIFIED:
         return outcome, reason
-    code = _fenced(text) or prompt + text
-    if len(code) > _LONGEST_CODE:
-        return Outcome.SKIPPED, "the code is too long to parse"
-    if prompt.lstrip().startswith(("def ", "class ", "async ", "import ", "from ")) or "python" in prompt.lower():
-        lines = code.splitlines()
-        given = 1 if _fenced(text) else len(prompt.splitlines())
-        for end in range(len(lines), given - 1, -1):
-            if _parses("\n".join(lines[:end])):
-                return Outcome.CORROBORATED, f"{end} of {len(lines)} lines are Python"
-        return Outcome.FALSIFIED, "no line of the text continues the prompt as Python"
-    open_: list[str] = []
-    for character in code:
-        if character in _BRACKETS.values():
-            open_.append(character)
-        elif character in _BRACKETS and (not open_ or open_.pop() != _BRACKETS[character]):
-            return Outcome.FALSIFIED, f"the text closes a {character!r} that was not opened"
-    return Outcome.CORROBORATED, "every bracket that closes was opened"
-
-
-def _parses(code: str) -> bool:
-    try:
-        ast.parse(code)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return False
-    return True
-
-
-def _fenced(text: str) -> str | None:
-    """The first block of code between fences."""
-    match = re.search(r"```\w*\n(.*?)(?:```|\Z)", text, re.DOTALL)
-    return match[1] if match else None
+    return judge_code(prompt, text)
 
 
 def _response(prompt: str, text: str, settings: OracleSettings) -> _Answer:
@@ -169,17 +158,22 @@ def _response(prompt: str, text: str, settings: OracleSettings) -> _Answer:
 
 
 def _composite(prompt: str, text: str, settings: OracleSettings) -> _Answer:
-    """Every part; one that has nothing to say takes no part, unless none has."""
-    parts: Sequence[OracleVerdict] = [
-        ask(part, prompt, text, settings) for part in settings.parts if part is not OracleKind.COMPOSITE
-    ]
+    parts = [part for part in settings.parts or oracles_for(prompt) if part is not OracleKind.COMPOSITE]
+    verdict = composed([ask(part, prompt, text, settings) for part in parts])
+    return verdict.outcome, verdict.reason
+
+
+def composed(parts: Sequence[OracleVerdict]) -> OracleVerdict:
+    """The composite of what other oracles say; one that has nothing to say takes no part, unless none has."""
     failed = [part for part in parts if part.outcome is Outcome.FALSIFIED]
-    if failed:
-        return Outcome.FALSIFIED, "; ".join(f"{part.oracle}: {part.reason}" for part in failed)
     passed = [part for part in parts if part.outcome is Outcome.CORROBORATED]
-    if not passed:
-        return Outcome.SKIPPED, "no part of it has anything to say about this prompt"
-    return Outcome.CORROBORATED, f"{len(passed)} of {len(parts)} oracles hold"
+    if failed:
+        outcome, reason = Outcome.FALSIFIED, "; ".join(f"{part.oracle}: {part.reason}" for part in failed)
+    elif passed:
+        outcome, reason = Outcome.CORROBORATED, f"{len(passed)} of {len(parts)} oracles hold"
+    else:
+        outcome, reason = Outcome.SKIPPED, "no part of it has anything to say about this prompt"
+    return OracleVerdict(OracleKind.COMPOSITE, outcome, reason)
 
 
 _ORACLES: Mapping[OracleKind, Callable[[str, str, OracleSettings], _Answer]] = {

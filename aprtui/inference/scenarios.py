@@ -25,11 +25,12 @@ from aprtui.core.scenarios import (
     Speed,
 )
 from aprtui.formats.model import open_model
+from aprtui.inference.code_syntax import holds_code
 from aprtui.inference.engines import AprEngine, Engine, LlamaCppEngine, ReferenceEngine
 from aprtui.inference.engines.engine import EngineAnswer, explain_prompt_tokens
 from aprtui.inference.errors import missing_runtime
 from aprtui.inference.llama import installed_version
-from aprtui.inference.oracles import ask, oracles_for
+from aprtui.inference.oracles import ask, composed, oracles_for
 from aprtui.inference.templates import Conversation, render, special_texts
 from aprtui.inference.tokenizers import encode_texts
 
@@ -102,9 +103,9 @@ def answers_of(
         return [Answer(prompt, Ending.NOT_PROMPTED, reason=reason) for prompt in prompts], None
     found = engine.generate(model, asked, MOST_TOKENS)
     told = [one.has_loaded for one in found if one.has_loaded is not None]
-    expected = _prompt_tokens(model, asked, found)
+    expected, around = _prompt_tokens(model, asked, found)
     answers = [
-        _judged(prompt, one, _note(one, count), oracles)
+        _judged(prompt, one, _note(one, count, around), oracles, modality)
         for prompt, one, count in zip(prompts, found, expected, strict=True)
     ]
     return answers, any(told) if told else None
@@ -133,27 +134,36 @@ def chat_texts(path: Path, prompts: Sequence[str]) -> tuple[Sequence[str], str]:
     return [(one.text or "").removeprefix(begin) for one in rendered], ""
 
 
-def _prompt_tokens(model: Path, prompts: Sequence[str], found: Sequence[EngineAnswer]) -> list[int | None]:
-    """Tokens of each prompt as the file's own tokenizer gives them; None where that is not known here."""
+def _prompt_tokens(
+    model: Path, prompts: Sequence[str], found: Sequence[EngineAnswer]
+) -> tuple[Sequence[int | None], int]:
+    """Tokens of each prompt as the file's own tokenizer gives them, and of no text at all.
+
+    None where that is not known here.
+    """
     if all(one.text is None for one in found):
-        return [None] * len(prompts)
+        return [None] * len(prompts), 0
     try:
-        return [len(ids) for ids in encode_texts(open_model(model), prompts).ids]
+        *counts, around = [len(ids) for ids in encode_texts(open_model(model), [*prompts, ""]).ids]
     except AprtuiError:
-        return [None] * len(prompts)
+        return [None] * len(prompts), 0
+    return counts, around
 
 
-def _note(answer: EngineAnswer, expected: int | None) -> str:
+def _note(answer: EngineAnswer, expected: int | None, around: int) -> str:
     if answer.text is None:
         return ""
     if expected is None:
         return "the tokens that belong to the prompt are not known here"
-    return explain_prompt_tokens(answer.prompt_tokens, expected)
+    return explain_prompt_tokens(answer.prompt_tokens, expected, around)
 
 
-def _judged(prompt: str, answer: EngineAnswer, note: str, oracles: Oracles) -> Answer:
+def _judged(prompt: str, answer: EngineAnswer, note: str, oracles: Oracles, modality: Modality) -> Answer:
     text = None if answer.text is None else answer.text[:_LONGEST_TEXT]
-    verdicts = () if text is None else tuple(_verdicts(prompt, text, oracles, is_cut_off=answer.is_cut_off))
+    verdicts: tuple[OracleVerdict, ...] = ()
+    if text is not None:
+        called = _called(prompt, text, oracles, modality)
+        verdicts = tuple(_verdicts(called, prompt, text, oracles, is_cut_off=answer.is_cut_off))
     return Answer(
         prompt,
         answer.ending,
@@ -170,12 +180,27 @@ def _judged(prompt: str, answer: EngineAnswer, note: str, oracles: Oracles) -> A
     )
 
 
-def _verdicts(prompt: str, text: str, oracles: Oracles, *, is_cut_off: bool) -> list[OracleVerdict]:
-    """What the oracles that the playbook names and the prompt calls for say of a text."""
-    called = [kind for kind in oracles_for(prompt) if not oracles.kinds or kind in {OracleKind.GARBAGE, *oracles.kinds}]
-    called += [kind for kind in oracles.kinds if kind is OracleKind.COMPOSITE]
-    found = [ask(kind, prompt, text, oracles.of(kind)) for kind in called]
-    return [_not_yet(one) if is_cut_off and one.oracle is OracleKind.ARITHMETIC else one for one in found]
+def _called(prompt: str, text: str, oracles: Oracles, modality: Modality) -> list[OracleKind]:
+    """The oracles that the playbook names and the prompt calls for; all of the latter for a composite.
+
+    In a chat, code that begins is a turn like any other: it may be answered in words.
+    """
+    suited = oracles_for(prompt)
+    if modality is Modality.CHAT and OracleKind.CODE_SYNTAX in suited and not holds_code(prompt, text):
+        suited = (OracleKind.GARBAGE, OracleKind.RESPONSE)
+    if not oracles.kinds or OracleKind.COMPOSITE in oracles.kinds:
+        return list(suited)
+    return [kind for kind in suited if kind in {OracleKind.GARBAGE, *oracles.kinds}]
+
+
+def _verdicts(
+    called: Sequence[OracleKind], prompt: str, text: str, oracles: Oracles, *, is_cut_off: bool
+) -> list[OracleVerdict]:
+    """What oracles say of a text; a character that is cut off with it is not held against it."""
+    whole = text.removesuffix("\ufffd") if is_cut_off else text
+    found = [ask(kind, prompt, whole or text, oracles.of(kind)) for kind in called]
+    found = [_not_yet(one) if is_cut_off and one.oracle is OracleKind.ARITHMETIC else one for one in found]
+    return [*found, composed(found)] if OracleKind.COMPOSITE in oracles.kinds else found
 
 
 def _not_yet(verdict: OracleVerdict) -> OracleVerdict:

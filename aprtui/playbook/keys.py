@@ -148,7 +148,7 @@ class OracleConfig(Section):
     not_for_aprtui = frozenset({"languages", "min_relevance"})
 
     tolerance: Number = 0.01
-    """Largest relative error of a result that a text states."""
+    """Largest relative error of a result that a text states, where it is no whole number."""
     max_repetition_ratio: Number = 0.3
     """Largest share of one word among the words of a text."""
     min_unique_chars: Count = 10

@@ -26,11 +26,13 @@ from aprtui.core.scenarios import (
     Speed,
     SpeedLimits,
 )
+from aprtui.formats.model import open_model
 from aprtui.gates import judge_gate
 from aprtui.gates.faults import Who, who_is_it
 from aprtui.inference.engines import AprEngine
 from aprtui.inference.engines.engine import EngineAnswer
 from aprtui.inference.scenarios import answers_of, chat_texts
+from aprtui.inference.tokenizers import encode_texts
 from aprtui.store.plan import PlannedGate, PlannedScenario, Running
 from aprtui.store.summary import RunRecord
 
@@ -192,6 +194,15 @@ def test_other_tokens_are_named_and_never_compared():
     assert "engines_on_the_same_file" not in found.details
 
 
+def test_a_file_that_gives_a_prompt_other_tokens_is_held_against_the_model():
+    """Its engine saw the tokens that it gives: one that lost its bos gives one less."""
+    less = replace(BAD, prompt_tokens=6)
+    found = verdict("F-A1-001", {("S", REFERENCE): GOOD, ("S>A", REFERENCE): less})
+    assert (found.outcome, found.details["faults"]) == (FAILED, ["the file"])
+    late = said("Let me see", SKIPPED, is_cut_off=True, tokens=6)
+    assert verdict("F-A1-001", {("S", REFERENCE): GOOD, ("S>A", REFERENCE): late}).outcome is FAILED
+
+
 def test_two_engines_on_one_file_are_counted():
     found = verdict("F-A1-001", {("S>G", REFERENCE): GOOD, ("S>G", LLAMA): GOOD})
     assert found.details["engines_on_the_same_file"] == [
@@ -281,9 +292,9 @@ class Scripted(AprEngine):
         return (self.answer,) * len(prompts)
 
 
-def judged(text, prompt, tmp_path, *, cut=False, oracles=ALL_ORACLES):
+def judged(text, prompt, tmp_path, *, cut=False, oracles=ALL_ORACLES, model=None, modality=Modality.RUN):
     engine = Scripted(EngineAnswer(text, (1,), 3, is_cut_off=cut))
-    (answer,), _ = answers_of(engine, tmp_path / "none.gguf", [prompt], oracles)
+    (answer,), _ = answers_of(engine, model or tmp_path / "none.gguf", [prompt], oracles, modality)
     return {one.oracle: one.outcome for one in answer.verdicts}
 
 
@@ -296,3 +307,36 @@ def test_a_playbook_names_oracles_and_a_prompt_calls_for_them(tmp_path):
     assert judged("It is 5.", ASKED, tmp_path, cut=True)[OracleKind.ARITHMETIC] is SKIPPED
     composed = Oracles((OracleKind.COMPOSITE,))
     assert judged("\ufffd", "Hi", tmp_path, oracles=composed)[OracleKind.COMPOSITE] is FAILED
+    assert judged("It is 5.", ASKED, tmp_path, oracles=composed)[OracleKind.COMPOSITE] is FAILED
+    late = judged("It is 5.", ASKED, tmp_path, oracles=composed, cut=True)
+    assert (late[OracleKind.ARITHMETIC], late[OracleKind.COMPOSITE]) == (SKIPPED, PASSED)
+
+
+def test_a_character_that_is_cut_off_is_no_garbage(tmp_path):
+    """32 tokens of a byte-level vocabulary may end inside of a character."""
+    assert judged("你好\ufffd", "Hi", tmp_path, cut=True)[OracleKind.GARBAGE] is PASSED
+    for text, cut in (("你好\ufffd", False), ("你\ufffd好", True), ("\ufffd\ufffd", True), ("\ufffd", True)):
+        assert judged(text, "Hi", tmp_path, cut=cut)[OracleKind.GARBAGE] is FAILED
+
+
+def test_code_in_a_chat_may_be_answered_in_words(tmp_path):
+    demo = Path(aprtui.__file__).parent / "demo/model/qwen2-demo"
+
+    def answered(text, modality=Modality.CHAT):
+        return judged(text, "def add(a, b):", tmp_path, model=demo, modality=modality)
+
+    words = "It looks like you have begun a function."
+    assert answered(words) == {OracleKind.GARBAGE: PASSED, OracleKind.RESPONSE: PASSED}
+    assert answered(words, Modality.RUN)[OracleKind.CODE_SYNTAX] is FAILED
+    assert answered("Sure:\n```python\ndef add(a, b):\n    return a +")[OracleKind.CODE_SYNTAX] is PASSED
+    assert answered("Sure:\n```python\n]]]\n```")[OracleKind.CODE_SYNTAX] is FAILED
+    assert answered("def add(a, b):\n    return a + b")[OracleKind.CODE_SYNTAX] is PASSED
+
+
+@pytest.mark.parametrize(("model", "missing"), [("llama-tiny256", True), ("qwen2-tiny", False)])
+def test_a_token_in_front_is_missing_only_where_one_belongs(model, missing):
+    path = FIXTURES / model / "hf"
+    own = len(encode_texts(open_model(path), [ASKED]).ids[0])
+    (answer,), _ = answers_of(Scripted(EngineAnswer("4", (1,), own - 1)), path, [ASKED], ALL_ORACLES)
+    assert ("the token in front of a text is missing" in answer.note) is missing
+    assert answer.note.startswith(f"it saw {own - 1} tokens where {own} belong")

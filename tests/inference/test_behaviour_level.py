@@ -275,6 +275,7 @@ def test_the_margin_decides_between_a_tie_and_wrong():
     assert weigh(steps, [6, 7, 9], 0.1) == (0, 3.0, TextVerdict.WRONG)
     assert weigh(steps, [5, 7], 0.1) == (2, 1.0, TextVerdict.WRONG)
     assert judge_text(float("nan"), 1.0) is TextVerdict.WRONG
+    assert judge_text(1.0, float("nan")) is TextVerdict.WRONG
 
 
 @pytest.mark.parametrize(("name", "kind"), [("llama-tiny256", "Q4_K_M"), ("qwen3-tiny", "bf16")])

@@ -61,15 +61,16 @@ def test_prompt_tokens_that_differ_are_named():
     (ids,) = encode_texts(open_model(FIXTURES / "llama-tiny256/hf"), [prompt]).ids
     assert len(ids) == 11
     why = {
-        file: explain_prompt_tokens(recorded("0.72.3", "llama-tiny256", file, prompt).prompt_tokens, len(ids))
+        file: explain_prompt_tokens(recorded("0.72.3", "llama-tiny256", file, prompt).prompt_tokens, len(ids), 1)
         for file in ("out/s-import.apr", "gguf/f32.gguf", "hf/model.safetensors")
     }
     assert "the token in front of a text is missing" in why["out/s-import.apr"]
     assert why["gguf/f32.gguf"] == ""
     assert "it wrapped the prompt" in why["hf/model.safetensors"]
-    assert "one more in front" in explain_prompt_tokens(12, 11)
-    assert explain_prompt_tokens(5, 11).endswith("it has another tokenizer")
-    assert explain_prompt_tokens(None, 11)
+    assert "one more in front" in explain_prompt_tokens(12, 11, 0)
+    assert explain_prompt_tokens(5, 11, 1).endswith("it has another tokenizer")
+    assert explain_prompt_tokens(10, 11, 0).endswith("it has another tokenizer"), "nothing was to stand in front"
+    assert explain_prompt_tokens(None, 11, 1)
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime
-from math import isfinite
+from math import isfinite, nan
 
 import numpy as np
 import pytest
@@ -138,3 +138,10 @@ def test_a_playbooks_factor_judges_a_run_again(behaviour, tmp_path):
     assert level.outcome is Outcome.CORROBORATED
     assert f"aprtui.tolerance.kld_factor 2.5 of {path}, line 6" in str(level.findings[0].expected)
     assert again[-1].outcome is Outcome.CORROBORATED
+
+
+@pytest.mark.parametrize(("nmse", "words"), [(0.0, "agree on"), (1.0, "do not agree"), (nan, "do not agree")])
+def test_engines_agree_where_their_logits_do(behaviour, nmse, words):
+    both = replace(behaviour, llama_cpp=replace(behaviour.target, nmse=nmse))
+    (note,) = [one for one in judge_behaviour(both).findings if one.subject == "llama.cpp"]
+    assert note.message.startswith(f"llama.cpp and the reference {words}")

@@ -16,8 +16,12 @@ from aprtui.core.scenarios import SECONDS_OF_A_PROMPT, Backend, Ending
 from aprtui.formats.container import Format
 from aprtui.inference.engines.apr_output import read_answer
 from aprtui.inference.engines.ending import ending_of
-from aprtui.inference.engines.engine import EngineAnswer, EngineIdentity, no_answer
+from aprtui.inference.engines.engine import EngineAnswer, EngineIdentity, no_answer, weights_file
 from aprtui.processes.run import Place, run_command
+
+# Exit codes of apr-cli (error.rs).
+_NOT_OF_THE_FILE = {2: "this apr does not take the command line", 9: "this apr was built without what it needs"}
+_NOT_LOADED = frozenset({4, 6})
 
 
 @dataclass(frozen=True)
@@ -58,10 +62,10 @@ class AprEngine:
         return tuple(self._one(model, prompt, most) for prompt in prompts)
 
     def _one(self, model: Path, prompt: str, most: int) -> EngineAnswer:
-        arguments = [str(self.identity.path), "run", str(model.resolve())]
+        arguments = [str(self.identity.path), "run", str(weights_file(model))]
+        # Behind a blank, what begins with a hyphen would be an option of its own.
+        arguments += [f"--prompt={prompt}"] if prompt.startswith("-") else ["--prompt", prompt]
         arguments += [
-            "--prompt",
-            prompt,
             "--max-tokens",
             str(most),
             "--gpu" if self.is_on_gpu else "--no-gpu",
@@ -78,6 +82,9 @@ class AprEngine:
         if ending is Ending.ANSWERED:
             answer = read_answer(printed, said, self.backend)
             answer = replace(answer, is_cut_off=answer.ids is None or len(answer.ids) >= most)
+        elif ending is Ending.FAILED and result.exit_code in _NOT_OF_THE_FILE:
+            answer = no_answer(Ending.NOT_RUN, f"{_NOT_OF_THE_FILE[result.exit_code]}: it {words}")
         else:
-            answer = no_answer(ending, f"it {words}")
+            has_loaded = False if ending is Ending.FAILED and result.exit_code in _NOT_LOADED else None
+            answer = no_answer(ending, f"it {words}", has_loaded=has_loaded)
         return replace(answer, seconds=result.seconds, command=shlex.join(arguments))

@@ -19,6 +19,7 @@ _ENDS = re.compile(r"\n\nCompleted in \d+(?:\.\d+)?s \([^\n]*\)\s*\Z")
 _NO_TOKENIZER = re.compile(r"\[\d+ tokens generated, tokenizer not found\]")
 _WARNING = re.compile(r"^\s*(?:warning|\[WARN)", re.IGNORECASE)
 _LONGEST_LINE = 300
+_LARGEST_COUNT = 1 << 31
 
 
 def read_answer(stdout: str, stderr: str, backend: Backend) -> EngineAnswer:
@@ -50,23 +51,32 @@ def _from_json(stdout: str) -> tuple[EngineAnswer, Backend | None]:
     except (ValueError, RecursionError) as error:
         return _without_text(f"its JSON cannot be read: {error}"), None
     text, tokens, counted = (whole.get(name) for name in ("text", "tokens", "prompt_tokens"))
-    failed = whole.get("error") or whole.get("refusal")
-    if failed or whole.get("status", "ok") != "ok":
-        words = safe_text(str(failed or whole.get("status")), _LONGEST_LINE)
+    failed, status = whole.get("error") or whole.get("refusal"), whole.get("status")
+    if failed or status not in ("ok", None):
+        words = safe_text(str(failed or status), _LONGEST_LINE)
         return no_answer(Ending.FAILED, f"the engine says {words}"), None
     if not isinstance(text, str):
         return _without_text("its JSON holds no text"), None
-    fits = isinstance(tokens, list) and all(isinstance(number, int) for number in tokens)
-    ids = tuple(tokens) if fits else None
-    speed = whole.get("tok_per_sec")
+    ids = tuple(tokens) if isinstance(tokens, list) and all(map(_is_count, tokens)) else None
     answer = EngineAnswer(
-        text,
+        # JSON can escape half of a pair of surrogates, which no file takes.
+        text.encode("utf-16", "surrogatepass").decode("utf-16", "replace"),
         ids,
-        counted if isinstance(counted, int) else None,
+        counted if _is_count(counted) else None,
         has_loaded=True,
-        tokens_per_second=float(speed) if isinstance(speed, int | float) and speed > 0 else None,
+        tokens_per_second=_speed(whole.get("tok_per_sec")),
     )
     return answer, _ran_on(whole)
+
+
+def _is_count(value: Any) -> bool:  # noqa: ANN401 - whatever JSON holds
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < _LARGEST_COUNT
+
+
+def _speed(value: Any) -> float | None:  # noqa: ANN401 - whatever JSON holds
+    """Tokens per second that can be reckoned with."""
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return float(value) if is_number and 0 < value < _LARGEST_COUNT else None
 
 
 def _ran_on(whole: dict[str, Any]) -> Backend | None:

@@ -26,13 +26,15 @@ def answer_line(model: Model, ids: Sequence[int], most: int, generate: Generate)
         most: Tokens to generate at most.
         generate: The engine.
     """
+    if not ids:
+        return {"no_answer": "the prompt has no tokens that anything could follow", "ending": Ending.NOT_PROMPTED}
     context = context_of(model)
     if len(ids) >= context:
         reason = f"the prompt has {len(ids)} tokens, and the model takes {context}"
         return {"no_answer": reason, "ending": Ending.TOO_LONG}
     most = min(most, context - len(ids))
     begun = monotonic()
-    generated = generate(ids, most) if ids else ()
+    generated = generate(ids, most)
     numbers, times = [number for number, _ in generated], [at for _, at in generated]
     has_ended = bool(numbers) and (len(numbers) < most or numbers[-1] in ends_of(model))
     return {

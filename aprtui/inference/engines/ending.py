@@ -11,6 +11,7 @@ from aprtui.processes.run import CommandResult
 _PANIC_CODE = 101
 _SHELL = 128
 _PANIC = re.compile(r"thread '[^']*'.* panicked at|double free or corruption|^panic: ", re.MULTILINE)
+_BY_OTHERS = frozenset({signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP})
 _FATAL = frozenset({signal.SIGILL, signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGSEGV})
 
 
@@ -23,9 +24,11 @@ def ending_of(result: CommandResult, said: str = "") -> tuple[Ending, str]:
     """
     if result.timed_out:
         return Ending.TIMEOUT, f"did not end in {result.seconds:.0f} s"
-    if result.exit_code == -signal.SIGKILL:
-        return Ending.KILLED, "was killed (SIGKILL), by somebody or for want of memory"
-    if result.exit_code < 0 or result.exit_code - _SHELL in _FATAL:
+    # A shell that started the program gives its signal on as an exit code.
+    number = -result.exit_code if result.exit_code < 0 else result.exit_code - _SHELL
+    if number in _BY_OTHERS:
+        return Ending.KILLED, f"was killed ({signal.Signals(number).name}), by somebody or for want of memory"
+    if result.exit_code < 0 or number in _FATAL:
         return Ending.CRASHED, result.ending
     if result.exit_code == _PANIC_CODE or (result.exit_code and _PANIC.search(said)):
         return Ending.CRASHED, f"panicked: it {result.ending}"

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from aprtui.core.errors import AprtuiError
 from aprtui.core.scenarios import Backend, Ending
 from aprtui.formats.container import Format
+from aprtui.formats.huggingface import find_model_files
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +63,18 @@ class EngineAnswer:
     tokens_per_second: float | None = None
 
 
+def weights_file(model: Path) -> Path:
+    """The file that a program is given for a model: of a directory the one that holds its weights, or lists them.
+
+    It is named where it lies: links of the Hugging Face cache lead away from config.json and tokenizer.json. What holds
+    no model is named as it is, for the program to refuse.
+    """
+    try:
+        return find_model_files(model.absolute()).primary
+    except AprtuiError:
+        return model.absolute()
+
+
 def no_answer(ending: Ending, reason: str, *, has_loaded: bool | None = None) -> EngineAnswer:
     """An answer without text.
 
@@ -105,7 +119,7 @@ class Engine(Protocol):
         ...
 
 
-def explain_prompt_tokens(counted: int | None, expected: int) -> str:
+def explain_prompt_tokens(counted: int | None, expected: int, around: int) -> str:
     """Why an engine saw another number of prompt tokens than the model's tokenizer gives; empty where it did not.
 
     Texts of two engines are compared only where they continue the same tokens.
@@ -113,13 +127,14 @@ def explain_prompt_tokens(counted: int | None, expected: int) -> str:
     Args:
         counted: What the engine says.
         expected: Tokens of the prompt with what the model puts in front of a text.
+        around: Tokens that the model puts around a text; without any, none of them can be missing.
     """
     if counted is None:
         return "the engine does not say how many tokens it saw"
     if counted == expected:
         return ""
     saw = f"it saw {counted} tokens where {expected} belong"
-    if counted == expected - 1:
+    if counted == expected - 1 and around:
         return f"{saw}: the token in front of a text is missing"
     if counted == expected + 1:
         return f"{saw}: it put one more in front of the text"

@@ -28,7 +28,10 @@ def answers(request: dict[str, Any]) -> Iterator[dict[str, Any]]:
             return [(number, at) for number, _, at in found]
 
         for prompt in request["prompts"]:
-            yield answer_line(opened, running.ids(prompt, add_special=True), request["most"], generate)
+            try:
+                yield answer_line(opened, running.ids(prompt, add_special=True), request["most"], generate)
+            except Refused as error:
+                yield {"no_answer": str(error), "ending": Ending.FAILED}
     except Refused as error:
         yield {"failed": str(error), "ending": Ending.FAILED, "loaded": loaded}
     except AprtuiError as error:

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from importlib.util import find_spec
 from pathlib import Path
 
 from aprtui.convert.identity import program_digest
 from aprtui.core.errors import AprtuiError
-from aprtui.core.scenarios import SECONDS_OF_A_PROMPT, Backend
+from aprtui.core.scenarios import SECONDS_OF_A_PROMPT, Backend, Ending
 from aprtui.formats.container import Format
-from aprtui.inference.engines.engine import EngineAnswer, EngineIdentity
+from aprtui.inference.engines.engine import EngineAnswer, EngineIdentity, weights_file
 from aprtui.inference.engines.told import ask
-from aprtui.inference.llama import installed_version, words_of_llama
+from aprtui.inference.llama import installed_version, is_of_the_machine, words_of_llama
 
 _MODULE = "aprtui.inference.engines.llama_child"
 
@@ -52,5 +52,16 @@ class LlamaCppEngine:
 
     def generate(self, model: Path, prompts: Sequence[str], most: int) -> tuple[EngineAnswer, ...]:
         """Continue each prompt in the file's own tokens."""
-        request = {"path": str(model.absolute()), "most": most, "exact": self.exact}
-        return ask(_MODULE, request, prompts, seconds=self.seconds, words=words_of_llama)
+        request = {"path": str(weights_file(model)), "most": most, "exact": self.exact}
+        found = ask(_MODULE, request, prompts, seconds=self.seconds, words=words_of_llama)
+        return tuple(replace(one, ending=_ending(one), has_loaded=_has_loaded(one)) for one in found)
+
+
+def _ending(answer: EngineAnswer) -> Ending:
+    is_refusal = answer.ending in (Ending.FAILED, Ending.CRASHED)
+    return Ending.NOT_RUN if is_refusal and is_of_the_machine(answer.reason) else answer.ending
+
+
+def _has_loaded(answer: EngineAnswer) -> bool | None:
+    """A file that found no room is neither loaded nor refused."""
+    return None if answer.has_loaded is False and _ending(answer) is Ending.NOT_RUN else answer.has_loaded

@@ -13,7 +13,7 @@ from aprtui.core.scenarios import Ending
 from aprtui.formats.model import Model, open_model
 from aprtui.inference.child import tell
 from aprtui.inference.engines.continuing import answer_line
-from aprtui.inference.errors import CannotRunError
+from aprtui.inference.errors import CannotRunError, NotAModelError
 from aprtui.inference.machine import check_device, require
 from aprtui.inference.reference.checkpoint import checkpoint_of
 from aprtui.inference.reference.model import ReferenceModel, Runtime
@@ -25,13 +25,17 @@ def answers(request: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """What was loaded, each answer, and where it fails why."""
     loaded = False
     try:
-        model, running = _loaded(Path(request["path"]), request["device"])
-        loaded = True
-        yield {"loaded": True}
-        ids = encode_texts(model, request["prompts"]).ids
+        model, running = _opened(Path(request["path"]), request["device"])
         with running.kept():
+            running.load()
+            loaded = True
+            yield {"loaded": True}
+            ids = encode_texts(model, request["prompts"]).ids
             for prompt in ids:
-                yield answer_line(model, prompt, request["most"], partial(_generate, model, running))
+                try:
+                    yield answer_line(model, prompt, request["most"], partial(_generate, model, running))
+                except NotAModelError as error:
+                    yield {"no_answer": error.problem, "ending": Ending.FAILED}
     except NoEncoderError as error:
         yield _failed(error, Ending.NOT_PROMPTED, loaded=loaded)
     except CannotRunError as error:
@@ -43,7 +47,7 @@ def answers(request: dict[str, Any]) -> Iterator[dict[str, Any]]:
         yield {"failed": f"{type(error).__name__}: {error}"[:300], "ending": Ending.FAILED, "loaded": loaded}
 
 
-def _loaded(path: Path, device: str) -> tuple[Model, ReferenceModel]:
+def _opened(path: Path, device: str) -> tuple[Model, ReferenceModel]:
     model = open_model(path)
     running = ReferenceModel(checkpoint_of(model), Runtime(check_device(device)))
     require(running.nbytes + running.nbytes // 8, running.runtime.device, "a whole model in float32")

@@ -46,7 +46,7 @@ def ask(
             limit = _SECONDS_TO_START + seconds * len(left)
             result = run_module(module, folder, {**request, "prompts": list(left)}, time_limit=limit)
             told = _told(folder / "answers.jsonl")
-        answers += [_answer(one) for one in told if "ids" in one or "no_answer" in one]
+        answers += [_answer(one, words(result)) for one in told if "ids" in one or "no_answer" in one]
         missing = len(prompts) - len(answers)
         stated = next((one for one in told if "failed" in one), None)
         if stated is not None:
@@ -63,9 +63,10 @@ def _told(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in lines]
 
 
-def _answer(told: dict[str, Any]) -> EngineAnswer:
+def _answer(told: dict[str, Any], said: str) -> EngineAnswer:
     if "no_answer" in told:
-        return no_answer(Ending(told["ending"]), told["no_answer"], has_loaded=True)
+        ending, reason = Ending(told["ending"]), told["no_answer"]
+        return no_answer(ending, f"{reason}: {said}" if said and ending is Ending.FAILED else reason, has_loaded=True)
     return EngineAnswer(
         told["text"],
         tuple(told["ids"]),
@@ -81,6 +82,8 @@ def _unanswered(result: CommandResult, said: str, missing: int, *, loaded: bool)
     """The prompt that ended the process; the others too where they would end it the same way or have no time left."""
     ending, reason = ending_of(result)
     reason += f": {said}" if said and said not in reason else ""
+    if ending is Ending.ANSWERED:
+        ending, reason = Ending.UNREADABLE, f"{reason}, and left no answer"
     if not loaded:
         return [no_answer(ending, f"while it loaded the file, it {reason}", has_loaded=False)] * missing
     first = no_answer(ending, f"it {reason}", has_loaded=True)

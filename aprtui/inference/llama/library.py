@@ -92,7 +92,7 @@ class LlamaModel:
     """
 
     def __init__(self, path: str) -> None:
-        self._model = _load(path.encode(), _default_model())
+        self._model = _load(os.fsencode(path), _default_model())
         if not self._model:
             raise Refused("llama.cpp does not load the file")
         self._vocabulary = _vocab(self._model)

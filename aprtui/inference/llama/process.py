@@ -23,16 +23,20 @@ SECONDS = 600.0
 """Time limit of one request."""
 
 _MODULE = "aprtui.inference.llama.child"
-_LLAMA_SAYS = ("error", "failed", "GGML_ASSERT", "unknown")
+_LLAMA_SAYS = ("error", "failed", "GGML_ASSERT", "unknown", "bad_alloc")
 
 
-_NOT_OF_THE_FILE = (
-    "unknown model architecture",
+_OF_THE_MACHINE = (
     "unable to allocate",
     "failed to allocate",
     "out of memory",
+    "bad_alloc",
     "gives no context",
     "aprtui does not know",
+)
+_NOT_OF_THE_FILE = (
+    *_OF_THE_MACHINE,
+    "unknown model architecture",
     "SIGKILL",
     "SIGTERM",
     "_Map_base::at",
@@ -48,6 +52,11 @@ class LlamaRefusedError(AprtuiError):
     def is_of_the_file(self) -> bool:
         """Whether it says something of the file, and not of this build, which may be older, nor of memory."""
         return not any(words in self.problem for words in _NOT_OF_THE_FILE)
+
+
+def is_of_the_machine(reason: str) -> bool:
+    """Whether a refusal is for want of memory, or because this build is another one than aprtui knows."""
+    return any(words in reason for words in _OF_THE_MACHINE)
 
 
 class LlamaTimeoutError(AprtuiError):

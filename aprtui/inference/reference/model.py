@@ -203,6 +203,17 @@ class ReferenceModel:
                     self._unload(unit)
                 return_memory()
 
+    def load(self) -> None:
+        """Read all weights, which stay where they are kept.
+
+        Raises:
+            CannotRunError: There is no room for them.
+            NotAModelError: They cannot be read.
+        """
+        with _as_its_own_fault(self.checkpoint.path):
+            for unit in self.units:
+                self._load(unit)
+
     def _run(self, unit: Unit, call: Call, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
         self._load(unit)
         try:
@@ -285,13 +296,16 @@ def _as_its_own_fault(path: Path) -> Iterator[None]:
     """What goes wrong within is the fault of the model's files, except that memory runs out."""
     try:
         yield
-    except torch.OutOfMemoryError as error:
+    except (torch.OutOfMemoryError, MemoryError) as error:
         raise CannotRunError(f"the device ran out of memory: {error}"[:300], file=path) from None
     except CannotRunError:
         raise
     except AprtuiError as error:
         raise NotAModelError(error.problem, file=path, place=error.place) from None
     except (RuntimeError, ValueError, IndexError, TypeError, AttributeError) as error:
+        if "can't allocate memory" in str(error):
+            # What torch's allocator on the CPU says.
+            raise CannotRunError(f"the machine ran out of memory: {error}"[:300], file=path) from None
         # A configuration that contradicts itself shows only when the model runs.
         raise NotAModelError(f"it does not run: {type(error).__name__}: {error}"[:300], file=path) from None
 

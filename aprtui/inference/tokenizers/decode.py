@@ -18,15 +18,23 @@ def text_of(facts: TokenizerFacts | None, ids: Sequence[int]) -> str:
     if facts is not None and facts.model is TokenizerModel.BPE:
         table = _byte_of_character()
         raw = b"".join(
-            bytes(table[character] for character in piece) if all(c in table for c in piece) else piece.encode()
+            bytes(table[character] for character in piece) if all(c in table for c in piece) else _stored(piece)
             for piece in pieces
         )
         return raw.decode("utf-8", "replace")
     raw = b"".join(
-        bytes([int(match[1], 16)]) if (match := _BYTE.fullmatch(piece)) else piece.replace("▁", " ").encode()
+        bytes([int(match[1], 16)]) if (match := _BYTE.fullmatch(piece)) else _stored(piece.replace("▁", " "))
         for piece in pieces
     )
     return raw.decode("utf-8", "replace")
+
+
+def _stored(piece: str) -> bytes:
+    """The bytes of a token; a file may hold some that are no UTF-8, or half of a pair of surrogates."""
+    try:
+        return piece.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        return piece.encode("utf-8", "surrogatepass")
 
 
 @cache
