@@ -8,6 +8,7 @@ import tokenizers
 from fixture_files import FIXTURES
 from gguf.vocab import SpecialVocab
 from model_files import container, hugging_face, with_metadata
+from transformers import AutoTokenizer
 from transformers.utils.sentencepiece_model_pb2_new import ModelProto
 
 from aprtui.core.errors import FormatError
@@ -131,6 +132,36 @@ def test_of_several_templates_the_default_counts(tmp_path):
     config = {"chat_template": several}
     assert facts(tmp_path / "a", tokenizer={"model": BPE}, tokenizer_config=config).chat_template == "D"
     assert facts(tmp_path / "b", tokenizer={"model": BPE}, jinja="J\n").chat_template == "J\n"
+
+
+DIVERGING = {"chat_template": [{"name": "default", "template": "C"}, {"name": "rag", "template": "R"}]}
+
+
+@pytest.mark.parametrize(
+    ("stated", "files", "noted"),
+    [
+        (None, {"chat_template": "D", "additional_chat_templates/tool_use": "T"}, False),
+        ({"chat_template": "D"}, {"chat_template": "D"}, False),
+        ({"chat_template": "C"}, {"chat_template": "D"}, True),
+        (DIVERGING, {"chat_template": "D", "additional_chat_templates/tool_use": "T"}, True),
+        ({"chat_template": "C"}, {"additional_chat_templates/tool_use": "T"}, True),
+        (DIVERGING, {}, False),
+        ({"chat_template": {"default": "C", "rag": "R"}}, {}, False),
+    ],
+)
+def test_templates_are_those_that_transformers_takes(stated, files, noted, tmp_path):
+    tokenizer = {"version": "1.0", "model": {**BPE, "merges": []}, "added_tokens": []}
+    config = {"tokenizer_class": "PreTrainedTokenizerFast", **(stated or {})}
+    hugging_face(tmp_path, tokenizer=tokenizer, tokenizer_config=config)
+    for name, text in files.items():
+        path = tmp_path / f"{name}.jinja"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    found = read_tokenizer(container(tmp_path))
+    theirs = AutoTokenizer.from_pretrained(tmp_path).chat_template
+    assert found.templates == ({"default": theirs} if isinstance(theirs, str) else theirs)
+    notes = [problem for problem in found.problems if problem.subject == "chat_template"]
+    assert [(note.is_failure, "the files count" in note.message) for note in notes] == [(False, True)] * noted
 
 
 def test_no_tokenizer_and_a_stub(tmp_path):

@@ -187,3 +187,24 @@ def test_a_named_template_is_compared_like_the_default_one(change, subject, word
         causes = diagnose(source, target, comparison, Scope()).diagnosis
         code = "tokenizer.chat_template_lost" if changed is None else "tokenizer.chat_template_changed"
         assert [cause.code for cause in causes.causes] == [code] and causes.is_complete
+
+
+def templates_in_files(folder, templates):
+    """A model whose templates stand in files: the default one, and a folder with those that are named."""
+    model = with_template(folder, None)
+    for name, text in templates.items():
+        path = folder / ("chat_template.jinja" if name == "default" else f"additional_chat_templates/{name}.jinja")
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    return open_model(model.path)
+
+
+@pytest.mark.parametrize("format_", [Format.GGUF, Format.SAFETENSORS], ids=str)
+def test_templates_in_a_folder_are_converted_and_compared(format_, tmp_path):
+    source = templates_in_files(tmp_path / "a", {"default": CHATML, "tool_use": TOOL_USE})
+    target = open_model(converted(source.path, format_, tmp_path / "b"))
+    assert target.tokenizer.templates == {"default": CHATML, "tool_use": TOOL_USE}
+    assert tokenizer_level(source, target).outcome is Outcome.CORROBORATED
+    for name, templates in {"lost": {}, "altered": {"tool_use": CHATML}}.items():
+        other = templates_in_files(tmp_path / name, {"default": CHATML, **templates})
+        assert [one.subject for one in tokenizer_level(source, other).failures] == ["chat_template.tool_use"]

@@ -15,6 +15,7 @@ from aprtui.formats.container import Container, Format
 from aprtui.formats.metadata.json_files import LARGEST_CONFIG, LARGEST_TOKENIZER, read_bounded, read_json_object
 from aprtui.formats.tokenizer.added_tokens import AddedToken, from_tokenizer_config, from_tokenizer_json, place
 from aprtui.formats.tokenizer.facts import (
+    DEFAULT_TEMPLATE,
     MOST_TOKENS,
     PreTokenizer,
     TokenizerFacts,
@@ -26,7 +27,7 @@ from aprtui.formats.tokenizer.facts import (
 from aprtui.formats.tokenizer.pre_tokenizers import recognise
 from aprtui.formats.tokenizer.sentencepiece import read_sentencepiece
 from aprtui.formats.tokenizer.special import added_flags, special_ids
-from aprtui.formats.tokenizer.templates import chat_template, named_templates
+from aprtui.formats.tokenizer.templates import chat_templates
 
 _TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "vocab.json")
 _SCORE_OF_UNUSED, _SCORE_OF_ADDED = -10000.0, -1000.0
@@ -70,13 +71,14 @@ def read(container: Container) -> TokenizerFacts | None:
         reason = f"{present[0]} is a stub: it has no vocabulary"
         return TokenizerFacts(Format.SAFETENSORS, stub=reason, problems=tuple(files.problems))
     add_bos, add_eos = added_flags(whole, config)
+    templates = chat_templates(config, files.companions, files.problems)
     return replace(
         facts,
         special_ids=special_ids(whole, config, files.json("config.json")),
         add_bos=add_bos,
         add_eos=add_eos,
-        chat_template=chat_template(config, files.companions, files.problems),
-        named_templates=named_templates(config),
+        chat_template=templates.pop(DEFAULT_TEMPLATE, None),
+        named_templates=templates,
         problems=tuple(files.problems),
     )
 
