@@ -164,6 +164,30 @@ def test_templates_are_those_that_transformers_takes(stated, files, noted, tmp_p
     assert [(note.is_failure, "the files count" in note.message) for note in notes] == [(False, True)] * noted
 
 
+@pytest.mark.parametrize("added", [5, 1e300, "x", {"a": 1}, [1], [{"content": ["a"], "id": 1}], [{"content": {}}]])
+def test_added_tokens_of_any_shape_are_read(added, tmp_path):
+    config = {"pad_token": "<pad>", "added_tokens_decoder": {"4": {"content": "<pad>"}}}
+    found = facts(tmp_path, tokenizer={"model": BPE, "added_tokens": added}, tokenizer_config=config)
+    assert found.vocabulary == ["a", "b", "[PAD2]", "ab", "<pad>"]
+    assert dict(found.special_ids) == {}
+
+
+@pytest.mark.parametrize("entry", [[1, 2.0], [["b"], 2.0], ["b", "c"], ["b", 10**400], ["b", float("nan")], ["b"], 3])
+def test_an_entry_of_a_unigram_vocabulary_that_is_none_moves_no_other(entry, tmp_path):
+    vocabulary = [["<unk>", 0.0], entry, ["a", -1.0]]
+    found = facts(tmp_path, tokenizer={"model": {"type": "Unigram", "vocab": vocabulary}})
+    assert found.vocabulary == ["<unk>", "[PAD1]", "a"]
+    assert found.scores is None
+    assert [one.message for one in found.problems] == ["1 entries are not a text with a score"]
+
+
+def test_a_flag_of_gguf_that_is_an_array_is_a_problem():
+    gguf = container(FIXTURES / "llama-tiny256/gguf/bf16.gguf")
+    changed = with_metadata(gguf, tokenizer__ggml__remove_extra_whitespaces=np.array([1, 2]))
+    (problem,) = read_tokenizer(changed).problems
+    assert problem.message == "the value is not true or false"
+
+
 def test_no_tokenizer_and_a_stub(tmp_path):
     assert facts(tmp_path / "none", config={"model_type": "llama"}) is None
     stub = facts(tmp_path / "stub", tokenizer={"version": "1.0"})

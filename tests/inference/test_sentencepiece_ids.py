@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -19,6 +20,7 @@ from aprtui.formats.output_types import parse_output_type
 from aprtui.formats.tokenizer import TokenizerModel
 from aprtui.inference.tokenizers import PROBES, NoEncoderError, encode_texts, encoders
 from aprtui.inference.tokenizers.llama_vocabulary import llama_cpp_ids
+from aprtui.inference.tokenizers.rebuild import rebuilt_json
 
 SEPARATOR = "\n__ggml_vocab_test__\n"
 PLAIN = tuple(text for text in PROBES if "??" not in text)  # "? ??" and "?? ?" have the same score.
@@ -76,6 +78,12 @@ def test_a_space_in_front_is_compared(prefix, tmp_path):
     assert failed == ([] if prefix else ["space_prefix"])
     (ids,) = encode_texts(source, ["He"]).ids
     assert [source.tokenizer.vocabulary[number] for number in ids] == ["▁He" if prefix else "He"]
+
+
+def test_tokens_without_a_type_are_plain_text():
+    facts = open_model(vocabularies() / "ggml-vocab-llama-spm.gguf").tokenizer
+    short = replace(facts, vocabulary=facts.vocabulary[:400], token_types=facts.token_types[:300])
+    assert rebuilt_json(short) == rebuilt_json(replace(short, token_types=[*facts.token_types[:300], *[1] * 100]))
 
 
 def unigram_pieces():

@@ -182,6 +182,15 @@ def test_tokenizers_that_panic_or_do_not_parse_are_not_checked(tmp_path):
     assert any(part.startswith("ids: target: tokenizers does not read it") for part in result.not_checked)
 
 
+def test_half_a_surrogate_pair_in_a_token_is_told_by_its_level(tmp_path):
+    content, write = edited(tmp_path / "m", "qwen2-tiny")
+    content["added_tokens"][0]["content"] = "\ud800"
+    write()
+    result = tokenizer_level(open_model(FIXTURES / "qwen2-tiny/hf"), open_model(tmp_path / "m"))
+    assert "vocabulary" in [finding.subject for finding in result.failures]
+    assert any(part.startswith("ids: target: tokenizers does not read it") for part in result.not_checked)
+
+
 def test_a_model_without_tokenizer_has_no_ids():
     with pytest.raises(NoEncoderError, match="it has no tokenizer"):
         encode_texts(open_model(FIXTURES / "apr/0.72.3/qwen2-tiny/as"), ["a"])

@@ -59,7 +59,7 @@ def read(container: Container) -> TokenizerFacts | None:
         add_bos=by_default if add_bos is None else add_bos,
         add_eos=model in (TokenizerModel.WORDPIECE, TokenizerModel.UNIGRAM) if add_eos is None else add_eos,
         space_prefix=_space_prefix(model, prefix),
-        replaces=bool(raw.get("tokenizer.ggml.remove_extra_whitespaces"))
+        replaces=flag(raw, "tokenizer.ggml.remove_extra_whitespaces", problems) is True
         or "tokenizer.ggml.precompiled_charsmap" in raw,
         pre_tokenizer=None if pre is None else PreTokenizer(pre),
         chat_template=_template(raw, problems),

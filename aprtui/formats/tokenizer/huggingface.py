@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+
 from aprtui.core.errors import FormatError
 from aprtui.formats.container import Container, Format
 from aprtui.formats.metadata.json_files import LARGEST_CONFIG, LARGEST_TOKENIZER, read_bounded, read_json_object
@@ -31,6 +33,7 @@ from aprtui.formats.tokenizer.templates import chat_templates
 
 _TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "vocab.json")
 _SCORE_OF_UNUSED, _SCORE_OF_ADDED = -10000.0, -1000.0
+_LARGEST_SCORE = float(np.finfo(np.float32).max)
 _MODELS = {"Unigram": TokenizerModel.UNIGRAM, "WordPiece": TokenizerModel.WORDPIECE, "BPE": TokenizerModel.BPE}
 # Pre-tokenizers of slow tokenizers, which are code and stand in no file.
 _SLOW_PRE_TOKENIZERS = {"GPT2Tokenizer": "gpt-2", "Qwen2Tokenizer": "qwen2"}
@@ -129,10 +132,7 @@ def _from_tokenizer_json(
     kind = _MODELS.get(spelt) if isinstance(spelt, str) else None
     vocabulary, scores = model["vocab"], None
     if isinstance(vocabulary, list):
-        entries = [entry for entry in vocabulary if isinstance(entry, list) and len(entry) == 2]
-        scores = [float(score) for _, score in entries if isinstance(score, int | float)]
-        vocabulary = {text: number for number, (text, _) in enumerate(entries)}
-        scores = scores if len(scores) == len(vocabulary) == len(model["vocab"]) else None
+        vocabulary, scores = _with_scores(vocabulary, files)
     byte_fallback = model.get("byte_fallback") is True
     if kind is TokenizerModel.BPE and byte_fallback:
         kind = TokenizerModel.SENTENCEPIECE
@@ -147,6 +147,21 @@ def _from_tokenizer_json(
         scores=scores,
         pre_tokenizer=recognise(raw) if kind is TokenizerModel.BPE else None,
     )
+
+
+def _with_scores(entries: list[Any], files: _Files) -> tuple[dict[str, int], list[float] | None]:
+    """Ids and scores of a list of texts with scores (unigram); no scores where an entry is anything else."""
+    vocabulary: dict[str, int] = {}
+    scores: list[float] = []
+    for number, entry in enumerate(entries):
+        text, score = entry if isinstance(entry, list) and len(entry) == 2 else (None, None)
+        if isinstance(text, str) and isinstance(score, int | float) and abs(score) <= _LARGEST_SCORE:
+            vocabulary[text] = number
+            scores.append(float(score))
+    if len(scores) < len(entries):
+        count = len(entries) - len(scores)
+        files.problems.append(problem("vocabulary", f"{count} entries are not a text with a score"))
+    return vocabulary, scores if len(scores) == len(vocabulary) == len(entries) else None
 
 
 def _merges(raw: object, files: _Files) -> list[str] | None:

@@ -23,7 +23,10 @@ def special_ids(whole: Mapping[str, Any], config: Mapping[str, Any], model: Mapp
         model: config.json, which has ids of its own; they count where tokenizer_config.json names no added token.
     """
     raw = whole.get("added_tokens")
-    added = {entry.get("content"): entry.get("id") for entry in raw or () if isinstance(entry, dict)} if raw else {}
+    entries = [entry for entry in raw if isinstance(entry, dict)] if isinstance(raw, list) else []
+    added: dict[str | None, Any] = {
+        text: entry.get("id") for entry in entries if isinstance(text := entry.get("content"), str)
+    }
     nested = model.get("text_config")
     text_model = nested if isinstance(nested, dict) else {}
     found: dict[str, int] = {}

@@ -147,7 +147,10 @@ def _digest(model: Model, facts: TokenizerFacts) -> str:
         digest.update(f"{name}=".encode("utf-8", "surrogateescape"))
         digest.update(value.tobytes() if isinstance(value, np.ndarray) else repr(value).encode("utf-8", "replace"))
     for texts in (facts.vocabulary, facts.merges):
-        digest.update("\0".join(texts or ()).encode("utf-8", "surrogateescape") + b"\1")
+        held = list(texts or ())
+        # With the lengths, since a text may hold any character; JSON may hold halves of surrogate pairs.
+        digest.update(np.array([len(held), *map(len, held)]).tobytes())
+        digest.update("".join(held).encode("utf-8", "surrogatepass"))
     own = model.container.companions.get("tokenizer.json")
     if own is not None:
         digest.update(read_bounded(own, LARGEST_TOKENIZER))
