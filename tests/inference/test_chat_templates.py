@@ -6,6 +6,7 @@ import shutil
 import gguf
 import pytest
 from fixture_files import FIXTURES
+from transformers import AutoTokenizer
 from transformers.utils.chat_template_utils import render_jinja_template
 
 from aprtui.compare.chat_template import compare_rendered
@@ -17,7 +18,7 @@ from aprtui.diagnose import diagnose
 from aprtui.formats.container import Format
 from aprtui.formats.model import open_model
 from aprtui.formats.output_types import parse_output_type
-from aprtui.inference.templates import CONVERSATIONS, render
+from aprtui.inference.templates import CONVERSATIONS, render, special_texts
 
 CHATML = (
     "{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\n' + message['content'] + '<|im_end|>\n' }}"
@@ -208,3 +209,19 @@ def test_templates_in_a_folder_are_converted_and_compared(format_, tmp_path):
     for name, templates in {"lost": {}, "altered": {"tool_use": CHATML}}.items():
         other = templates_in_files(tmp_path / name, {"default": CHATML, **templates})
         assert [one.subject for one in tokenizer_level(source, other).failures] == ["chat_template.tool_use"]
+
+
+def test_of_several_ends_a_template_gets_the_one_that_the_tokenizer_names(tmp_path):
+    """generation_config.json lists another end with a smaller id, as in chat models; GGUF keeps one."""
+    source = with_template(tmp_path / "a", "{{ messages[0].content }}{{ eos_token }}")
+    path = source.path / "generation_config.json"
+    path.chmod(0o644)
+    named = source.one_id("eos")
+    path.write_text(json.dumps({"eos_token_id": [named, 5]}), encoding="utf-8")
+    source = open_model(source.path)
+    assert source.config.values["eos_token_id"] == (5, named)
+    theirs = AutoTokenizer.from_pretrained(source.path)
+    (rendering,) = render(source.tokenizer.chat_template, CONVERSATIONS[:1], special_texts(source))
+    assert rendering.text == theirs.apply_chat_template(list(CONVERSATIONS[0].messages), tokenize=False)
+    target = open_model(converted(source.path, Format.GGUF, tmp_path / "b"))
+    assert tokenizer_level(source, target).outcome is Outcome.CORROBORATED

@@ -86,6 +86,36 @@ def test_tokens_without_a_type_are_plain_text():
     assert rebuilt_json(short) == rebuilt_json(replace(short, token_types=[*facts.token_types[:300], *[1] * 100]))
 
 
+def both_files(folder, damage=None):
+    """A tokenizer.model, and beside it the tokenizer.json that goes with it."""
+    model = checkpoint(folder, SMALL, unigram=False)
+    content = rebuilt_json(model.tokenizer)
+    if damage is not None:
+        damage(content["model"])
+    (folder / "tokenizer.json").write_text(json.dumps(content), encoding="utf-8")
+    return open_model(folder)
+
+
+def test_a_tokenizer_json_speaks_beside_a_tokenizer_model_too(tmp_path):
+    source = both_files(tmp_path / "a")
+    assert encode_texts(source, PROBES).how.startswith("tokenizer.json")
+    assert tokenizer_level(source, both_files(tmp_path / "good")).outcome is Outcome.CORROBORATED
+    damaged = both_files(tmp_path / "bad", lambda model: model["merges"].clear())
+    result = tokenizer_level(source, damaged)
+    assert [finding.subject for finding in result.failures] == ["ids"]
+
+
+def test_a_tokenizer_json_beside_a_tokenizer_model_of_another_kind_needs_no_known_pre_tokenizer(tmp_path):
+    shutil.copytree(FIXTURES / "qwen2-tiny/hf", tmp_path / "m")
+    path = tmp_path / "m/tokenizer.json"
+    content = json.loads(path.read_text(encoding="utf-8"))
+    content["pre_tokenizer"]["pretokenizers"].insert(0, {"type": "Punctuation", "behavior": "Isolated"})
+    path.chmod(0o644)
+    path.write_text(json.dumps(content), encoding="utf-8")
+    (tmp_path / "m/tokenizer.model").write_text("IQ== 0\nIg== 1\n", encoding="ascii")
+    assert encode_texts(open_model(tmp_path / "m"), PROBES).how.startswith("tokenizer.json")
+
+
 def unigram_pieces():
     trained = Tokenizer(models.Unigram())
     trained.pre_tokenizer = pre_tokenizers.Metaspace()

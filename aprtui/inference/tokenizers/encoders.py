@@ -89,9 +89,9 @@ def _encode(model: Model, facts: TokenizerFacts, texts: tuple[str, ...]) -> Enco
     if find_spec("tokenizers") is None:
         raise NoEncoderError(f"tokenizers is not installed{why}", todo="pip install 'aprtui[run]'")
     by = f"(tokenizers {version('tokenizers')})"
-    own = model.container.companions.get("tokenizer.json")
-    stated = "tokenizer.model" in model.container.companions and facts.model is not TokenizerModel.UNIGRAM
-    if own is not None and not stated:
+    # What transformers loads, also where a tokenizer.model is beside it, which converters read.
+    own = model.container.companions.get("tokenizer.json") if model.format is Format.SAFETENSORS else None
+    if own is not None:
         name, content = f"tokenizer.json {by}", read_bounded(own, LARGEST_TOKENIZER).decode("utf-8", "replace")
     else:
         name = f"rebuilt from its {model.format} facts {by}{why}"
@@ -125,8 +125,8 @@ def _end(model: Model, facts: TokenizerFacts, kind: str) -> tuple[int, ...]:
     special = {"bos": "cls", "eos": "sep"}[kind]
     if facts.model is TokenizerModel.WORDPIECE and special in facts.special_ids:
         return (facts.special_ids[special],)
-    ids: tuple[int, ...] = model.config.values.get(f"{kind}_token_id", ())
-    return ids[:1]
+    number = model.one_id(kind)
+    return () if number is None else (number,)
 
 
 def _frozen(ids: Sequence[Sequence[int]]) -> tuple[tuple[int, ...], ...]:
@@ -137,7 +137,7 @@ def _digest(model: Model, facts: TokenizerFacts) -> str:
     """A digest of everything that decides which ids a text becomes."""
     digest = xxhash.xxh3_128()
     stated: dict[str, object] = {one.name: getattr(facts, one.name) for one in fields(facts)}
-    stated |= {f"{kind}_token_id": model.config.values.get(f"{kind}_token_id") for kind in ("bos", "eos")}
+    stated |= {f"{kind}_token_id": model.one_id(kind) for kind in ("bos", "eos")}
     if model.format is Format.GGUF:
         # llama.cpp is given all of these, also those that no other format has.
         stated |= llama_cpp_keys(model.container.metadata)
