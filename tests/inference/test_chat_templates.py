@@ -54,6 +54,43 @@ def test_rendering_is_that_of_transformers():
         assert rendering.error == ""
 
 
+def test_dates_in_another_form_are_another_text(tmp_path):
+    long, short = (f"{{{{ strftime_now('{form}') }}}}" for form in ("%A, %d %B %Y", "%d/%m/%y"))
+    source, target = with_template(tmp_path / "a", long), with_template(tmp_path / "b", short)
+    (finding,) = tokenizer_level(source, target).failures
+    assert (finding.expected, finding.found) == ("'Friday, 26 July 2024'", "'26/07/24'")
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        "{% set a = 1 %}{% generation %}{% set a = 2 %}{{ a }}{% endgeneration %}{{ a }}",
+        "{% for m in messages %}{% generation %}{{ m.content }}{{ loop.index }}{% endgeneration %}{% endfor %}",
+        "{% for m in messages %}{% if loop.index > 1 %}{% break %}{% endif %}{{ m.content }}{% endfor %}",
+        "{% for m in messages %}{% generation %}{% break %}{% endgeneration %}{% endfor %}",
+        "{% set n = namespace(a=0) %}{% for m in messages %}{% set n.a = n.a + 1 %}{% endfor %}{{ n.a }}",
+        "{{ messages | tojson }}{{ tools | tojson(indent=1, sort_keys=true) }}{{ '<é>' | tojson(ensure_ascii=true) }}",
+        "{{ dict(a=1) | items | list }}{{ dict.fromkeys('ab') }}",
+        "{% macro m(x) %}[{{ x }}]{% endmacro %}{{ m(messages[0].role) }}",
+        "{{ messages[0].content.split()[-1] ~ nothing }}{{ nothing.more }}",
+        "{{ 2 * 3 + 7 // 2 }}{{ 2 ** 3 }}{{ '-' * 3 }}",
+        "  {%- if tools %} {{- tools[0].function.name }}\n{% endif %}  x\n",
+    ],
+)
+def test_every_part_of_the_language_is_that_of_transformers(template):
+    for conversation, ours in zip(CONVERSATIONS, render(template, CONVERSATIONS, {}), strict=True):
+        try:
+            (theirs,), _ = render_jinja_template(
+                [list(map(dict, conversation.messages))],
+                tools=[dict(tool) for tool in conversation.tools] or None,
+                chat_template=template,
+                add_generation_prompt=conversation.generate,
+            )
+        except Exception:
+            theirs = None
+        assert ours.text == theirs, ours.error
+
+
 def test_an_altered_template_fails_with_both_texts(tmp_path):
     source = with_template(tmp_path / "a", CHATML)
     target = with_template(tmp_path / "b", CHATML.replace("'<|im_end|>\n'", "'<|im_end|>'"))
@@ -98,6 +135,8 @@ def test_equal_templates_are_not_rendered(tmp_path, monkeypatch):
         ("{{ ''.__class__.__mro__[1].__subclasses__() }}", "SecurityError"),
         ("{{ messages.append(1) }}", "SecurityError"),
         ("{{ raise_exception('no system role') }}", "no system role"),
+        ("{{ raise_exception('\\ud800') }}", r"TemplateError: \ud800"),
+        ("{{ 2 ** 9999999 }}", "makes too much"),
         ("{% if %}", "TemplateSyntaxError"),
         ("{% include '/etc/passwd' %}", ""),
     ],
