@@ -152,6 +152,15 @@ def test_a_template_that_differs_in_text_alone_explains_no_ids(tmp_path):
     assert [finding.subject for finding in result.failures] == ["ids"]
 
 
+@pytest.mark.parametrize("flag", ["lstrip", "rstrip", "single_word"])
+@pytest.mark.parametrize("which", [0, 1, -1])
+def test_what_a_special_token_takes_of_the_text_beside_it_is_seen(flag, which, tmp_path):
+    content, write = edited(tmp_path / "m", "qwen2-tiny")
+    content["added_tokens"][which][flag] = True
+    write()
+    assert "from token" in ids_failure(FIXTURES / "qwen2-tiny/hf", tmp_path / "m").message
+
+
 def test_a_prompt_of_the_playbook_is_tried_too(tmp_path):
     content, write = edited(tmp_path / "m", "qwen2-tiny")
     content["added_tokens"].append(dict(content["added_tokens"][0], id=600, content="QQQZZ"))

@@ -99,6 +99,7 @@ def _rendered(environment: Environment, request: Mapping[str, Any], conversation
             "tools": conversation["tools"] or None,
             "documents": None,
             "add_generation_prompt": conversation["generate"],
+            **conversation["options"],
             **request["special"],
         }
         for piece in template.generate(values):
