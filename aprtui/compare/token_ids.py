@@ -47,13 +47,14 @@ def tokenizer_level(source: Model, target: Model, prompts: Sequence[str] = ()) -
     checked = stated.checked
     try:
         ids = _compare_ids(source, target, texts)
-        # Parts that differ are the cause; ids that differ as well are what comes of it, not one more failure. A chat
-        # template changes no id.
-        is_explained = any(not _is_template(finding) for finding in stated.failures)
-        findings += [replace(finding, severity=Severity.NOTE) for finding in ids] if is_explained else ids
         checked += len(texts)
     except NoEncoderError as error:
         not_checked.append(f"ids: {error.message}")
+        ids = _refused(error.refused)
+    # Parts that differ are the cause; ids that differ as well are what comes of it, not one more failure. A chat
+    # template changes no id.
+    is_explained = any(not _is_template(finding) for finding in stated.failures)
+    findings += [replace(finding, severity=Severity.NOTE) for finding in ids] if is_explained else ids
     rendered = compare_rendered(source, target)
     # A template that one side lacks is judged by what is stated; two templates by what they do.
     findings += [one for one in stated.findings if _is_template(one) and one.subject not in rendered.judged]
@@ -74,8 +75,11 @@ def _compare_ids(source: Model, target: Model, texts: tuple[str, ...]) -> list[F
         try:
             sides.append(encode_texts(model, texts))
         except NoEncoderError as error:
-            raise NoEncoderError(f"{side}: {error.problem}", todo=error.todo) from None
+            told = NoEncoderError(f"{side}: {error.problem}", todo=error.todo)
+            told.refused = error.refused if side == "target" else ""
+            raise told from None
     a, b = sides
+    refused = _refused(b.refused) if b.refused != a.refused else []
     how = f"source: {a.how}; target: {b.how}"
     same = Finding(Level.TOKENIZER, "ids", f"{len(texts)} texts were turned into ids ({how})", Severity.NOTE)
     differing = [
@@ -84,13 +88,21 @@ def _compare_ids(source: Model, target: Model, texts: tuple[str, ...]) -> list[F
         if expected != found
     ]
     failing = [each for each in differing if _is_composed(each.text)]
-    findings = [same] if not failing else []
+    findings = [*refused, *([same] if not failing else [])]
     if failing:
         findings.append(_failure(failing, len(texts), source, target, (a, b)))
     if len(differing) > len(failing):
         message = "texts that are not in Unicode's composed form differ: one side composes first"
         findings.append(Finding(Level.TOKENIZER, "ids", message, Severity.NOTE))
     return findings
+
+
+def _refused(words: str) -> list[Finding]:
+    """llama.cpp's refusal of the target's vocabulary: nobody can run the file there."""
+    if not words:
+        return []
+    message = "llama.cpp does not load the target's tokenizer"
+    return [Finding(Level.TOKENIZER, "ids", message, expected="a tokenizer that llama.cpp loads", found=words)]
 
 
 def _failure(

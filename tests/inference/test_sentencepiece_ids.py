@@ -139,18 +139,23 @@ def test_a_unigram_model_gives_llama_cpps_ids(prefix, tmp_path):
     pieces = unigram_pieces()
     model = checkpoint(tmp_path / "m", pieces, unigram=True, prefix=prefix)
     assert model.tokenizer.model is TokenizerModel.UNIGRAM
-    theirs = llama_cpp_ids(unigram_keys(pieces, add_space_prefix=prefix), PLAIN)
+    theirs = llama_cpp_ids(gguf_values(unigram_keys(pieces, add_space_prefix=prefix)), PLAIN)
     assert [[*ids, 1] for ids in encode_texts(model, PLAIN).ids] == theirs
 
 
-def unigram_gguf(path, keys):
+def gguf_values(keys):
     kinds = {"tokens": ValueType.STRING, "scores": ValueType.FLOAT32, "token_type": ValueType.INT32}
     plain = {bool: ValueType.BOOL, str: ValueType.STRING, int: ValueType.UINT32}
-    values = [GgufValue("general.architecture", "llama", ValueType.STRING)]
+    values = []
     for key, value in keys.items():
         element = kinds.get(key.rpartition(".")[2])
         values.append(GgufValue(key, value, ValueType.ARRAY if element else plain[type(value)], element))
-    write_gguf(path, values, [])
+    return values
+
+
+def unigram_gguf(path, keys):
+    architecture = GgufValue("general.architecture", "llama", ValueType.STRING)
+    write_gguf(path, [architecture, *gguf_values(keys)], [])
     return open_model(path)
 
 
@@ -172,7 +177,7 @@ def test_defaults_of_a_unigram_gguf_are_llama_cpps(tmp_path, monkeypatch):
     monkeypatch.setattr(encoders, "installed_version", lambda: None)
     encoded = encode_texts(model, PLAIN)
     assert encoded.how.startswith("rebuilt from its GGUF facts")
-    assert [list(ids) for ids in encoded.ids] == llama_cpp_ids(keys, PLAIN)
+    assert [list(ids) for ids in encoded.ids] == llama_cpp_ids(gguf_values(keys), PLAIN)
 
 
 def test_a_table_of_replacements_is_not_rebuilt(tmp_path):
