@@ -137,6 +137,9 @@ def _from_tokenizer_json(
     if kind is TokenizerModel.BPE and byte_fallback:
         kind = TokenizerModel.SENTENCEPIECE
     tokens, types = place(vocabulary, added, files.problems, bytes_marked=byte_fallback, unknown=model.get("unk_token"))
+    prefix = model.get("continuing_subword_prefix")
+    if kind is TokenizerModel.WORDPIECE and isinstance(prefix, str) and prefix:
+        tokens = [_beginning_marked(text, number, prefix) for text, number in zip(tokens, types, strict=True)]
     raw = whole.get("pre_tokenizer")
     return TokenizerFacts(
         Format.SAFETENSORS,
@@ -147,6 +150,13 @@ def _from_tokenizer_json(
         scores=scores,
         pre_tokenizer=recognise(raw) if kind is TokenizerModel.BPE else None,
     )
+
+
+def _beginning_marked(text: str, kind: int, prefix: str) -> str:
+    """A token as GGUF stores it: marked where a word begins, and not where it goes on (`BertModel.set_vocab`)."""
+    if kind in (TokenType.CONTROL, TokenType.UNUSED):
+        return text
+    return text.removeprefix(prefix) if text.startswith(prefix) else f"▁{text}"
 
 
 def _with_scores(entries: list[Any], files: _Files) -> tuple[dict[str, int], list[float] | None]:

@@ -85,6 +85,15 @@ def encode_texts(model: Model, texts: Sequence[str]) -> EncodedTexts:
     return _known[key]
 
 
+def rebuilt_ids(model: Model, texts: Sequence[str]) -> tuple[tuple[int, ...], ...] | None:
+    """Ids by a tokenizer rebuilt from a GGUF's facts, whoever else can speak; None where there can be none."""
+    assert model.tokenizer is not None
+    try:
+        return _by_tokenizers(model, model.tokenizer, tuple(texts)).ids
+    except NoEncoderError:
+        return None
+
+
 def _encode(model: Model, facts: TokenizerFacts, texts: tuple[str, ...], stored: Sequence[GgufValue]) -> EncodedTexts:
     """What llama.cpp says of a GGUF, else what `tokenizers` says."""
     if model.format is not Format.GGUF:
