@@ -45,7 +45,11 @@ def tokenizer_level(source: Model, target: Model, prompts: Sequence[str] = ()) -
         return stated
     findings = [finding for finding in stated.findings if not _is_template(finding)]
     not_checked = [part for part in stated.not_checked if part != IDS_NOT_CHECKED]
-    texts = tuple(dict.fromkeys((*PROBES, *special_probes(a), *prompts)))
+    wanted = tuple(dict.fromkeys((*PROBES, *special_probes(a), *prompts)))
+    texts = tuple(text for text in wanted if _is_unicode(text))
+    if len(texts) < len(wanted):
+        # No tokenizer takes them, and the other texts are not to go with them.
+        not_checked.append(f"ids: {len(wanted) - len(texts)} texts are no Unicode")
     checked = stated.checked
     try:
         ids = _compare_ids(source, target, texts)
@@ -163,6 +167,11 @@ def _split(model: Model, ids: Sequence[int], at: int) -> str:
     tokens = (model.tokenizer.vocabulary if model.tokenizer else None) or ()
     shown = [f"{number} {tokens[number]!r}" if number < len(tokens) else str(number) for number in ids[at:][:_SHOWN]]
     return " | ".join(shown) + (" | …" if len(ids) > at + _SHOWN else "") if shown else "nothing more"
+
+
+def _is_unicode(text: str) -> bool:
+    """Whether a text is whole: a command line or a token may hold bytes that are none."""
+    return not any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def _is_composed(text: str) -> bool:

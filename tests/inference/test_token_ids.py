@@ -194,6 +194,15 @@ def test_tokenizers_that_panic_or_do_not_parse_are_not_checked(tmp_path):
     assert any(part.startswith("ids: target: tokenizers does not read it") for part in result.not_checked)
 
 
+def test_a_prompt_that_is_no_unicode_takes_no_other_text_with_it():
+    prompts = ["caf\udce9", "\ud800"]
+    result = tokenizer_level(
+        open_model(FIXTURES / "qwen2-tiny/hf"), open_model(FIXTURES / "qwen2-tiny/gguf/bf16.gguf"), prompts
+    )
+    assert "ids: 2 texts are no Unicode" in result.not_checked
+    assert any("texts were turned into ids" in finding.message for finding in result.findings)
+
+
 def test_half_a_surrogate_pair_in_a_token_is_told_by_its_level(tmp_path):
     content, write = edited(tmp_path / "m", "qwen2-tiny")
     content["added_tokens"][0]["content"] = "\ud800"
