@@ -181,6 +181,12 @@ def test_an_entry_of_a_unigram_vocabulary_that_is_none_moves_no_other(entry, tmp
     assert [one.message for one in found.problems] == ["1 entries are not a text with a score"]
 
 
+def test_a_second_default_template_of_a_gguf_hides_the_first_from_nobody():
+    gguf = container(FIXTURES / "qwen3-tiny/gguf/bf16.gguf")
+    changes = {"tokenizer__chat_template": "wrong", "tokenizer__chat_template__default": "right"}
+    assert read_tokenizer(with_metadata(gguf, **changes)).templates == {"default": "wrong"}
+
+
 def test_a_flag_of_gguf_that_is_an_array_is_a_problem():
     gguf = container(FIXTURES / "llama-tiny256/gguf/bf16.gguf")
     changed = with_metadata(gguf, tokenizer__ggml__remove_extra_whitespaces=np.array([1, 2]))
