@@ -9,6 +9,7 @@ from aprtui.compare.tokenizer import TEMPLATE
 from aprtui.core.findings import Finding
 from aprtui.core.outcomes import Level, Severity
 from aprtui.formats.model import Model
+from aprtui.formats.tokenizer.facts import DEFAULT_TEMPLATE
 from aprtui.inference.templates import CONVERSATIONS, Rendering, render, special_texts
 
 _SHOWN = 80
@@ -36,7 +37,7 @@ def compare_rendered(source: Model, target: Model) -> TemplateVerdict:
 
     Templates that are equal, with equal texts for the tokens that they may name, are not rendered.
     """
-    expected, found = (_templates(model) for model in (source, target))
+    expected, found = (_by_part(model) for model in (source, target))
     special = [special_texts(model) for model in (source, target)]
     verdicts = [_compared(part, (expected[part], found[part]), special) for part in expected if part in found]
     return TemplateVerdict(
@@ -47,13 +48,10 @@ def compare_rendered(source: Model, target: Model) -> TemplateVerdict:
     )
 
 
-def _templates(model: Model) -> dict[str, str]:
+def _by_part(model: Model) -> dict[str, str]:
     """A model's templates by the part that they are."""
-    facts = model.tokenizer
-    if facts is None:
-        return {}
-    default = {} if facts.chat_template is None else {TEMPLATE: facts.chat_template}
-    return default | {f"{TEMPLATE}.{name}": text for name, text in facts.named_templates.items()}
+    templates = model.tokenizer.templates if model.tokenizer is not None else {}
+    return {TEMPLATE if name == DEFAULT_TEMPLATE else f"{TEMPLATE}.{name}": text for name, text in templates.items()}
 
 
 def _compared(part: str, templates: tuple[str, str], special: Sequence[Mapping[str, str]]) -> TemplateVerdict:

@@ -11,8 +11,10 @@ from aprtui.compare.chat_template import compare_rendered
 from aprtui.compare.tokenizer import IDS_NOT_CHECKED, TEMPLATE, compare_tokenizers
 from aprtui.core.findings import Finding, LevelResult, judge_level
 from aprtui.core.outcomes import Level, Severity
+from aprtui.formats.container import Format
 from aprtui.formats.model import Model
-from aprtui.inference.tokenizers import PROBES, EncodedTexts, NoEncoderError, encode_texts
+from aprtui.formats.tokenizer import TokenizerModel
+from aprtui.inference.tokenizers import PROBES, EncodedTexts, NoEncoderError, encode_texts, rebuilt_ids
 from aprtui.inference.tokenizers.probes import special_probes
 
 _SHOWN = 6
@@ -43,17 +45,22 @@ def tokenizer_level(source: Model, target: Model, prompts: Sequence[str] = ()) -
         return stated
     findings = [finding for finding in stated.findings if not _is_template(finding)]
     not_checked = [part for part in stated.not_checked if part != IDS_NOT_CHECKED]
-    texts = tuple(dict.fromkeys((*PROBES, *special_probes(a), *prompts)))
+    wanted = tuple(dict.fromkeys((*PROBES, *special_probes(a), *prompts)))
+    texts = tuple(text for text in wanted if _is_unicode(text))
+    if len(texts) < len(wanted):
+        # No tokenizer takes them, and the other texts are not to go with them.
+        not_checked.append(f"ids: {len(wanted) - len(texts)} texts are no Unicode")
     checked = stated.checked
     try:
         ids = _compare_ids(source, target, texts)
-        # Parts that differ are the cause; ids that differ as well are what comes of it, not one more failure. A chat
-        # template changes no id.
-        is_explained = any(not _is_template(finding) for finding in stated.failures)
-        findings += [replace(finding, severity=Severity.NOTE) for finding in ids] if is_explained else ids
         checked += len(texts)
     except NoEncoderError as error:
         not_checked.append(f"ids: {error.message}")
+        ids = _refused(error.refused)
+    # Parts that differ are the cause; ids that differ as well are what comes of it, not one more failure. A chat
+    # template changes no id.
+    is_explained = any(not _is_template(finding) for finding in stated.failures)
+    findings += [replace(finding, severity=Severity.NOTE) for finding in ids] if is_explained else ids
     rendered = compare_rendered(source, target)
     # A template that one side lacks is judged by what is stated; two templates by what they do.
     findings += [one for one in stated.findings if _is_template(one) and one.subject not in rendered.judged]
@@ -109,8 +116,11 @@ def _compare_ids(source: Model, target: Model, texts: tuple[str, ...]) -> list[F
         try:
             sides.append(encode_texts(model, texts))
         except NoEncoderError as error:
-            raise NoEncoderError(f"{side}: {error.problem}", todo=error.todo) from None
+            told = NoEncoderError(f"{side}: {error.problem}", todo=error.todo)
+            told.refused = error.refused if side == "target" else ""
+            raise told from None
     a, b = sides
+    refused = _refused(b.refused) if b.refused != a.refused else []
     how = f"source: {a.how}; target: {b.how}"
     same = Finding(Level.TOKENIZER, "ids", f"{len(texts)} texts were turned into ids ({how})", Severity.NOTE)
     differing = [
@@ -119,13 +129,38 @@ def _compare_ids(source: Model, target: Model, texts: tuple[str, ...]) -> list[F
         if expected != found
     ]
     failing = [each for each in differing if _is_composed(each.text)]
-    findings = [same] if not failing else []
+    of_engine = _of_llama(failing, target)
+    failing = [each for each in failing if each not in of_engine]
+    findings = [*refused, *([same] if not failing else [])]
     if failing:
         findings.append(_failure(failing, len(texts), source, target, (a, b)))
-    if len(differing) > len(failing):
+    if of_engine:
+        message = f"llama.cpp splits {len(of_engine)} texts otherwise than the target's facts say, which agree"
+        findings.append(Finding(Level.TOKENIZER, "ids", message, Severity.NOTE, found=repr(of_engine[0].text)))
+    if any(not _is_composed(each.text) for each in differing):
         message = "texts that are not in Unicode's composed form differ: one side composes first"
         findings.append(Finding(Level.TOKENIZER, "ids", message, Severity.NOTE))
     return findings
+
+
+def _of_llama(failing: Sequence[_Difference], target: Model) -> list[_Difference]:
+    """Texts of which a tokenizer rebuilt from the same WordPiece file gives the source's ids.
+
+    llama.cpp drops the vowel signs of several scripts and Hangul's vowels; no key of the file asks for that.
+    """
+    facts = target.tokenizer
+    if not failing or facts is None or target.format is not Format.GGUF or facts.model is not TokenizerModel.WORDPIECE:
+        return []
+    ids = rebuilt_ids(target, [each.text for each in failing]) or ()
+    return [each for each, rebuilt in zip(failing, ids, strict=False) if rebuilt == each.expected]
+
+
+def _refused(words: str) -> list[Finding]:
+    """llama.cpp's refusal of the target's vocabulary: nobody can run the file there."""
+    if not words:
+        return []
+    message = "llama.cpp does not load the target's tokenizer"
+    return [Finding(Level.TOKENIZER, "ids", message, expected="a tokenizer that llama.cpp loads", found=words)]
 
 
 def _failure(
@@ -167,6 +202,11 @@ def _split(model: Model, ids: Sequence[int], at: int) -> str:
     tokens = (model.tokenizer.vocabulary if model.tokenizer else None) or ()
     shown = [f"{number} {tokens[number]!r}" if number < len(tokens) else str(number) for number in ids[at:][:_SHOWN]]
     return " | ".join(shown) + (" | …" if len(ids) > at + _SHOWN else "") if shown else "nothing more"
+
+
+def _is_unicode(text: str) -> bool:
+    """Whether a text is whole: a command line or a token may hold bytes that are none."""
+    return not any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def _is_composed(text: str) -> bool:

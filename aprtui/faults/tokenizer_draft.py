@@ -105,9 +105,9 @@ def _hf_part(draft: Draft, name: str) -> Part | None:
     if name == "pad":
         return Part(draft.header.main, "pad_token_id")
     if name == "chat_template":
-        config = draft.header.documents.get("tokenizer_config.json", {})
-        stated = Part(config, name)
-        return stated if stated.value is not None else Part(draft.header.texts, "chat_template.jinja")
+        file = Part(draft.header.texts, "chat_template.jinja")
+        stated = Part(draft.header.documents.get("tokenizer_config.json", {}), name)
+        return stated if file.value is None and stated.value is not None else file
     return None
 
 

@@ -69,6 +69,7 @@ def _write_directory(draft: Draft, destination: Path) -> Path:
         text = json.dumps(plain(document), ensure_ascii=False, indent=1)
         (destination / name).write_text(text, encoding="utf-8")
     for name, content in draft.header.texts.items():
+        (destination / name).parent.mkdir(exist_ok=True)
         (destination / name).write_bytes(content)
     return destination / names[files[0]]
 

@@ -98,7 +98,8 @@ class Container:
         metadata: Raw keys and values of the header (GGUF's key-values, APR's JSON, SafeTensors' `__metadata__`).
             String arrays of GGUF are lazy sequences.
         companions: Files beside SafeTensors by name: config.json, generation_config.json, tokenizer.json,
-            tokenizer_config.json, chat_template.jinja, tokenizer.model, added_tokens.json, vocab.json, merges.txt.
+            tokenizer_config.json, chat_template.jinja, tokenizer.model, added_tokens.json, vocab.json, merges.txt,
+            additional_chat_templates/NAME.jinja.
         findings: Integrity findings of the reader (checksums, overlaps, sizes that do not fit, holes).
         version: Version of the format and what is known of the writer ("GGUF v3", "APR v2, flags 0x0400, footer").
     """

@@ -32,6 +32,8 @@ COMPANIONS = (
     "vocab.json",
     "merges.txt",
 )
+TEMPLATE_FOLDER = "additional_chat_templates"
+"""Where chat templates with a name stand, one NAME.jinja each (transformers' `CHAT_TEMPLATE_DIR`)."""
 _SINGLE = "model.safetensors"
 _INDEX = "model.safetensors.index.json"
 _PICKLES = (".bin", ".pt", ".pth", ".ckpt")
@@ -47,7 +49,8 @@ class ModelFiles:
         path: What the user named.
         format: Told by content.
         primary: What the reader of the format opens: the model file, a SafeTensors index, a part of a split GGUF.
-        companions: Files beside the model by name, as in `COMPANIONS`; those of apr's cache without their hash.
+        companions: Files beside the model by name, as in `COMPANIONS`; those of apr's cache without their hash. Named
+            chat templates stand under "additional_chat_templates/NAME.jinja".
     """
 
     path: Path
@@ -150,6 +153,8 @@ def _companions(primary: Path, format_: Format) -> dict[str, Path]:
     found = {name: path for name, path in hashed.items() if is_file(path)}
     if not found and format_ is Format.SAFETENSORS:
         found = {name: path for name, path in plain.items() if is_file(path)}
+        templates = sorted((primary.parent / TEMPLATE_FOLDER).glob("*.jinja"))
+        found |= {f"{TEMPLATE_FOLDER}/{path.name}": path for path in templates if is_file(path)}
     return found
 
 

@@ -23,6 +23,7 @@ from aprtui.formats.model_geometry import architecture_of, geometry_of
 from aprtui.formats.names import canonical_names
 from aprtui.formats.safetensors import read_safetensors
 from aprtui.formats.tokenizer import TokenizerFacts, read_tokenizer
+from aprtui.formats.tokenizer.special import one_id
 
 _READERS = {Format.SAFETENSORS: read_safetensors, Format.GGUF: read_gguf, Format.APR: read_apr}
 
@@ -69,6 +70,11 @@ class Model:
     def tokenizer(self) -> TokenizerFacts | None:
         """The tokenizer, read when first asked for; None where the model has none."""
         return read_tokenizer(self.container)
+
+    def one_id(self, kind: str) -> int | None:
+        """The id of "bos" or "eos" where there is room for one; None where the model states none."""
+        tokens = (self.tokenizer.vocabulary if self.tokenizer is not None else None) or ()
+        return one_id(kind, self.config.values.get(f"{kind}_token_id", ()), tokens, self.container)
 
     @cached_property
     def geometry(self) -> Geometry:

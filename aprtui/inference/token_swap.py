@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from math import log
 
 import torch
@@ -35,19 +36,33 @@ def token_swap(pair: Pair, models: tuple[ReferenceModel, ReferenceModel], sample
     if not chosen:
         return None
     nbytes = sum(len(text.encode()) for text, _, _ in chosen)
+    ends = _Ends(*(frozenset(model.one_id(kind) for model in (pair.source, pair.target)) for kind in ("bos", "eos")))
     figures = [
-        _nats(model, [each[column] for each in chosen]) / log(2) / nbytes for column in (1, 2) for model in models
+        _nats(model, [each[column] for each in chosen], ends) / log(2) / nbytes for column in (1, 2) for model in models
     ]
     return TokenSwap(*figures)
 
 
-def _nats(model: ReferenceModel, sequences: Sequence[Sequence[int]]) -> float:
-    """-ln p of the sequences, their first tokens given."""
+@dataclass(frozen=True, slots=True)
+class _Ends:
+    """Ids that stand in front of a text and behind it, on either side."""
+
+    bos: frozenset[int | None]
+    eos: frozenset[int | None]
+
+    def of_text(self, ids: Sequence[int]) -> tuple[int, int]:
+        """From where to where a sequence is the text's own."""
+        return int(ids[0] in self.bos), len(ids) - (len(ids) > 1 and ids[-1] in self.eos)
+
+
+def _nats(model: ReferenceModel, sequences: Sequence[Sequence[int]], ends: _Ends) -> float:
+    """-ln p of the texts, their first tokens given: with bos and without it, as many tokens are counted."""
     total = 0.0
     with model.kept():
         for ids in sequences:
             hidden = model.hidden(torch.tensor([list(ids)]))
             ln_p = torch.log_softmax(model.logits(hidden[0]).double(), 1)
-            following = torch.tensor(list(ids[1:]), dtype=torch.long, device=ln_p.device)
-            total -= float(ln_p[:-1].gather(1, following[:, None]).sum())
+            first, end = ends.of_text(ids)
+            following = torch.tensor(list(ids[first + 1 : end]), dtype=torch.long, device=ln_p.device)
+            total -= float(ln_p[first : first + len(following)].gather(1, following[:, None]).sum())
     return total

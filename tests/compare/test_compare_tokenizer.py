@@ -130,6 +130,18 @@ def test_an_unknown_structure_is_not_checked_against_a_name_but_against_another(
     assert subjects(compare_tokenizers(unknown, tokenizer("qwen2-tiny/hf"))) == {"pre_tokenizer"}
 
 
+def test_scores_of_a_unigram_model_are_compared_where_they_decide():
+    bpe, scores = tokenizer("qwen3-tiny/gguf/bf16.gguf"), [-0.1 * number for number in range(1, 513)]
+    source = replace(bpe, model=TokenizerModel.UNIGRAM, scores=scores)
+    special = next(number for number, kind in enumerate(bpe.token_types) if kind == TokenType.CONTROL)
+    other = replace(source, scores=[*scores[:special], -1000.0, *scores[special + 1 :]])
+    assert compare_tokenizers(source, other).findings == ()
+    (finding,) = compare_tokenizers(source, replace(source, scores=[*scores[1:], scores[0]])).failures
+    assert (finding.subject, "the first at id 0" in finding.message) == ("scores", True)
+    silent = compare_tokenizers(replace(source, scores=None), source)
+    assert "scores: the source states none" in silent.not_checked
+
+
 def test_scores_of_sentencepiece():
     bpe, scores = tokenizer("qwen3-tiny/gguf/bf16.gguf"), [-0.1 * number for number in range(1, 513)]
     gguf = replace(bpe, model=TokenizerModel.SENTENCEPIECE, scores=scores)

@@ -8,6 +8,7 @@ import tokenizers
 from fixture_files import FIXTURES
 from gguf.vocab import SpecialVocab
 from model_files import container, hugging_face, with_metadata
+from transformers import AutoTokenizer
 from transformers.utils.sentencepiece_model_pb2_new import ModelProto
 
 from aprtui.core.errors import FormatError
@@ -131,6 +132,66 @@ def test_of_several_templates_the_default_counts(tmp_path):
     config = {"chat_template": several}
     assert facts(tmp_path / "a", tokenizer={"model": BPE}, tokenizer_config=config).chat_template == "D"
     assert facts(tmp_path / "b", tokenizer={"model": BPE}, jinja="J\n").chat_template == "J\n"
+
+
+DIVERGING = {"chat_template": [{"name": "default", "template": "C"}, {"name": "rag", "template": "R"}]}
+
+
+@pytest.mark.parametrize(
+    ("stated", "files", "noted"),
+    [
+        (None, {"chat_template": "D", "additional_chat_templates/tool_use": "T"}, False),
+        ({"chat_template": "D"}, {"chat_template": "D"}, False),
+        ({"chat_template": "C"}, {"chat_template": "D"}, True),
+        (DIVERGING, {"chat_template": "D", "additional_chat_templates/tool_use": "T"}, True),
+        ({"chat_template": "C"}, {"additional_chat_templates/tool_use": "T"}, True),
+        (DIVERGING, {}, False),
+        ({"chat_template": {"default": "C", "rag": "R"}}, {}, False),
+    ],
+)
+def test_templates_are_those_that_transformers_takes(stated, files, noted, tmp_path):
+    tokenizer = {"version": "1.0", "model": {**BPE, "merges": []}, "added_tokens": []}
+    config = {"tokenizer_class": "PreTrainedTokenizerFast", **(stated or {})}
+    hugging_face(tmp_path, tokenizer=tokenizer, tokenizer_config=config)
+    for name, text in files.items():
+        path = tmp_path / f"{name}.jinja"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    found = read_tokenizer(container(tmp_path))
+    theirs = AutoTokenizer.from_pretrained(tmp_path).chat_template
+    assert found.templates == ({"default": theirs} if isinstance(theirs, str) else theirs)
+    notes = [problem for problem in found.problems if problem.subject == "chat_template"]
+    assert [(note.is_failure, "the files count" in note.message) for note in notes] == [(False, True)] * noted
+
+
+@pytest.mark.parametrize("added", [5, 1e300, "x", {"a": 1}, [1], [{"content": ["a"], "id": 1}], [{"content": {}}]])
+def test_added_tokens_of_any_shape_are_read(added, tmp_path):
+    config = {"pad_token": "<pad>", "added_tokens_decoder": {"4": {"content": "<pad>"}}}
+    found = facts(tmp_path, tokenizer={"model": BPE, "added_tokens": added}, tokenizer_config=config)
+    assert found.vocabulary == ["a", "b", "[PAD2]", "ab", "<pad>"]
+    assert dict(found.special_ids) == {}
+
+
+@pytest.mark.parametrize("entry", [[1, 2.0], [["b"], 2.0], ["b", "c"], ["b", 10**400], ["b", float("nan")], ["b"], 3])
+def test_an_entry_of_a_unigram_vocabulary_that_is_none_moves_no_other(entry, tmp_path):
+    vocabulary = [["<unk>", 0.0], entry, ["a", -1.0]]
+    found = facts(tmp_path, tokenizer={"model": {"type": "Unigram", "vocab": vocabulary}})
+    assert found.vocabulary == ["<unk>", "[PAD1]", "a"]
+    assert found.scores is None
+    assert [one.message for one in found.problems] == ["1 entries are not a text with a score"]
+
+
+def test_a_second_default_template_of_a_gguf_hides_the_first_from_nobody():
+    gguf = container(FIXTURES / "qwen3-tiny/gguf/bf16.gguf")
+    changes = {"tokenizer__chat_template": "wrong", "tokenizer__chat_template__default": "right"}
+    assert read_tokenizer(with_metadata(gguf, **changes)).templates == {"default": "wrong"}
+
+
+def test_a_flag_of_gguf_that_is_an_array_is_a_problem():
+    gguf = container(FIXTURES / "llama-tiny256/gguf/bf16.gguf")
+    changed = with_metadata(gguf, tokenizer__ggml__remove_extra_whitespaces=np.array([1, 2]))
+    (problem,) = read_tokenizer(changed).problems
+    assert problem.message == "the value is not true or false"
 
 
 def test_no_tokenizer_and_a_stub(tmp_path):

@@ -6,6 +6,7 @@ import shutil
 import gguf
 import pytest
 from fixture_files import FIXTURES
+from transformers import AutoTokenizer
 from transformers.utils.chat_template_utils import render_jinja_template
 
 from aprtui.compare.chat_template import compare_rendered
@@ -17,7 +18,7 @@ from aprtui.diagnose import diagnose
 from aprtui.formats.container import Format
 from aprtui.formats.model import open_model
 from aprtui.formats.output_types import parse_output_type
-from aprtui.inference.templates import CONVERSATIONS, render
+from aprtui.inference.templates import CONVERSATIONS, render, special_texts
 
 CHATML = (
     "{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\n' + message['content'] + '<|im_end|>\n' }}"
@@ -41,16 +42,56 @@ def with_template(folder, template):
 
 def test_rendering_is_that_of_transformers():
     ours = render(CHATML, CONVERSATIONS, {"bos_token": "<s>"})
-    for conversation, rendering in zip(CONVERSATIONS, ours, strict=True):
+    assert "can only concatenate str" in ours[-1].error
+    for conversation, rendering in zip(CONVERSATIONS[:-1], ours, strict=False):
         theirs, _ = render_jinja_template(
             [list(map(dict, conversation.messages))],
             tools=[dict(tool) for tool in conversation.tools] or None,
             chat_template=CHATML,
             add_generation_prompt=conversation.generate,
             bos_token="<s>",
+            **conversation.options,
         )
         assert rendering.text == theirs[0], conversation.name
         assert rendering.error == ""
+
+
+def test_dates_in_another_form_are_another_text(tmp_path):
+    long, short = (f"{{{{ strftime_now('{form}') }}}}" for form in ("%A, %d %B %Y", "%d/%m/%y"))
+    source, target = with_template(tmp_path / "a", long), with_template(tmp_path / "b", short)
+    (finding,) = tokenizer_level(source, target).failures
+    assert (finding.expected, finding.found) == ("'Friday, 26 July 2024'", "'26/07/24'")
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        "{% set a = 1 %}{% generation %}{% set a = 2 %}{{ a }}{% endgeneration %}{{ a }}",
+        "{% for m in messages %}{% generation %}{{ m.content }}{{ loop.index }}{% endgeneration %}{% endfor %}",
+        "{% for m in messages %}{% if loop.index > 1 %}{% break %}{% endif %}{{ m.content }}{% endfor %}",
+        "{% for m in messages %}{% generation %}{% break %}{% endgeneration %}{% endfor %}",
+        "{% set n = namespace(a=0) %}{% for m in messages %}{% set n.a = n.a + 1 %}{% endfor %}{{ n.a }}",
+        "{{ messages | tojson }}{{ tools | tojson(indent=1, sort_keys=true) }}{{ '<é>' | tojson(ensure_ascii=true) }}",
+        "{{ dict(a=1) | items | list }}{{ dict.fromkeys('ab') }}",
+        "{% macro m(x) %}[{{ x }}]{% endmacro %}{{ m(messages[0].role) }}",
+        "{{ messages[0].content.split()[-1] ~ nothing }}{{ nothing.more }}",
+        "{{ 2 * 3 + 7 // 2 }}{{ 2 ** 3 }}{{ '-' * 3 }}",
+        "  {%- if tools %} {{- tools[0].function.name }}\n{% endif %}  x\n",
+    ],
+)
+def test_every_part_of_the_language_is_that_of_transformers(template):
+    for conversation, ours in zip(CONVERSATIONS, render(template, CONVERSATIONS, {}), strict=True):
+        try:
+            (theirs,), _ = render_jinja_template(
+                [list(map(dict, conversation.messages))],
+                tools=[dict(tool) for tool in conversation.tools] or None,
+                chat_template=template,
+                add_generation_prompt=conversation.generate,
+                **conversation.options,
+            )
+        except Exception:
+            theirs = None
+        assert ours.text == theirs, ours.error
 
 
 def test_an_altered_template_fails_with_both_texts(tmp_path):
@@ -80,6 +121,25 @@ def test_another_tool_path_alone_fails(tmp_path):
     assert "the first is: tools that are offered" in finding.message
 
 
+@pytest.mark.parametrize(
+    ("part", "first"),
+    [
+        ("{% if messages[0].role == 'system' %}S{% endif %}", "a system prompt"),
+        ("{% for m in messages if m.tool_calls %}{% if m.tool_calls[1] %}2{% endif %}{% endfor %}", "two tools that"),
+        ("{% for m in messages %}{{ m.reasoning_content }}{% endfor %}", "thoughts"),
+        ("{% for m in messages %}{{ (m.content | string).split('</think>')[1] }}{% endfor %}", "thoughts"),
+        ("{% if enable_thinking is defined and not enable_thinking %}T{% endif %}", "thoughts that are not wanted"),
+        ("{% for d in documents or [] %}{{ d.title }}{% endfor %}", "documents"),
+        ("{% if messages[0].content is not string %}P{% endif %}", "a question in parts"),
+    ],
+)
+def test_a_template_that_differs_in_one_path_alone_fails(part, first, tmp_path):
+    plain = CHATML.replace("message['content']", "message['content'] | string")
+    source, target = with_template(tmp_path / "a", plain), with_template(tmp_path / "b", plain + part)
+    (finding,) = tokenizer_level(source, target).failures
+    assert f"the first is: {first}" in finding.message
+
+
 def test_equal_templates_are_not_rendered(tmp_path, monkeypatch):
     source, target = (with_template(tmp_path / name, CHATML) for name in "ab")
     monkeypatch.setattr("aprtui.compare.chat_template.render", lambda *_: pytest.fail("rendered"))
@@ -97,6 +157,8 @@ def test_equal_templates_are_not_rendered(tmp_path, monkeypatch):
         ("{{ ''.__class__.__mro__[1].__subclasses__() }}", "SecurityError"),
         ("{{ messages.append(1) }}", "SecurityError"),
         ("{{ raise_exception('no system role') }}", "no system role"),
+        ("{{ raise_exception('\\ud800') }}", r"TemplateError: \ud800"),
+        ("{{ 2 ** 9999999 }}", "makes too much"),
         ("{% if %}", "TemplateSyntaxError"),
         ("{% include '/etc/passwd' %}", ""),
     ],
@@ -187,3 +249,40 @@ def test_a_named_template_is_compared_like_the_default_one(change, subject, word
         causes = diagnose(source, target, comparison, Scope()).diagnosis
         code = "tokenizer.chat_template_lost" if changed is None else "tokenizer.chat_template_changed"
         assert [cause.code for cause in causes.causes] == [code] and causes.is_complete
+
+
+def templates_in_files(folder, templates):
+    """A model whose templates stand in files: the default one, and a folder with those that are named."""
+    model = with_template(folder, None)
+    for name, text in templates.items():
+        path = folder / ("chat_template.jinja" if name == "default" else f"additional_chat_templates/{name}.jinja")
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    return open_model(model.path)
+
+
+@pytest.mark.parametrize("format_", [Format.GGUF, Format.SAFETENSORS], ids=str)
+def test_templates_in_a_folder_are_converted_and_compared(format_, tmp_path):
+    source = templates_in_files(tmp_path / "a", {"default": CHATML, "tool_use": TOOL_USE})
+    target = open_model(converted(source.path, format_, tmp_path / "b"))
+    assert target.tokenizer.templates == {"default": CHATML, "tool_use": TOOL_USE}
+    assert tokenizer_level(source, target).outcome is Outcome.CORROBORATED
+    for name, templates in {"lost": {}, "altered": {"tool_use": CHATML}}.items():
+        other = templates_in_files(tmp_path / name, {"default": CHATML, **templates})
+        assert [one.subject for one in tokenizer_level(source, other).failures] == ["chat_template.tool_use"]
+
+
+def test_of_several_ends_a_template_gets_the_one_that_the_tokenizer_names(tmp_path):
+    """generation_config.json lists another end with a smaller id, as in chat models; GGUF keeps one."""
+    source = with_template(tmp_path / "a", "{{ messages[0].content }}{{ eos_token }}")
+    path = source.path / "generation_config.json"
+    path.chmod(0o644)
+    named = source.one_id("eos")
+    path.write_text(json.dumps({"eos_token_id": [named, 5]}), encoding="utf-8")
+    source = open_model(source.path)
+    assert source.config.values["eos_token_id"] == (5, named)
+    theirs = AutoTokenizer.from_pretrained(source.path)
+    (rendering,) = render(source.tokenizer.chat_template, CONVERSATIONS[:1], special_texts(source))
+    assert rendering.text == theirs.apply_chat_template(list(CONVERSATIONS[0].messages), tokenize=False)
+    target = open_model(converted(source.path, Format.GGUF, tmp_path / "b"))
+    assert tokenizer_level(source, target).outcome is Outcome.CORROBORATED

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -19,6 +20,7 @@ from aprtui.formats.output_types import parse_output_type
 from aprtui.formats.tokenizer import TokenizerModel
 from aprtui.inference.tokenizers import PROBES, NoEncoderError, encode_texts, encoders
 from aprtui.inference.tokenizers.llama_vocabulary import llama_cpp_ids
+from aprtui.inference.tokenizers.rebuild import rebuilt_json
 
 SEPARATOR = "\n__ggml_vocab_test__\n"
 PLAIN = tuple(text for text in PROBES if "??" not in text)  # "? ??" and "?? ?" have the same score.
@@ -78,6 +80,42 @@ def test_a_space_in_front_is_compared(prefix, tmp_path):
     assert [source.tokenizer.vocabulary[number] for number in ids] == ["▁He" if prefix else "He"]
 
 
+def test_tokens_without_a_type_are_plain_text():
+    facts = open_model(vocabularies() / "ggml-vocab-llama-spm.gguf").tokenizer
+    short = replace(facts, vocabulary=facts.vocabulary[:400], token_types=facts.token_types[:300])
+    assert rebuilt_json(short) == rebuilt_json(replace(short, token_types=[*facts.token_types[:300], *[1] * 100]))
+
+
+def both_files(folder, damage=None):
+    """A tokenizer.model, and beside it the tokenizer.json that goes with it."""
+    model = checkpoint(folder, SMALL, unigram=False)
+    content = rebuilt_json(model.tokenizer)
+    if damage is not None:
+        damage(content["model"])
+    (folder / "tokenizer.json").write_text(json.dumps(content), encoding="utf-8")
+    return open_model(folder)
+
+
+def test_a_tokenizer_json_speaks_beside_a_tokenizer_model_too(tmp_path):
+    source = both_files(tmp_path / "a")
+    assert encode_texts(source, PROBES).how.startswith("tokenizer.json")
+    assert tokenizer_level(source, both_files(tmp_path / "good")).outcome is Outcome.CORROBORATED
+    damaged = both_files(tmp_path / "bad", lambda model: model["merges"].clear())
+    result = tokenizer_level(source, damaged)
+    assert [finding.subject for finding in result.failures] == ["ids"]
+
+
+def test_a_tokenizer_json_beside_a_tokenizer_model_of_another_kind_needs_no_known_pre_tokenizer(tmp_path):
+    shutil.copytree(FIXTURES / "qwen2-tiny/hf", tmp_path / "m")
+    path = tmp_path / "m/tokenizer.json"
+    content = json.loads(path.read_text(encoding="utf-8"))
+    content["pre_tokenizer"]["pretokenizers"].insert(0, {"type": "Punctuation", "behavior": "Isolated"})
+    path.chmod(0o644)
+    path.write_text(json.dumps(content), encoding="utf-8")
+    (tmp_path / "m/tokenizer.model").write_text("IQ== 0\nIg== 1\n", encoding="ascii")
+    assert encode_texts(open_model(tmp_path / "m"), PROBES).how.startswith("tokenizer.json")
+
+
 def unigram_pieces():
     trained = Tokenizer(models.Unigram())
     trained.pre_tokenizer = pre_tokenizers.Metaspace()
@@ -101,18 +139,23 @@ def test_a_unigram_model_gives_llama_cpps_ids(prefix, tmp_path):
     pieces = unigram_pieces()
     model = checkpoint(tmp_path / "m", pieces, unigram=True, prefix=prefix)
     assert model.tokenizer.model is TokenizerModel.UNIGRAM
-    theirs = llama_cpp_ids(unigram_keys(pieces, add_space_prefix=prefix), PLAIN)
+    theirs = llama_cpp_ids(gguf_values(unigram_keys(pieces, add_space_prefix=prefix)), PLAIN)
     assert [[*ids, 1] for ids in encode_texts(model, PLAIN).ids] == theirs
 
 
-def unigram_gguf(path, keys):
+def gguf_values(keys):
     kinds = {"tokens": ValueType.STRING, "scores": ValueType.FLOAT32, "token_type": ValueType.INT32}
     plain = {bool: ValueType.BOOL, str: ValueType.STRING, int: ValueType.UINT32}
-    values = [GgufValue("general.architecture", "llama", ValueType.STRING)]
+    values = []
     for key, value in keys.items():
         element = kinds.get(key.rpartition(".")[2])
         values.append(GgufValue(key, value, ValueType.ARRAY if element else plain[type(value)], element))
-    write_gguf(path, values, [])
+    return values
+
+
+def unigram_gguf(path, keys):
+    architecture = GgufValue("general.architecture", "llama", ValueType.STRING)
+    write_gguf(path, [architecture, *gguf_values(keys)], [])
     return open_model(path)
 
 
@@ -134,7 +177,7 @@ def test_defaults_of_a_unigram_gguf_are_llama_cpps(tmp_path, monkeypatch):
     monkeypatch.setattr(encoders, "installed_version", lambda: None)
     encoded = encode_texts(model, PLAIN)
     assert encoded.how.startswith("rebuilt from its GGUF facts")
-    assert [list(ids) for ids in encoded.ids] == llama_cpp_ids(keys, PLAIN)
+    assert [list(ids) for ids in encoded.ids] == llama_cpp_ids(gguf_values(keys), PLAIN)
 
 
 def test_a_table_of_replacements_is_not_rebuilt(tmp_path):

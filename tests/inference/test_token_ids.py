@@ -10,10 +10,13 @@ from transformers import AutoTokenizer
 
 from aprtui.compare.token_ids import tokenizer_level
 from aprtui.core.outcomes import Outcome, Severity
+from aprtui.formats.gguf import ValueType, write_gguf
+from aprtui.formats.gguf.header import read_header
 from aprtui.formats.model import open_model
 from aprtui.inference.llama import LlamaRefusedError, llama_ids
 from aprtui.inference.tokenizers import PROBES, NoEncoderError, encode_texts, encoders
-from aprtui.inference.tokenizers.llama_vocabulary import llama_cpp_ids
+from aprtui.inference.tokenizers.llama_vocabulary import llama_cpp_ids, llama_cpp_keys
+from aprtui.inference.tokenizers.rebuild import CannotRebuild
 
 NAMES = ("bert-bge", "gpt-2", "llama-bpe", "llama-spm", "phi-3", "qwen2")
 SEPARATOR = "\n__ggml_vocab_test__\n"
@@ -152,6 +155,15 @@ def test_a_template_that_differs_in_text_alone_explains_no_ids(tmp_path):
     assert [finding.subject for finding in result.failures] == ["ids"]
 
 
+@pytest.mark.parametrize("flag", ["lstrip", "rstrip", "single_word"])
+@pytest.mark.parametrize("which", [0, 1, -1])
+def test_what_a_special_token_takes_of_the_text_beside_it_is_seen(flag, which, tmp_path):
+    content, write = edited(tmp_path / "m", "qwen2-tiny")
+    content["added_tokens"][which][flag] = True
+    write()
+    assert "from token" in ids_failure(FIXTURES / "qwen2-tiny/hf", tmp_path / "m").message
+
+
 def test_a_prompt_of_the_playbook_is_tried_too(tmp_path):
     content, write = edited(tmp_path / "m", "qwen2-tiny")
     content["added_tokens"].append(dict(content["added_tokens"][0], id=600, content="QQQZZ"))
@@ -182,6 +194,24 @@ def test_tokenizers_that_panic_or_do_not_parse_are_not_checked(tmp_path):
     assert any(part.startswith("ids: target: tokenizers does not read it") for part in result.not_checked)
 
 
+def test_a_prompt_that_is_no_unicode_takes_no_other_text_with_it():
+    prompts = ["caf\udce9", "\ud800"]
+    result = tokenizer_level(
+        open_model(FIXTURES / "qwen2-tiny/hf"), open_model(FIXTURES / "qwen2-tiny/gguf/bf16.gguf"), prompts
+    )
+    assert "ids: 2 texts are no Unicode" in result.not_checked
+    assert any("texts were turned into ids" in finding.message for finding in result.findings)
+
+
+def test_half_a_surrogate_pair_in_a_token_is_told_by_its_level(tmp_path):
+    content, write = edited(tmp_path / "m", "qwen2-tiny")
+    content["added_tokens"][0]["content"] = "\ud800"
+    write()
+    result = tokenizer_level(open_model(FIXTURES / "qwen2-tiny/hf"), open_model(tmp_path / "m"))
+    assert "vocabulary" in [finding.subject for finding in result.failures]
+    assert any(part.startswith("ids: target: tokenizers does not read it") for part in result.not_checked)
+
+
 def test_a_model_without_tokenizer_has_no_ids():
     with pytest.raises(NoEncoderError, match="it has no tokenizer"):
         encode_texts(open_model(FIXTURES / "apr/0.72.3/qwen2-tiny/as"), ["a"])
@@ -192,10 +222,55 @@ def test_llama_cpp_says_why_it_refuses(tmp_path):
     broken.write_bytes(b"GGUF" + bytes(60))
     with pytest.raises(LlamaRefusedError, match="does not load"):
         llama_ids(broken, ["a"], add_special=False)
-    metadata = dict(open_model(FIXTURES / "qwen2-tiny/gguf/bf16.gguf").container.metadata)
-    metadata["tokenizer.ggml.pre"] = "no-such-rule"
+    keys = llama_cpp_keys(FIXTURES / "qwen2-tiny/gguf/bf16.gguf")
+    keys = [key._replace(value="no-such-rule") if key.key == "tokenizer.ggml.pre" else key for key in keys]
     with pytest.raises(LlamaRefusedError, match="unknown pre-tokenizer type"):
-        llama_cpp_ids(metadata, ["a"])
+        llama_cpp_ids(keys, ["a"])
+
+
+def stored_under(path, name, **other):
+    """A GGUF with one tokenizer key stored otherwise, and no tensors."""
+    values = read_header(FIXTURES / "llama-tiny256/gguf/bf16.gguf").values
+    changed = [one._replace(**other) if one.key == f"tokenizer.ggml.{name}" else one for one in values]
+    assert changed != list(values)
+    write_gguf(path, changed, [])
+    return open_model(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "other"),
+    [
+        ("bos_token_id", {"type": ValueType.UINT64}),
+        ("bos_token_id", {"type": ValueType.INT32}),
+        ("token_type", {"element": ValueType.INT64}),
+        ("pre", {"value": "no-such-rule"}),
+    ],
+)
+def test_a_tokenizer_that_llama_cpp_does_not_load_fails(name, other, tmp_path, monkeypatch):
+    """llama.cpp takes each key under one type alone; what the values are is no matter then."""
+    target = stored_under(tmp_path / "m.gguf", name, **other)
+    result = tokenizer_level(open_model(FIXTURES / "llama-tiny256/hf"), target)
+    failures = [(one.subject, "does not load" in one.message) for one in result.failures]
+    assert failures == ([("pre_tokenizer", False)] if name == "pre" else [("ids", True)])
+    same = tokenizer_level(target, target)
+    assert same.outcome is Outcome.CORROBORATED, "the source is no better"
+    monkeypatch.setattr(encoders, "rebuilt_json", cannot)
+    encoders._known.clear()
+    result = tokenizer_level(open_model(FIXTURES / "llama-tiny256/hf"), target)
+    assert [one.subject for one in result.failures] == [one for one, _ in failures]
+
+
+def cannot(_):
+    raise CannotRebuild("for a test")
+
+
+def test_a_llama_cpp_that_takes_too_long_leaves_the_rest_of_the_level(monkeypatch):
+    monkeypatch.setattr("aprtui.inference.llama.process.SECONDS", 0.01)
+    result = tokenizer_level(
+        open_model(FIXTURES / "llama-tiny256/hf"), open_model(FIXTURES / "llama-tiny256/gguf/bf16.gguf")
+    )
+    (note,) = [finding for finding in result.findings if finding.subject == "ids"]
+    assert (note.severity, "did not answer in" in note.message) == (Severity.NOTE, True)
 
 
 def test_a_relative_path_is_the_callers(monkeypatch):

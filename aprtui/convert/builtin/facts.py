@@ -13,7 +13,6 @@ from aprtui.convert.builtin.rope_scaling import stated_scaling
 from aprtui.convert.builtin.tensors import ProductTensor
 from aprtui.core.errors import AprtuiError
 from aprtui.formats.container import Format
-from aprtui.formats.metadata.json_files import read_json_object
 from aprtui.formats.metadata.keys import Key
 from aprtui.formats.metadata.values import Value
 from aprtui.formats.model import Model
@@ -83,8 +82,8 @@ def model_facts(source: Model, tensors: Sequence[ProductTensor]) -> ModelFacts:
         values=values,
         explicit=source.config.explicit,
         tokenizer=tokenizer,
-        bos=_one_id(source, tokenizer, values, "bos"),
-        eos=_one_id(source, tokenizer, values, "eos"),
+        bos=source.one_id("bos"),
+        eos=source.one_id("eos"),
     )
 
 
@@ -94,23 +93,6 @@ def _name(source: Model) -> str:
         return stated
     path = Path(source.path).resolve()
     return path.name if path.is_dir() else path.stem
-
-
-def _one_id(source: Model, tokenizer: TokenizerFacts | None, values: Mapping[str, Any], kind: str) -> int | None:
-    """One of several ids: the tokenizer's, as converters take it, else the first."""
-    ids: tuple[int, ...] = values.get(f"{kind}_token_id", ())
-    path = source.container.companions.get("tokenizer_config.json")
-    if len(ids) > 1 and path is not None and tokenizer is not None and tokenizer.vocabulary is not None:
-        token = read_json_object(path).get(f"{kind}_token")
-        text = token.get("content") if isinstance(token, dict) else token
-        named = next((number for number in ids if _text(tokenizer.vocabulary, number) == text), None)
-        if named is not None:
-            return named
-    return ids[0] if ids else None
-
-
-def _text(vocabulary: Sequence[str], number: int) -> str | None:
-    return vocabulary[number] if number < len(vocabulary) else None
 
 
 def short_number(value: float) -> float:

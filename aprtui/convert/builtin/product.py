@@ -143,4 +143,5 @@ def _write_files(directory: Path, files: Mapping[str, Any], copied: Mapping[str,
         text = json.dumps(content, indent=2, ensure_ascii=False)
         (directory / name).write_bytes((text + "\n").encode("utf-8", "surrogateescape"))
     for name, path in copied.items():
+        (directory / name).parent.mkdir(exist_ok=True)
         shutil.copyfile(path, directory / name)

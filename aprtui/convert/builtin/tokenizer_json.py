@@ -131,17 +131,15 @@ def tokenizer_config_json(facts: ModelFacts, tokenizer: TokenizerFacts) -> dict[
         **dict(_flags(tokenizer)),
         **special_texts(facts, tokenizer),
         **({"model_max_length": context} if (context := facts.values.get("max_position_embeddings")) else {}),
-        **_templates(tokenizer),
+        **_stated_templates(tokenizer),
     }
 
 
-def _templates(tokenizer: TokenizerFacts) -> dict[str, Any]:
+def _stated_templates(tokenizer: TokenizerFacts) -> dict[str, Any]:
     """One template as a text, several as a list with their names (transformers' `save_pretrained` of old)."""
-    default = {} if tokenizer.chat_template is None else {"default": tokenizer.chat_template}
-    templates = {**default, **tokenizer.named_templates}
     if not tokenizer.named_templates:
         return {} if tokenizer.chat_template is None else {"chat_template": tokenizer.chat_template}
-    return {"chat_template": [{"name": name, "template": text} for name, text in templates.items()]}
+    return {"chat_template": [{"name": name, "template": text} for name, text in tokenizer.templates.items()]}
 
 
 def _flags(tokenizer: TokenizerFacts) -> Iterator[tuple[str, bool]]:

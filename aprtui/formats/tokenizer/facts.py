@@ -13,6 +13,9 @@ from aprtui.formats.container import Format
 # gemma 3 has 262 144 tokens; ids far beyond the largest vocabularies are damage.
 MOST_TOKENS = 1 << 24
 
+DEFAULT_TEMPLATE = "default"
+"""What the chat template is called that has no name of its own."""
+
 
 class TokenType(IntEnum):
     """GGUF's token types (`tokenizer.ggml.token_type`)."""
@@ -88,6 +91,12 @@ class TokenizerFacts:
     named_templates: Mapping[str, str] = field(default_factory=dict)
     stub: str | None = None
     problems: tuple[Finding, ...] = ()
+
+    @property
+    def templates(self) -> dict[str, str]:
+        """Text of every chat template by name, the default one first, as "default"."""
+        default = {} if self.chat_template is None else {DEFAULT_TEMPLATE: self.chat_template}
+        return default | dict(self.named_templates)
 
 
 def unused_name(token_id: int) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 from aprtui.core.findings import Finding
 from aprtui.formats.container import Container
 from aprtui.formats.tokenizer.arrays import flag, floats, integers, strings
-from aprtui.formats.tokenizer.facts import PreTokenizer, TokenizerFacts, TokenizerModel, problem
+from aprtui.formats.tokenizer.facts import DEFAULT_TEMPLATE, PreTokenizer, TokenizerFacts, TokenizerModel, problem
 from aprtui.formats.tokenizer.pre_tokenizers import ADDS_BOS
 
 MODELS = {
@@ -59,17 +59,19 @@ def read(container: Container) -> TokenizerFacts | None:
         add_bos=by_default if add_bos is None else add_bos,
         add_eos=model in (TokenizerModel.WORDPIECE, TokenizerModel.UNIGRAM) if add_eos is None else add_eos,
         space_prefix=_space_prefix(model, prefix),
-        replaces=bool(raw.get("tokenizer.ggml.remove_extra_whitespaces"))
+        replaces=flag(raw, "tokenizer.ggml.remove_extra_whitespaces", problems) is True
         or "tokenizer.ggml.precompiled_charsmap" in raw,
         pre_tokenizer=None if pre is None else PreTokenizer(pre),
         chat_template=_template(raw, problems),
-        named_templates={
-            key.removeprefix(NAMED_TEMPLATE): value
-            for key, value in raw.items()
-            if key.startswith(NAMED_TEMPLATE) and isinstance(value, str)
-        },
+        named_templates=_named_templates(raw),
         problems=tuple(problems),
     )
+
+
+def _named_templates(raw: Mapping[str, Any]) -> dict[str, str]:
+    """Templates under a name; engines take the default one from the key without a name, whatever else is called so."""
+    found = {key.removeprefix(NAMED_TEMPLATE): text for key, text in raw.items() if key.startswith(NAMED_TEMPLATE)}
+    return {name: text for name, text in found.items() if isinstance(text, str) and name != DEFAULT_TEMPLATE}
 
 
 def _space_prefix(model: TokenizerModel | None, stated: bool | None) -> bool | None:

@@ -10,11 +10,14 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+
 from aprtui.core.errors import FormatError
 from aprtui.formats.container import Container, Format
 from aprtui.formats.metadata.json_files import LARGEST_CONFIG, LARGEST_TOKENIZER, read_bounded, read_json_object
 from aprtui.formats.tokenizer.added_tokens import AddedToken, from_tokenizer_config, from_tokenizer_json, place
 from aprtui.formats.tokenizer.facts import (
+    DEFAULT_TEMPLATE,
     MOST_TOKENS,
     PreTokenizer,
     TokenizerFacts,
@@ -26,10 +29,11 @@ from aprtui.formats.tokenizer.facts import (
 from aprtui.formats.tokenizer.pre_tokenizers import recognise
 from aprtui.formats.tokenizer.sentencepiece import read_sentencepiece
 from aprtui.formats.tokenizer.special import added_flags, special_ids
-from aprtui.formats.tokenizer.templates import chat_template, named_templates
+from aprtui.formats.tokenizer.templates import chat_templates
 
 _TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "vocab.json")
 _SCORE_OF_UNUSED, _SCORE_OF_ADDED = -10000.0, -1000.0
+_LARGEST_SCORE = float(np.finfo(np.float32).max)
 _MODELS = {"Unigram": TokenizerModel.UNIGRAM, "WordPiece": TokenizerModel.WORDPIECE, "BPE": TokenizerModel.BPE}
 # Pre-tokenizers of slow tokenizers, which are code and stand in no file.
 _SLOW_PRE_TOKENIZERS = {"GPT2Tokenizer": "gpt-2", "Qwen2Tokenizer": "qwen2"}
@@ -70,13 +74,14 @@ def read(container: Container) -> TokenizerFacts | None:
         reason = f"{present[0]} is a stub: it has no vocabulary"
         return TokenizerFacts(Format.SAFETENSORS, stub=reason, problems=tuple(files.problems))
     add_bos, add_eos = added_flags(whole, config)
+    templates = chat_templates(config, files.companions, files.problems)
     return replace(
         facts,
         special_ids=special_ids(whole, config, files.json("config.json")),
         add_bos=add_bos,
         add_eos=add_eos,
-        chat_template=chat_template(config, files.companions, files.problems),
-        named_templates=named_templates(config),
+        chat_template=templates.pop(DEFAULT_TEMPLATE, None),
+        named_templates=templates,
         problems=tuple(files.problems),
     )
 
@@ -127,14 +132,14 @@ def _from_tokenizer_json(
     kind = _MODELS.get(spelt) if isinstance(spelt, str) else None
     vocabulary, scores = model["vocab"], None
     if isinstance(vocabulary, list):
-        entries = [entry for entry in vocabulary if isinstance(entry, list) and len(entry) == 2]
-        scores = [float(score) for _, score in entries if isinstance(score, int | float)]
-        vocabulary = {text: number for number, (text, _) in enumerate(entries)}
-        scores = scores if len(scores) == len(vocabulary) == len(model["vocab"]) else None
+        vocabulary, scores = _with_scores(vocabulary, files)
     byte_fallback = model.get("byte_fallback") is True
     if kind is TokenizerModel.BPE and byte_fallback:
         kind = TokenizerModel.SENTENCEPIECE
     tokens, types = place(vocabulary, added, files.problems, bytes_marked=byte_fallback, unknown=model.get("unk_token"))
+    prefix = model.get("continuing_subword_prefix")
+    if kind is TokenizerModel.WORDPIECE and isinstance(prefix, str) and prefix:
+        tokens = [_beginning_marked(text, number, prefix) for text, number in zip(tokens, types, strict=True)]
     raw = whole.get("pre_tokenizer")
     return TokenizerFacts(
         Format.SAFETENSORS,
@@ -145,6 +150,28 @@ def _from_tokenizer_json(
         scores=scores,
         pre_tokenizer=recognise(raw) if kind is TokenizerModel.BPE else None,
     )
+
+
+def _beginning_marked(text: str, kind: int, prefix: str) -> str:
+    """A token as GGUF stores it: marked where a word begins, and not where it goes on (`BertModel.set_vocab`)."""
+    if kind in (TokenType.CONTROL, TokenType.UNUSED):
+        return text
+    return text.removeprefix(prefix) if text.startswith(prefix) else f"▁{text}"
+
+
+def _with_scores(entries: list[Any], files: _Files) -> tuple[dict[str, int], list[float] | None]:
+    """Ids and scores of a list of texts with scores (unigram); no scores where an entry is anything else."""
+    vocabulary: dict[str, int] = {}
+    scores: list[float] = []
+    for number, entry in enumerate(entries):
+        text, score = entry if isinstance(entry, list) and len(entry) == 2 else (None, None)
+        if isinstance(text, str) and isinstance(score, int | float) and abs(score) <= _LARGEST_SCORE:
+            vocabulary[text] = number
+            scores.append(float(score))
+    if len(scores) < len(entries):
+        count = len(entries) - len(scores)
+        files.problems.append(problem("vocabulary", f"{count} entries are not a text with a score"))
+    return vocabulary, scores if len(scores) == len(vocabulary) == len(entries) else None
 
 
 def _merges(raw: object, files: _Files) -> list[str] | None:

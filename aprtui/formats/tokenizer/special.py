@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
+
+from aprtui.core.errors import FormatError
+from aprtui.formats.container import Container
+from aprtui.formats.metadata.json_files import read_json_object
 
 _KINDS = ("unk", "sep", "pad", "cls", "mask")
 
@@ -23,7 +27,10 @@ def special_ids(whole: Mapping[str, Any], config: Mapping[str, Any], model: Mapp
         model: config.json, which has ids of its own; they count where tokenizer_config.json names no added token.
     """
     raw = whole.get("added_tokens")
-    added = {entry.get("content"): entry.get("id") for entry in raw or () if isinstance(entry, dict)} if raw else {}
+    entries = [entry for entry in raw if isinstance(entry, dict)] if isinstance(raw, list) else []
+    added: dict[str | None, Any] = {
+        text: entry.get("id") for entry in entries if isinstance(text := entry.get("content"), str)
+    }
     nested = model.get("text_config")
     text_model = nested if isinstance(nested, dict) else {}
     found: dict[str, int] = {}
@@ -38,6 +45,29 @@ def special_ids(whole: Mapping[str, Any], config: Mapping[str, Any], model: Mapp
                 found[kind] = value
                 break
     return found
+
+
+def one_id(kind: str, ids: Sequence[int], vocabulary: Sequence[str], container: Container) -> int | None:
+    """The id of "bos" or "eos" where there is room for one: what tokenizer_config.json names, else the first.
+
+    Converters and chat templates take that one; config.json and generation_config.json may list more.
+
+    Args:
+        kind: "bos" or "eos".
+        ids: All that a model states.
+        vocabulary: Its tokens.
+        container: The model.
+    """
+    path = container.companions.get("tokenizer_config.json")
+    if len(ids) > 1 and path is not None:
+        try:
+            text = _token_text(read_json_object(path), f"{kind}_token")
+        except FormatError:
+            text = None  # The tokenizer level reports it.
+        named = next((number for number in ids if 0 <= number < len(vocabulary) and vocabulary[number] == text), None)
+        if named is not None:
+            return named
+    return ids[0] if ids else None
 
 
 def added_flags(whole: Mapping[str, Any], config: Mapping[str, Any]) -> tuple[bool | None, bool | None]:

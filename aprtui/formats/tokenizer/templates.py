@@ -3,48 +3,72 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from aprtui.core.errors import FormatError
 from aprtui.core.findings import Finding
+from aprtui.core.outcomes import Severity
+from aprtui.formats.huggingface import TEMPLATE_FOLDER
 from aprtui.formats.metadata.json_files import LARGEST_CONFIG, read_bounded
-from aprtui.formats.tokenizer.facts import problem
+from aprtui.formats.tokenizer.facts import DEFAULT_TEMPLATE, problem
 
-_DEFAULT = "default"
+_FILE = "chat_template.jinja"
+_CONFIG = "tokenizer_config.json"
 _NOT_IN_KEYS = re.compile("[^A-Za-z0-9]")
 """gguf's writer puts an underscore in their place (GGUFWriter.add_chat_template)."""
 
 
-def named_templates(config: Mapping[str, Any]) -> dict[str, str]:
-    """The templates of tokenizer_config.json that have a name of their own, such as "tool_use"."""
-    stated = config.get("chat_template")
-    entries = [entry for entry in stated if isinstance(entry, dict)] if isinstance(stated, list) else []
-    found = {
-        _NOT_IN_KEYS.sub("_", name): text
-        for entry in entries
-        if isinstance(name := entry.get("name"), str) and isinstance(text := entry.get("template"), str)
-    }
-    return {name: text for name, text in found.items() if name not in ("", _DEFAULT)}
+def chat_templates(
+    config: Mapping[str, Any], companions: Mapping[str, Path], problems: list[Finding]
+) -> dict[str, str]:
+    """Text of each template by name, the default one as "default".
 
+    Files of their own count, and where there is one, nothing that tokenizer_config.json says does
+    (`PreTrainedTokenizerBase._from_pretrained`). gguf's `SpecialVocab` goes the other way round, so a converter may
+    take the other ones: that both are there and differ is noted.
 
-def chat_template(config: Mapping[str, Any], companions: Mapping[str, Path], problems: list[Finding]) -> str | None:
-    """The template of tokenizer_config.json, else chat_template.jinja (gguf's order); of several, the default one."""
-    stated = config.get("chat_template")
-    if isinstance(stated, str):
+    Args:
+        config: tokenizer_config.json.
+        companions: The files beside the model.
+        problems: What cannot be read, and what contradicts itself, is recorded here.
+    """
+    stated = dict(_stated(config.get("chat_template")))
+    files = dict(_files(companions, problems))
+    if not files:
         return stated
-    if isinstance(stated, list):
-        named = {entry.get("name"): entry.get("template") for entry in stated if isinstance(entry, dict)}
-        default = named.get(_DEFAULT)
-        return default if isinstance(default, str) else None
-    path = companions.get("chat_template.jinja")
-    if path is None:
-        return None
-    try:
-        # Universal newlines, as the text mode that converters read it in.
-        text = read_bounded(path, LARGEST_CONFIG).decode("utf-8", "surrogateescape")
-        return text.replace("\r\n", "\n").replace("\r", "\n")
-    except FormatError as error:
-        problems.append(problem("chat_template", error.problem, place=path.name))
-        return None
+    differing = sorted(name for name, text in stated.items() if files.get(name) != text)
+    if differing:
+        message = f"{_CONFIG} has another template than the files beside it ({', '.join(differing)}); the files count"
+        note = problem("chat_template", message, place=_CONFIG)
+        problems.append(replace(note, severity=Severity.NOTE))
+    return files
+
+
+def _stated(raw: object) -> Iterator[tuple[str, str]]:
+    """One text, or texts with names: a list of entries, or an object."""
+    if isinstance(raw, str):
+        yield DEFAULT_TEMPLATE, raw
+    if isinstance(raw, dict):
+        raw = [{"name": name, "template": text} for name, text in raw.items()]
+    for entry in raw if isinstance(raw, list) else ():
+        name, text = (entry.get("name"), entry.get("template")) if isinstance(entry, dict) else (None, None)
+        if isinstance(name, str) and name and isinstance(text, str):
+            yield _NOT_IN_KEYS.sub("_", name), text
+
+
+def _files(companions: Mapping[str, Path], problems: list[Finding]) -> Iterator[tuple[str, str]]:
+    """chat_template.jinja, and the files of the folder of named ones."""
+    for name, path in companions.items():
+        folder, _, rest = name.rpartition("/")
+        if folder == TEMPLATE_FOLDER or name == _FILE:
+            try:
+                text = read_bounded(path, LARGEST_CONFIG).decode("utf-8", "surrogateescape")
+            except FormatError as error:
+                problems.append(problem("chat_template", error.problem, place=name))
+                continue
+            # Universal newlines, as the text mode that transformers and converters read it in.
+            text = text.replace("\r\n", "\n").replace("\r", "\n")
+            yield DEFAULT_TEMPLATE if not folder else _NOT_IN_KEYS.sub("_", rest.removesuffix(".jinja")), text

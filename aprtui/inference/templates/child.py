@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,23 +15,31 @@ from jinja2 import Environment, TemplateError, nodes
 from jinja2.exceptions import SecurityError
 from jinja2.ext import Extension, LoopControlExtension
 from jinja2.parser import Parser
+from jinja2.runtime import Macro
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 MOST_CHARACTERS = 1 << 20
 _MEMORY = 1 << 30
 _CPU_SECONDS = 20
-_DATE = {"%d %b %Y": "26 Jul 2024", "%Y-%m-%d": "2024-07-26"}
+_NOW = datetime(2024, 7, 26, 9, 41, 5)
 
 
 class GenerationExtension(Extension):
-    """`{% generation %}` marks the model's words for training; rendered, it is its content."""
+    """`{% generation %}` marks the model's words for training; rendered, it is its content.
+
+    As in transformers a block that is called, so that what is set inside is not known outside.
+    """
 
     tags = {"generation"}  # noqa: RUF012 - as Jinja declares it
 
     def parse(self, parser: Parser) -> nodes.Node | list[nodes.Node]:
-        """The nodes between the tags."""
-        next(parser.stream)
-        return parser.parse_statements(("name:endgeneration",), drop_needle=True)
+        """A call of what stands between the tags."""
+        line = next(parser.stream).lineno
+        body = parser.parse_statements(("name:endgeneration",), drop_needle=True)
+        return nodes.CallBlock(self.call_method("_content"), [], [], body).set_lineno(line)
+
+    def _content(self, caller: Macro) -> str:
+        return str(caller())
 
 
 class _Bounded(ImmutableSandboxedEnvironment):
@@ -40,8 +49,11 @@ class _Bounded(ImmutableSandboxedEnvironment):
 
     def call_binop(self, context: Any, operator: str, left: Any, right: Any) -> Any:  # noqa: ANN401 - Jinja's types
         texts = [value for value in (left, right) if isinstance(value, str | list | tuple)]
-        numbers = [value for value in (left, right) if isinstance(value, int | float)]
-        if operator == "**" or any(len(text) * abs(number) > MOST_CHARACTERS for text in texts for number in numbers):
+        numbers = [value for value in (left, right) if isinstance(value, int)]
+        length = max((len(text) * abs(number) for text in texts for number in numbers), default=0)
+        if operator == "**" and len(numbers) == 2:
+            length = left.bit_length() * abs(right)
+        if length > MOST_CHARACTERS:
             raise SecurityError(f"operator {operator} makes too much of too little")
         return super().call_binop(context, operator, left, right)
 
@@ -50,7 +62,7 @@ def _environment() -> Environment:
     environment = _Bounded(trim_blocks=True, lstrip_blocks=True, extensions=[GenerationExtension, LoopControlExtension])
     environment.filters["tojson"] = _to_json
     environment.globals["raise_exception"] = _raise
-    environment.globals["strftime_now"] = lambda pattern: _DATE.get(pattern, "2024-07-26")
+    environment.globals["strftime_now"] = _NOW.strftime
     return environment
 
 
@@ -87,6 +99,7 @@ def _rendered(environment: Environment, request: Mapping[str, Any], conversation
             "tools": conversation["tools"] or None,
             "documents": None,
             "add_generation_prompt": conversation["generate"],
+            **conversation["options"],
             **request["special"],
         }
         for piece in template.generate(values):
@@ -97,7 +110,9 @@ def _rendered(environment: Environment, request: Mapping[str, Any], conversation
     except MemoryError:
         return {"text": None, "error": "it takes more than a GiB of memory"}
     except Exception as error:
-        return {"text": None, "error": f"{type(error).__name__}: {error}"[:300]}
+        # A template may raise any text, and what cannot be encoded cannot be reported.
+        words = f"{type(error).__name__}: {error}".encode("utf-8", "backslashreplace").decode()
+        return {"text": None, "error": words[:300]}
     return {"text": "".join(pieces)}
 
 

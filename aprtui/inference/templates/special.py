@@ -13,9 +13,10 @@ def special_texts(model: Model) -> dict[str, str]:
     tokens = facts.vocabulary if facts is not None else None
     if facts is None or tokens is None:
         return {}
-    ids: dict[str, int] = dict(facts.special_ids)
-    for kind in ("bos", "eos"):
-        stated: tuple[int, ...] = model.config.values.get(f"{kind}_token_id", ())
-        if stated:
-            ids[kind] = stated[0]
-    return {f"{kind}_token": tokens[ids[kind]] for kind in _KINDS if kind in ids and ids[kind] < len(tokens)}
+    ids = {**facts.special_ids, "bos": model.one_id("bos"), "eos": model.one_id("eos")}
+    named = {kind: ids.get(kind) for kind in _KINDS}
+    return {
+        f"{kind}_token": tokens[number]
+        for kind, number in named.items()
+        if number is not None and 0 <= number < len(tokens)
+    }

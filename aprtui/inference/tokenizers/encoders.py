@@ -10,7 +10,7 @@ import json
 import tempfile
 from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
@@ -21,11 +21,12 @@ import xxhash
 
 from aprtui.core.errors import AprtuiError
 from aprtui.formats.container import Format
+from aprtui.formats.gguf import GgufValue
 from aprtui.formats.metadata.json_files import LARGEST_TOKENIZER, read_bounded
 from aprtui.formats.model import Model
 from aprtui.formats.tokenizer import TokenizerFacts, TokenizerModel
 from aprtui.inference.child import run_module
-from aprtui.inference.llama import LlamaRefusedError, installed_version
+from aprtui.inference.llama import LlamaRefusedError, LlamaTimeoutError, installed_version
 from aprtui.inference.tokenizers.llama_vocabulary import llama_cpp_ids, llama_cpp_keys
 from aprtui.inference.tokenizers.rebuild import CannotRebuild, rebuilt_json
 
@@ -37,7 +38,13 @@ _LONG = frozenset({"vocabulary", "merges", "tokenizer.ggml.tokens", "tokenizer.g
 
 
 class NoEncoderError(AprtuiError):
-    """A model's text cannot be turned into ids here; the message says what is missing."""
+    """A model's text cannot be turned into ids here; the message says what is missing.
+
+    Attributes:
+        refused: As in `EncodedTexts`.
+    """
+
+    refused: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,10 +54,12 @@ class EncodedTexts:
     Attributes:
         how: Which tokenizer made them.
         ids: Ids of each text, with what the model puts in front of and behind a text.
+        refused: Why llama.cpp does not load a GGUF's vocabulary, where that is the file's fault.
     """
 
     how: str
     ids: tuple[tuple[int, ...], ...]
+    refused: str = ""
 
 
 _known: OrderedDict[tuple[str, tuple[str, ...]], EncodedTexts] = OrderedDict()
@@ -67,31 +76,52 @@ def encode_texts(model: Model, texts: Sequence[str]) -> EncodedTexts:
     facts = model.tokenizer
     if facts is None or facts.stub or facts.vocabulary is None:
         raise NoEncoderError("it has no tokenizer" if facts is None else facts.stub or "it has no vocabulary")
-    key = _digest(model, facts), tuple(texts)
+    stored = llama_cpp_keys(model.container.files[0]) if model.format is Format.GGUF else []
+    key = _digest(model, facts, stored), tuple(texts)
     if key not in _known:
-        _known[key] = _encode(model, facts, key[1])
+        _known[key] = _encode(model, facts, key[1], stored)
         while len(_known) > _REMEMBERED:
             _known.popitem(last=False)
     return _known[key]
 
 
-def _encode(model: Model, facts: TokenizerFacts, texts: tuple[str, ...]) -> EncodedTexts:
-    why = ""
-    if model.format is Format.GGUF:
-        if (llama := installed_version()) is not None:
-            try:
-                ids = llama_cpp_ids(model.container.metadata, texts)
-                return EncodedTexts(f"llama.cpp (xllamacpp {llama})", _frozen(ids))
-            except LlamaRefusedError as error:
-                why = f"; llama.cpp: {error.problem}"
-        else:
-            why = "; llama.cpp is not installed"
+def rebuilt_ids(model: Model, texts: Sequence[str]) -> tuple[tuple[int, ...], ...] | None:
+    """Ids by a tokenizer rebuilt from a GGUF's facts, whoever else can speak; None where there can be none."""
+    assert model.tokenizer is not None
+    try:
+        return _by_tokenizers(model, model.tokenizer, tuple(texts)).ids
+    except NoEncoderError:
+        return None
+
+
+def _encode(model: Model, facts: TokenizerFacts, texts: tuple[str, ...], stored: Sequence[GgufValue]) -> EncodedTexts:
+    """What llama.cpp says of a GGUF, else what `tokenizers` says."""
+    if model.format is not Format.GGUF:
+        return _by_tokenizers(model, facts, texts)
+    if (llama := installed_version()) is None:
+        return _by_tokenizers(model, facts, texts, "; llama.cpp is not installed")
+    try:
+        return EncodedTexts(f"llama.cpp (xllamacpp {llama})", _frozen(llama_cpp_ids(stored, texts)))
+    except LlamaTimeoutError as error:
+        return _by_tokenizers(model, facts, texts, f"; {error.problem}")
+    except LlamaRefusedError as error:
+        refused = error.problem if error.is_of_the_file else ""
+        why = f"; llama.cpp: {error.problem}"
+    try:
+        return replace(_by_tokenizers(model, facts, texts, why), refused=refused)
+    except NoEncoderError as reason:
+        reason.refused = refused
+        raise
+
+
+def _by_tokenizers(model: Model, facts: TokenizerFacts, texts: tuple[str, ...], why: str = "") -> EncodedTexts:
+    """Ids by tokenizer.json or a rebuilt tokenizer; `why` says what kept another one from speaking."""
     if find_spec("tokenizers") is None:
         raise NoEncoderError(f"tokenizers is not installed{why}", todo="pip install 'aprtui[run]'")
     by = f"(tokenizers {version('tokenizers')})"
-    own = model.container.companions.get("tokenizer.json")
-    stated = "tokenizer.model" in model.container.companions and facts.model is not TokenizerModel.UNIGRAM
-    if own is not None and not stated:
+    # What transformers loads, also where a tokenizer.model is beside it, which converters read.
+    own = model.container.companions.get("tokenizer.json") if model.format is Format.SAFETENSORS else None
+    if own is not None:
         name, content = f"tokenizer.json {by}", read_bounded(own, LARGEST_TOKENIZER).decode("utf-8", "replace")
     else:
         name = f"rebuilt from its {model.format} facts {by}{why}"
@@ -125,29 +155,32 @@ def _end(model: Model, facts: TokenizerFacts, kind: str) -> tuple[int, ...]:
     special = {"bos": "cls", "eos": "sep"}[kind]
     if facts.model is TokenizerModel.WORDPIECE and special in facts.special_ids:
         return (facts.special_ids[special],)
-    ids: tuple[int, ...] = model.config.values.get(f"{kind}_token_id", ())
-    return ids[:1]
+    number = model.one_id(kind)
+    return () if number is None else (number,)
 
 
 def _frozen(ids: Sequence[Sequence[int]]) -> tuple[tuple[int, ...], ...]:
     return tuple(tuple(each) for each in ids)
 
 
-def _digest(model: Model, facts: TokenizerFacts) -> str:
+def _digest(model: Model, facts: TokenizerFacts, stored: Sequence[GgufValue]) -> str:
     """A digest of everything that decides which ids a text becomes."""
     digest = xxhash.xxh3_128()
     stated: dict[str, object] = {one.name: getattr(facts, one.name) for one in fields(facts)}
-    stated |= {f"{kind}_token_id": model.config.values.get(f"{kind}_token_id") for kind in ("bos", "eos")}
-    if model.format is Format.GGUF:
-        # llama.cpp is given all of these, also those that no other format has.
-        stated |= llama_cpp_keys(model.container.metadata)
+    stated |= {f"{kind}_token_id": model.one_id(kind) for kind in ("bos", "eos")}
+    # llama.cpp is given all of these, also those that no other format has.
+    stated |= {one.key: one.value for one in stored}
+    stated["types"] = [(one.key, one.type, one.element) for one in stored]
     for name, value in sorted(stated.items()):
         if name in _LONG:
             continue
         digest.update(f"{name}=".encode("utf-8", "surrogateescape"))
         digest.update(value.tobytes() if isinstance(value, np.ndarray) else repr(value).encode("utf-8", "replace"))
     for texts in (facts.vocabulary, facts.merges):
-        digest.update("\0".join(texts or ()).encode("utf-8", "surrogateescape") + b"\1")
+        held = list(texts or ())
+        # With the lengths, since a text may hold any character; JSON may hold halves of surrogate pairs.
+        digest.update(np.array([len(held), *map(len, held)]).tobytes())
+        digest.update("".join(held).encode("utf-8", "surrogatepass"))
     own = model.container.companions.get("tokenizer.json")
     if own is not None:
         digest.update(read_bounded(own, LARGEST_TOKENIZER))

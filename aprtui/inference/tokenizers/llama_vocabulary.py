@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from aprtui.core.dtypes import DType
 from aprtui.core.errors import AprtuiError
 from aprtui.formats.gguf import GgufValue, ValueType, write_gguf
+from aprtui.formats.gguf.header import read_header
 from aprtui.formats.output import TensorToWrite
 from aprtui.inference.llama import LlamaRefusedError, llama_ids
 
@@ -24,63 +24,48 @@ _KEYS = {
     "attention.head_count": 1,
 }
 _MATRICES = ("attn_q", "attn_k", "attn_v", "attn_output", "ffn_gate", "ffn_up", "ffn_down")
-_ARRAYS = {"f": ValueType.FLOAT32, "i": ValueType.INT32, "u": ValueType.UINT32, "b": ValueType.BOOL}
-_BYTES = {"precompiled_charsmap": ValueType.UINT8}
 
 
-def llama_cpp_ids(metadata: Mapping[str, Any], texts: Sequence[str]) -> list[list[int]]:
+def llama_cpp_ids(keys: Sequence[GgufValue], texts: Sequence[str]) -> list[list[int]]:
     """Ids that llama.cpp gives texts under the tokenizer keys of a GGUF.
 
     Args:
-        metadata: The file's keys and values.
+        keys: What `llama_cpp_keys` finds in the file.
         texts: The texts.
 
     Raises:
         LlamaRefusedError: llama.cpp refuses the vocabulary, or the keys cannot be written again.
+        LlamaTimeoutError: It took too long.
     """
+    tokens = next(len(key.value) for key in keys if key.key == "tokenizer.ggml.tokens")
     with tempfile.TemporaryDirectory(prefix="aprtui-vocabulary-") as folder:
         path = Path(folder) / "vocabulary.gguf"
         try:
-            write_gguf(path, list(_keys(metadata)), _tensors(len(metadata["tokenizer.ggml.tokens"])))
+            write_gguf(path, [*_keys(), *keys], _tensors(tokens))
         except AprtuiError as error:
             raise LlamaRefusedError(f"its keys cannot be written again: {error.problem}") from None
         return llama_ids(path, texts, add_special=True)
 
 
-def llama_cpp_keys(metadata: Mapping[str, Any]) -> dict[str, Any]:
-    """The keys of a GGUF that llama.cpp's tokenizer follows.
+def llama_cpp_keys(path: Path) -> list[GgufValue]:
+    """The keys of a GGUF that llama.cpp's tokenizer follows, with the types that they are stored under.
 
-    It knows some models by their name, too (`llama_vocab::impl::load`, phi-3's right-stripped tokens).
+    llama.cpp takes each under one type only. It knows some models by their name, too (`llama_vocab::impl::load`,
+    phi-3's right-stripped tokens).
     """
-    return {
-        key: value
-        for key, value in metadata.items()
-        if key.startswith("tokenizer.ggml.") or (key == "general.name" and isinstance(value, str))
-    }
+    values = {value.key: value for value in read_header(path).values}
+    return [
+        value
+        for key, value in values.items()
+        if key.startswith("tokenizer.ggml.") or (key == "general.name" and value.type is ValueType.STRING)
+    ]
 
 
-def _keys(metadata: Mapping[str, Any]) -> Iterator[GgufValue]:
+def _keys() -> Iterator[GgufValue]:
     yield GgufValue("general.architecture", "llama", ValueType.STRING)
     for name, number in _KEYS.items():
         yield GgufValue(f"llama.{name}", number, ValueType.UINT32)
     yield GgufValue("llama.attention.layer_norm_rms_epsilon", 1e-5, ValueType.FLOAT32)
-    for key, value in llama_cpp_keys(metadata).items():
-        yield _typed(key, value)
-
-
-def _typed(key: str, value: object) -> GgufValue:
-    if isinstance(value, bool):
-        return GgufValue(key, value, ValueType.BOOL)
-    if isinstance(value, int):
-        return GgufValue(key, value, ValueType.UINT32 if value >= 0 else ValueType.INT32)
-    if isinstance(value, float):
-        return GgufValue(key, value, ValueType.FLOAT32)
-    if isinstance(value, str):
-        return GgufValue(key, value, ValueType.STRING)
-    if isinstance(value, np.ndarray):
-        element = _BYTES.get(key.rpartition(".")[2], _ARRAYS.get(value.dtype.kind, ValueType.INT32))
-        return GgufValue(key, value, ValueType.ARRAY, element)
-    return GgufValue(key, value, ValueType.ARRAY, ValueType.STRING)
 
 
 def _tensors(tokens: int) -> list[TensorToWrite]:

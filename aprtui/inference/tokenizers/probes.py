@@ -36,7 +36,10 @@ _MOST_SPECIAL = 24
 
 
 def special_probes(tokenizer: TokenizerFacts) -> tuple[str, ...]:
-    """Texts with the source's own special and user-defined tokens in them, between words."""
+    """Texts with the source's own special and user-defined tokens in them, between words and between spaces.
+
+    A special token may take the spaces beside it (`lstrip`, `rstrip`), for which GGUF has no key.
+    """
     tokens: Sequence[str] = tokenizer.vocabulary or ()
     kinds = (TokenType.CONTROL, TokenType.USER_DEFINED)
     marked = [
@@ -48,4 +51,9 @@ def special_probes(tokenizer: TokenizerFacts) -> tuple[str, ...]:
     chosen = list(dict.fromkeys((*marked[: _MOST_SPECIAL // 2], *marked[-_MOST_SPECIAL // 2 :])))
     if not chosen:
         return ()
-    return (" ".join(f"word{token}word" for token in chosen), "".join(chosen), f"a {chosen[0]} b{chosen[-1]}")
+    return (
+        " ".join(f"word{token}word" for token in chosen),
+        " ".join(f"word {token} word\n{token}\n" for token in chosen),
+        "".join(chosen),
+        f"a {chosen[0]} b{chosen[-1]}",
+    )

@@ -55,7 +55,9 @@ def _object(model: Mapping[str, Any], added: Sequence[Mapping[str, Any]], **part
 
 
 def _types(tokenizer: TokenizerFacts) -> Sequence[int]:
-    return tokenizer.token_types or [TokenType.NORMAL] * len(tokenizer.vocabulary or ())
+    """A type for every token; those that the file states none for are plain text."""
+    stated = tokenizer.token_types or ()
+    return [*stated, *[TokenType.NORMAL] * (len(tokenizer.vocabulary or ()) - len(stated))]
 
 
 def _added(tokenizer: TokenizerFacts, kinds: Sequence[TokenType]) -> list[dict[str, Any]]:
