@@ -6,6 +6,7 @@ stored already: what each would say behind every one of them is known from the l
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -58,11 +59,8 @@ def compare_texts(
     encoded = encode_texts(pair.source, prompts).ids
     vocabulary = min(int(model.checkpoint.config.get("vocab_size") or 0) for model in models)
     context = context_of(pair.source, pair.target)
-    usable = [
-        (text, ids)
-        for text, ids in zip(prompts, encoded, strict=True)
-        if ids and max(ids) < vocabulary and len(ids) < context
-    ]
+    reasons = [why_unusable(ids, vocabulary, context) for ids in encoded]
+    usable = [(text, ids) for text, ids, why in zip(prompts, encoded, reasons, strict=True) if not why]
     ends = ends_of(pair.source)
     source, target = (
         [generated(model, ids, min(request.tokens, context - len(ids)), ends) for _, ids in usable] for model in models
@@ -74,9 +72,23 @@ def compare_texts(
         ids, other = tuple(number for number, _ in ours), tuple(number for number, _ in theirs)
         texts = text_of(facts, ids), text_of(facts, other)
         found.append(TextComparison(prompt, *texts, ids, other, first, margin, limit, verdict))
-    lost = len(prompts) - len(usable)
-    why = f"{lost} of {len(prompts)} prompts fill the context of {context} tokens, or have tokens that one model lacks"
-    return tuple(found), why if lost else ""
+    lost = Counter(filter(None, reasons))
+    return tuple(found), "; ".join(f"{count} of {len(prompts)} prompts {why}" for why, count in lost.items())
+
+
+def why_unusable(ids: Sequence[int], vocabulary: int, context: int) -> str:
+    """Why two models cannot both go on from a prompt; empty where they can.
+
+    Args:
+        ids: The prompt.
+        vocabulary: Ids below this exist in both models.
+        context: Positions that both models have.
+    """
+    if not ids:
+        return "have no tokens"
+    if len(ids) >= context:
+        return f"fill the context of {context} tokens"
+    return "have tokens that one model lacks" if max(ids) >= vocabulary else ""
 
 
 @dataclass(slots=True)
