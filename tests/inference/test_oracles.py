@@ -76,6 +76,7 @@ def test_arithmetic(prompt, text, outcome):
         "こんにちは世界。今日は天気がいいですね。",
         "سلام، حال شما چطور است؟ من خوبم و در خانه هستم.",
         "\U0001f468‍\U0001f469‍\U0001f467 family",
+        "▁▁▂▃▁▁",
         "Il-Ġurdan u l-Ġermanja huma",
     ],
 )
