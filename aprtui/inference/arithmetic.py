@@ -19,8 +19,8 @@ _NUMBER = re.compile(rf"(?:(?<![\w)])-)?(?:{_UNSIGNED}|(?<!\d)\.\d+)")
 _SPELLED: tuple[tuple[re.Pattern[str], str], ...] = (
     # Nobody asks for longer numbers, and Python reads or shows no products of them.
     (re.compile(r"\d{100,}"), " "),
-    # 56,088 and, in TeX, 56{,}088.
-    (re.compile(r"(?<=\d)(?:,|\{,\})(?=\d{3}(?!\d))"), ""),
+    # 56,088, in Python 56_088, in TeX 56{,}088 or 56\,088, elsewhere with a narrow blank.
+    (re.compile(r"(?<=\d)(?:[,_\u00a0\u202f]|\{,\}|\\,)(?=\d{3}(?!\d))"), ""),
     (re.compile(r"\bplus\b"), "+"),
     (re.compile(r"\bminus\b|[−–]"), "-"),
     (re.compile(r"\b(?:times|multiplied by)\b|\\times|\\cdot|×|(?<=\d)\s+x\s+(?=-?\d)"), "*"),

@@ -33,6 +33,8 @@ PASSED, FAILED, SKIPPED = Outcome.CORROBORATED, Outcome.FALSIFIED, Outcome.SKIPP
         ("What is 123 * 456?", "56000", FAILED),
         ("What is 123 * 456?", "56,088", PASSED),
         ("What is 123 * 456?", "$56{,}088$", PASSED),
+        ("What is 123 * 456?", "$123 \\times 456 = 56\\,088$", PASSED),
+        ("What is 123 * 456?", "123 × 456 = 56\u202f088", PASSED),
         ("What is 2+2?", "4.0", PASSED),
         ("What is 2+2?", "3.99", FAILED),
         ("What is 0.1 + 0.2?", "0.30000000000000004", PASSED),
