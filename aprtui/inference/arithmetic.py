@@ -17,10 +17,10 @@ _UNSIGNED = r"\d+(?:\.\d+)?"
 _EXPRESSION = re.compile(rf"(?<![\w.,])(-?{_UNSIGNED})\s*([-+*/])\s*(-?{_UNSIGNED})(?!\w|[.,]\d)")
 _NUMBER = re.compile(rf"(?:(?<![\w)])-)?(?:{_UNSIGNED}|(?<!\d)\.\d+)")
 _SPELLED: tuple[tuple[re.Pattern[str], str], ...] = (
-    # Python refuses to read longer numbers, and nobody asks for them.
-    (re.compile(r"\d{300,}"), " "),
-    # 56,088 and, in TeX, 56{,}088.
-    (re.compile(r"(?<=\d)(?:,|\{,\})(?=\d{3}(?!\d))"), ""),
+    # Nobody asks for longer numbers, and Python reads or shows no products of them.
+    (re.compile(r"\d{100,}"), " "),
+    # 56,088, in Python 56_088, in TeX 56{,}088 or 56\,088, elsewhere with a narrow blank.
+    (re.compile(r"(?<=\d)(?:[,_\u00a0\u202f]|\{,\}|\\,)(?=\d{3}(?!\d))"), ""),
     (re.compile(r"\bplus\b"), "+"),
     (re.compile(r"\bminus\b|[−–]"), "-"),
     (re.compile(r"\b(?:times|multiplied by)\b|\\times|\\cdot|×|(?<=\d)\s+x\s+(?=-?\d)"), "*"),

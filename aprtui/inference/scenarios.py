@@ -229,7 +229,7 @@ def speed_of(engine: Engine, model: Path, prompt: str, warmup: int, measure: int
     counted = found[warmup:]
     seconds = sorted(each for one in counted for each in one.token_seconds)
     processors = os.cpu_count() or 1
-    if seconds:
+    if sum(seconds) > 0:
         tokens, rate = len(seconds), len(seconds) / sum(seconds)
         p50, p99 = (1000 * _percentile(seconds, share) for share in (0.5, 0.99))
         return Speed(len(counted), tokens, rate, p50, p99, load, processors), ""

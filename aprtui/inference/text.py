@@ -6,6 +6,7 @@ stored already: what each would say behind every one of them is known from the l
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -58,11 +59,8 @@ def compare_texts(
     encoded = encode_texts(pair.source, prompts).ids
     vocabulary = min(int(model.checkpoint.config.get("vocab_size") or 0) for model in models)
     context = context_of(pair.source, pair.target)
-    usable = [
-        (text, ids)
-        for text, ids in zip(prompts, encoded, strict=True)
-        if ids and max(ids) < vocabulary and len(ids) < context
-    ]
+    reasons = [why_unusable(ids, vocabulary, context) for ids in encoded]
+    usable = [(text, ids) for text, ids, why in zip(prompts, encoded, reasons, strict=True) if not why]
     ends = ends_of(pair.source)
     lengths = [(ids, min(request.tokens, context - len(ids))) for _, ids in usable]
     source, target = (_continued(model, lengths, ends) for model in models)
@@ -73,18 +71,23 @@ def compare_texts(
         ids, other = tuple(number for number, _ in ours), tuple(number for number, _ in theirs)
         texts = text_of(facts, ids), text_of(facts, other)
         found.append(TextComparison(prompt, *texts, ids, other, first, margin, limit, verdict))
-    return tuple(found), _unusable(encoded, vocabulary, context)
+    lost = Counter(filter(None, reasons))
+    return tuple(found), "; ".join(f"{count} of {len(prompts)} prompts {why}" for why, count in lost.items())
 
 
-def _unusable(encoded: Sequence[Sequence[int]], vocabulary: int, context: int) -> str:
-    """Why prompts are left out; empty where none is."""
-    reasons = {
-        "are empty": sum(not ids for ids in encoded),
-        f"fill the context of {context} tokens": sum(len(ids) >= context for ids in encoded),
-        "have tokens that one model lacks": sum(max(ids, default=-1) >= vocabulary for ids in encoded),
-    }
-    counted = (f"{count} of {len(encoded)} prompts {reason}" for reason, count in reasons.items() if count)
-    return ", ".join(counted)
+def why_unusable(ids: Sequence[int], vocabulary: int, context: int) -> str:
+    """Why two models cannot both go on from a prompt; empty where they can.
+
+    Args:
+        ids: The prompt.
+        vocabulary: Ids below this exist in both models.
+        context: Positions that both models have.
+    """
+    if not ids:
+        return "are empty"
+    if len(ids) >= context:
+        return f"fill the context of {context} tokens"
+    return "have tokens that one model lacks" if max(ids) >= vocabulary else ""
 
 
 @dataclass(slots=True)

@@ -31,7 +31,7 @@ from aprtui.gates import judge_gate
 from aprtui.gates.faults import Who, who_is_it
 from aprtui.inference.engines import AprEngine
 from aprtui.inference.engines.engine import EngineAnswer
-from aprtui.inference.scenarios import answers_of, chat_texts
+from aprtui.inference.scenarios import answers_of, chat_texts, speed_of
 from aprtui.inference.tokenizers import encode_texts
 from aprtui.store.plan import PlannedGate, PlannedScenario, Running
 from aprtui.store.summary import RunRecord
@@ -290,6 +290,14 @@ class Scripted(AprEngine):
 
     def generate(self, model, prompts, most):
         return (self.answer,) * len(prompts)
+
+
+def test_a_clock_that_stands_still_tells_no_speed():
+    engine = Scripted(EngineAnswer("x", (1, 2), 3, token_seconds=(0.0,)))
+    assert speed_of(engine, FIXTURES, ASKED, 0, 2) == (
+        None,
+        "it generates no second token, or does not tell their times",
+    )
 
 
 def judged(text, prompt, tmp_path, *, cut=False, oracles=ALL_ORACLES, model=None, modality=Modality.RUN):

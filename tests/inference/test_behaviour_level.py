@@ -19,7 +19,7 @@ from aprtui.formats.model import open_model
 from aprtui.inference import errors
 from aprtui.inference.measure import needed_bytes
 from aprtui.inference.samples import MOST_POSITIONS
-from aprtui.inference.text import generated, weigh
+from aprtui.inference.text import generated, weigh, why_unusable
 
 SCOPE = Scope(levels=(Level.BEHAVIOUR,), running=BehaviourSettings(tokens=6))
 NAMES = ("qwen2-tiny", "llama-tiny256", "qwen3-tiny", "gemma3-tiny", "phi3-tiny", "gpt2-tiny")
@@ -276,6 +276,19 @@ def test_the_margin_decides_between_a_tie_and_wrong():
     assert weigh(steps, [5, 7], 0.1) == (2, 1.0, TextVerdict.WRONG)
     assert judge_text(float("nan"), 1.0) is TextVerdict.WRONG
     assert judge_text(1.0, float("nan")) is TextVerdict.WRONG
+
+
+@pytest.mark.parametrize(
+    ("ids", "why"),
+    [
+        ((), "are empty"),
+        ((1,) * 9, "fill the context of 9 tokens"),
+        ((1, 7), "have tokens that one model lacks"),
+        ((1, 6), ""),
+    ],
+)
+def test_why_a_prompt_is_not_continued(ids, why):
+    assert why_unusable(ids, 7, 9) == why
 
 
 @pytest.mark.parametrize(("name", "kind"), [("llama-tiny256", "Q4_K_M"), ("qwen3-tiny", "bf16")])
