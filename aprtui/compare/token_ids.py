@@ -17,6 +17,9 @@ from aprtui.formats.tokenizer import TokenizerModel
 from aprtui.inference.tokenizers import PROBES, EncodedTexts, NoEncoderError, encode_texts, rebuilt_ids
 from aprtui.inference.tokenizers.probes import special_probes
 
+LLAMA_CPP = "llama.cpp"
+"""Subject of what llama.cpp says of a tokenizer that it does not load."""
+
 _SHOWN = 6
 _LONGEST_TEXT = 60
 
@@ -160,7 +163,7 @@ def _refused(words: str) -> list[Finding]:
     if not words:
         return []
     message = "llama.cpp does not load the target's tokenizer"
-    return [Finding(Level.TOKENIZER, "ids", message, expected="a tokenizer that llama.cpp loads", found=words)]
+    return [Finding(Level.TOKENIZER, LLAMA_CPP, message, expected="a tokenizer that llama.cpp loads", found=words)]
 
 
 def _failure(

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
+from aprtui.compare.token_ids import LLAMA_CPP
 from aprtui.compare.tokenizer import compare_tokenizers
 from aprtui.core.findings import Finding, LevelResult
 from aprtui.core.outcomes import Level
@@ -22,6 +23,9 @@ _BY_PART = {
     "special_tokens": "tokenizer.special_id",
     "scores": "tokenizer.scores",
     "space_prefix": "tokenizer.space_prefix",
+    # It fails only where every part that is stated holds.
+    "ids": "tokenizer.rules",
+    LLAMA_CPP: "tokenizer.not_loaded",
 }
 _LOST_OR_CHANGED = {
     "pre_tokenizer": ("tokenizer.pre_tokenizer_lost", "tokenizer.pre_tokenizer_wrong"),

@@ -10,6 +10,7 @@ from transformers import AutoTokenizer
 
 from aprtui.compare.token_ids import tokenizer_level
 from aprtui.core.outcomes import Outcome, Severity
+from aprtui.diagnose.tokenizer import diagnose_tokenizer
 from aprtui.formats.gguf import ValueType, write_gguf
 from aprtui.formats.gguf.header import read_header
 from aprtui.formats.model import open_model
@@ -131,16 +132,23 @@ def test_a_lost_bos_is_named(tmp_path):
     assert finding.expected.startswith("509 '<|begin_of_text|>' | 39 'H'")
 
 
+def causes(source, target, result):
+    return [found.code for found in diagnose_tokenizer(source, target, result)]
+
+
 def test_ids_that_differ_are_a_failure_of_their_own_only_where_no_part_does(tmp_path):
     content, write = edited(tmp_path / "m", "qwen2-tiny")
     content["normalizer"] = {"type": "Lowercase"}
     write()
-    result = tokenizer_level(open_model(FIXTURES / "qwen2-tiny/hf"), open_model(tmp_path / "m"))
+    source = open_model(FIXTURES / "qwen2-tiny/hf")
+    result = tokenizer_level(source, open_model(tmp_path / "m"))
     assert [finding.subject for finding in result.failures] == ["ids"]
+    assert causes(source, open_model(tmp_path / "m"), result) == ["tokenizer.rules"]
     content["model"]["merges"].pop(0)
     write()
-    result = tokenizer_level(open_model(FIXTURES / "qwen2-tiny/hf"), open_model(tmp_path / "m"))
+    result = tokenizer_level(source, open_model(tmp_path / "m"))
     assert [finding.subject for finding in result.failures] == ["merges"]
+    assert causes(source, open_model(tmp_path / "m"), result) == ["tokenizer.merges_changed"]
     assert [finding.severity for finding in result.findings if finding.subject == "ids"] == [Severity.NOTE]
 
 
@@ -249,14 +257,17 @@ def stored_under(path, name, **other):
 def test_a_tokenizer_that_llama_cpp_does_not_load_fails(name, other, tmp_path, monkeypatch):
     """llama.cpp takes each key under one type alone; what the values are is no matter then."""
     target = stored_under(tmp_path / "m.gguf", name, **other)
-    result = tokenizer_level(open_model(FIXTURES / "llama-tiny256/hf"), target)
+    source = open_model(FIXTURES / "llama-tiny256/hf")
+    result = tokenizer_level(source, target)
     failures = [(one.subject, "does not load" in one.message) for one in result.failures]
-    assert failures == ([("pre_tokenizer", False)] if name == "pre" else [("ids", True)])
+    named = "pre_tokenizer_wrong" if name == "pre" else "not_loaded"
+    assert causes(source, target, result) == [f"tokenizer.{named}"]
+    assert failures == ([("pre_tokenizer", False)] if name == "pre" else [("llama.cpp", True)])
     same = tokenizer_level(target, target)
     assert same.outcome is Outcome.CORROBORATED, "the source is no better"
     monkeypatch.setattr(encoders, "rebuilt_json", cannot)
     encoders._known.clear()
-    result = tokenizer_level(open_model(FIXTURES / "llama-tiny256/hf"), target)
+    result = tokenizer_level(source, target)
     assert [one.subject for one in result.failures] == [one for one, _ in failures]
 
 
