@@ -7,6 +7,7 @@ import pytest
 from engine_runs import plan_in, run_in
 from faulty_converter import Faulty
 from fixture_files import FIXTURES
+from variants import variants
 
 from aprtui.convert.builtin import BuiltinConverter
 from aprtui.core.outcomes import ExitCode, Outcome
@@ -36,7 +37,7 @@ def first_changed(entry):
     return {one["hop"]: one["tensors"] for one in json.loads(entry.to_json()["metadata"]["first_changed"])}
 
 
-@pytest.mark.parametrize("hop", HOPS)
+@variants("hop", HOPS, always=2)
 def test_a_fault_is_named_with_its_hop(tmp_path, hop):
     converter = Faulty({HOPS[hop]: "weights.rows_rolled"})
     code, told = entries_of(tmp_path, "qwen2-tiny", "lossless", converter=converter, gates=("F-CONV-RT-003",))

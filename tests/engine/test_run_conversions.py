@@ -9,6 +9,7 @@ import pytest
 from engine_runs import ONLY_PAIRS, PAIRS, Collecting, events_of, run_in, write_playbook
 from fixture_files import FIXTURES
 from safetensors.torch import load_file, save_file
+from variants import variants
 
 from aprtui.convert.builtin import BuiltinConverter
 from aprtui.convert.builtin.product import write_product
@@ -251,7 +252,7 @@ def test_lost_metadata_is_named(playbook, tmp_path):
     assert "no config.json beside it" in entries["F-CONV-G-S"].reason
 
 
-@pytest.mark.parametrize("error", [AprtuiError("the disk is full"), ZeroDivisionError("division by zero")])
+@variants("error", [AprtuiError("the disk is full"), ZeroDivisionError("division by zero")])
 def test_a_failing_conversion_is_a_finding(playbook, tmp_path, error):
     entries = results(playbook, Failing(error, Format.GGUF), tmp_path)
     assert outcomes(entries) == {

@@ -58,7 +58,19 @@ def test_a_difference_without_a_limit_is_no_tie(limit, outcome, words):
     """The twin of such a product gives logits that are infinite, or there is none."""
     same = TextComparison("p", "a", "a", (1,), (1,), None, None, limit, TextVerdict.EQUAL)
     other = TextComparison("q", "a", "b", (1,), (2,), 0, 0.1, limit, TextVerdict.TIE)
-    behaviour = Behaviour(
+    found = verdict("F-GOLDEN-RULE-001", behaviour=behaviour_of(same, other))
+    assert found.outcome is outcome
+    assert words in found.reason
+
+
+def test_texts_that_nobody_compared_are_not_the_same():
+    found = verdict("F-GOLDEN-RULE-001", not_checked=("text: the source has no tokens",), behaviour=behaviour_of())
+    assert found.outcome is Outcome.SKIPPED
+    assert found.reason == "could not check text of SafeTensors to GGUF: text: the source has no tokens"
+
+
+def behaviour_of(*texts):
+    return Behaviour(
         runtime="r",
         lossless=False,
         twin_types=("F16",),
@@ -69,12 +81,9 @@ def test_a_difference_without_a_limit_is_no_tie(limit, outcome, words):
         equals_twin=False,
         prompts=(),
         layers=(),
-        texts=(same, other),
+        texts=texts,
         swap=None,
         llama_cpp=None,
         seconds=0.0,
         peak_bytes=0,
     )
-    found = verdict("F-GOLDEN-RULE-001", behaviour=behaviour)
-    assert found.outcome is outcome
-    assert words in found.reason

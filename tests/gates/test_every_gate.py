@@ -444,6 +444,7 @@ def test_a_model_that_is_damaged_is_not_its_conversions_fault(results):
     assert failed == {"G0-VALIDATE-001"}
 
 
+@pytest.mark.slow
 def test_texts_that_nobody_compared_are_not_the_same(results):
     entry = results("no text")[1]["F-GOLDEN-RULE-001"]
     assert entry.outcome is Outcome.SKIPPED
@@ -452,6 +453,7 @@ def test_texts_that_nobody_compared_are_not_the_same(results):
     assert results("no text")[1]["F-CONTRACT-I1-001"].outcome is Outcome.CORROBORATED
 
 
+@pytest.mark.slow
 def test_undecided_texts_are_counted_apart_from_equal_ones(results):
     entry = results("it runs in 4 bits")[1]["F-GOLDEN-RULE-001"]
     assert entry.outcome is Outcome.CORROBORATED

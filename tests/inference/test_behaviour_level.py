@@ -49,7 +49,7 @@ def run(source, target, scope=SCOPE):
 
 
 @pytest.mark.parametrize("name", NAMES)
-@variants("kind", ["bf16", "Q4_K_M", "Q8_0"], always=2)
+@variants("kind", ["Q4_K_M", "bf16", "Q8_0"])
 def test_good_conversions_pass(name, kind):
     level, behaviour = run(FIXTURES / name / "hf", FIXTURES / name / f"gguf/{kind}.gguf")
     assert level.outcome is Outcome.CORROBORATED
@@ -68,7 +68,7 @@ def test_good_conversions_pass(name, kind):
     assert from_json(Behaviour, to_json(behaviour)) == behaviour
 
 
-@pytest.mark.parametrize("file", ["imatrix-Q4_K_M", "Q8_0", "f16"])
+@variants("file", ["imatrix-Q4_K_M", "f16", "Q8_0"], always=2)
 def test_other_types_stay_beside_their_twin(file):
     level, behaviour = run(FIXTURES / "llama-tiny256/hf", FIXTURES / f"llama-tiny256/gguf/{file}.gguf")
     assert level.outcome is Outcome.CORROBORATED
@@ -92,7 +92,7 @@ def test_an_apr_with_its_own_types():
         assert (level.outcome, behaviour.equals_twin) == (Outcome.CORROBORATED, True)
 
 
-@pytest.mark.parametrize(("code", "name", "kind", "part"), FAULTY)
+@variants(("code", "name", "kind", "part"), FAULTY, always=6)
 def test_a_fault_fails_at_its_place(code, name, kind, part, tmp_path):
     source = open_model(FIXTURES / name / "hf")
     damaged = inject(FAULTS[code], FIXTURES / name / f"gguf/{kind}.gguf", tmp_path / "x", source=source)
@@ -291,7 +291,7 @@ def test_why_a_prompt_is_not_continued(ids, why):
     assert why_unusable(ids, 7, 9) == why
 
 
-@pytest.mark.parametrize(("name", "kind"), [("llama-tiny256", "Q4_K_M"), ("qwen3-tiny", "bf16")])
+@variants(("name", "kind"), [("llama-tiny256", "Q4_K_M"), ("qwen3-tiny", "bf16")])
 def test_each_result_is_told_as_soon_as_it_is_there(name, kind):
     told = []
     scope = replace(SCOPE, levels=(Level.STRUCTURE, Level.BEHAVIOUR))
@@ -340,7 +340,7 @@ def test_an_empty_prompt_is_called_so():
     assert "text: 1 of 2 prompts are empty" in level.not_checked
 
 
-@pytest.mark.parametrize(("words", "tokens"), [(1, 600), (200, 6)])
+@variants(("words", "tokens"), [(200, 6), (1, 600)])
 def test_beyond_the_context_nothing_is_generated(words, tokens):
     """gpt2's positions are a table: there is nothing behind its end."""
     prompts = ("say it", "foo bar baz " * words)

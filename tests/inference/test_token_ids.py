@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from fixture_files import FIXTURES, vocabularies
 from transformers import AutoTokenizer
+from variants import variants
 
 from aprtui.compare.token_ids import tokenizer_level
 from aprtui.core.outcomes import Outcome, Severity
@@ -19,7 +20,7 @@ from aprtui.inference.tokenizers import PROBES, NoEncoderError, encode_texts, en
 from aprtui.inference.tokenizers.llama_vocabulary import llama_cpp_ids, llama_cpp_keys
 from aprtui.inference.tokenizers.rebuild import CannotRebuild
 
-NAMES = ("bert-bge", "gpt-2", "llama-bpe", "llama-spm", "phi-3", "qwen2")
+NAMES = ("bert-bge", "gpt-2", "llama-spm", "qwen2", "llama-bpe", "phi-3")
 SEPARATOR = "\n__ggml_vocab_test__\n"
 GOOD = [
     (name, file)
@@ -46,7 +47,7 @@ def without_ends(encoded, facts):
     return [each[first : len(each) - last] for each in encoded]
 
 
-@pytest.mark.parametrize("name", NAMES)
+@variants("name", NAMES, always=4)
 def test_llama_cpp_gives_the_ids_that_llama_cpp_ships(name):
     path, texts, ids = vocabulary(name)
     model = open_model(path)
@@ -55,7 +56,7 @@ def test_llama_cpp_gives_the_ids_that_llama_cpp_ships(name):
     assert without_ends(encoded.ids, model.tokenizer) == ids
 
 
-@pytest.mark.parametrize("name", NAMES)
+@variants("name", NAMES, always=4)
 def test_a_rebuilt_tokenizer_gives_the_same_ids(name, monkeypatch):
     monkeypatch.setattr(encoders, "installed_version", lambda: None)
     path, texts, ids = vocabulary(name)
