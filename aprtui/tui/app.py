@@ -237,13 +237,13 @@ class ConsoleApp(App[None]):
             self.say("this console is read-only (--readonly)", "warning")
         return not self.options.readonly
 
-    def open_run(self, folder: RunFolder, gate: str = "", row: tuple[str, str] = ("", "")) -> None:
-        """Show a run in the Diff view, on its worst row, or on that of a comparison and a tensor."""
+    def open_run(self, folder: RunFolder, gate: str = "", row: tuple[str, str] = ("", "")) -> bool:
+        """Show a run in the Diff view, on its worst row, or on that of a comparison and a tensor; whether it can be."""
         try:
             view = self.follower.open(folder)
         except AprtuiError as error:
             self.show_error("This run cannot be shown", str(error))
-            return
+            return False
         self.action_view(_MODES.index("diff") + 1)
         diff = self._view_screen(DiffScreen)
         if diff is not None and diff.is_ready and diff.view is not view:
@@ -252,6 +252,7 @@ class ConsoleApp(App[None]):
             self.call_after_refresh(self._show_gate, view, gate)
         if any(row):
             self.call_after_refresh(self._seek, row)
+        return True
 
     def _show_gate(self, view: RunView, gate: str) -> None:
         diff = self._view_screen(DiffScreen)

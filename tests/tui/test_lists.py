@@ -1,5 +1,6 @@
 """Lists of playbooks, models and runs: order, failures, marks, what is compared with what; following folders."""
 
+import shutil
 from dataclasses import replace
 
 import pytest
@@ -293,3 +294,21 @@ def test_a_run_of_another_playbook_than_the_one_of_now_is_old(tmp_path, playbook
     drive(fresh, playbooks=[playbooks])
     write_playbook(playbooks, "aprtui:\n  outtype: f16\n")
     drive(old, playbooks=[playbooks])
+
+
+def test_a_run_that_cannot_be_shown_any_more_leads_back_to_no_comparison(tmp_path, monkeypatch):
+    """The screen of changes stays; leaving it leaves it for good."""
+    before = write_run(tmp_path, whole_run(), run_id="20260101-000000-bbbb")
+    after = write_run(tmp_path, whole_run())
+    answers_with(monkeypatch, "aprtui.tui.screens.compare.ask", COMPARED)
+
+    async def body(app, pilot):
+        await pilot.press("c", "enter")
+        await until(pilot, lambda: shows(app, "gone"))
+        shutil.rmtree(before.path)
+        await pilot.press("G", "enter")
+        await until(pilot, lambda: shows(app, "This run cannot be shown"))
+        await pilot.press("escape", "escape", "escape")
+        assert app.current_mode == "diff" and len(app.screen_stack) == 1
+
+    drive(body, run=after.path)

@@ -255,11 +255,10 @@ class CompareScreen(ConsoleScreen):
         change = self._source.changes[event.position]
         folder = self._before if change.word == "gone" else self._after
         self._chosen = event.position
-        if change.is_gate:
-            self.console.open_run(folder, gate=change.what)
-        else:
-            self.console.open_run(folder, row=(change.where, change.what if change.is_tensor else ""))
-        self.console.comparison = self
+        gate = change.what if change.is_gate else ""
+        row = ("", "") if change.is_gate else (change.where, change.what if change.is_tensor else "")
+        if self.console.open_run(folder, gate, row):
+            self.console.comparison = self
 
     def action_copy(self) -> None:
         """Copy the command."""
