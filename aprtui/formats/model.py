@@ -73,8 +73,13 @@ class Model:
 
     def one_id(self, kind: str) -> int | None:
         """The id of "bos" or "eos" where there is room for one; None where the model states none."""
+        return self._ends[kind]
+
+    @cached_property
+    def _ends(self) -> dict[str, int | None]:
         tokens = (self.tokenizer.vocabulary if self.tokenizer is not None else None) or ()
-        return one_id(kind, self.config.values.get(f"{kind}_token_id", ()), tokens, self.container)
+        stated = {kind: self.config.values.get(f"{kind}_token_id", ()) for kind in ("bos", "eos")}
+        return {kind: one_id(kind, ids, tokens, self.container) for kind, ids in stated.items()}
 
     @cached_property
     def geometry(self) -> Geometry:

@@ -290,3 +290,14 @@ def test_a_relative_path_is_the_callers(monkeypatch):
     assert llama_ids(Path("bf16.gguf"), ["a b"], add_special=False) == llama_ids(
         FIXTURES / "llama-tiny256/gguf/bf16.gguf", ["a b"], add_special=False
     )
+
+
+def test_what_a_model_states_is_read_once_for_all_levels(monkeypatch):
+    read = []
+    monkeypatch.setattr(encoders, "llama_cpp_keys", lambda path: read.append(path) or llama_cpp_keys(path))
+    first, second = (open_model(FIXTURES / "llama-tiny256/gguf" / name) for name in ("bf16.gguf", "Q4_K_M.gguf"))
+    for text in ("a", "b"):
+        assert encode_texts(first, [text]).ids == encode_texts(second, [text]).ids
+    assert len(read) == 2
+    other = open_model(FIXTURES / "llama-tiny256/gguf/bf16.gguf")
+    assert encode_texts(other, ["a"]).ids == encode_texts(first, ["a"]).ids and len(read) == 4, "two are remembered"

@@ -31,6 +31,7 @@ from aprtui.inference.tokenizers.llama_vocabulary import llama_cpp_ids, llama_cp
 from aprtui.inference.tokenizers.rebuild import CannotRebuild, rebuilt_json
 
 _REMEMBERED = 64
+_MODELS_AT_HAND = 2
 _SECONDS = 120.0
 _MODULE = "aprtui.inference.tokenizer_child"
 _LONG = frozenset({"vocabulary", "merges", "tokenizer.ggml.tokens", "tokenizer.ggml.merges"})
@@ -62,6 +63,22 @@ class EncodedTexts:
     refused: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class _Stated:
+    """What a model's tokenizer follows: several levels ask one model, and reading 150 000 tokens takes a while.
+
+    Attributes:
+        model: The model.
+        digest: Of everything that decides which ids a text becomes.
+        keys: A GGUF's own, for llama.cpp.
+    """
+
+    model: Model
+    digest: str
+    keys: Sequence[GgufValue]
+
+
+_at_hand: OrderedDict[int, _Stated] = OrderedDict()
 _known: OrderedDict[tuple[str, tuple[str, ...]], EncodedTexts] = OrderedDict()
 
 
@@ -76,13 +93,24 @@ def encode_texts(model: Model, texts: Sequence[str]) -> EncodedTexts:
     facts = model.tokenizer
     if facts is None or facts.stub or facts.vocabulary is None:
         raise NoEncoderError("it has no tokenizer" if facts is None else facts.stub or "it has no vocabulary")
-    stored = llama_cpp_keys(model.container.files[0]) if model.format is Format.GGUF else []
-    key = _digest(model, facts, stored), tuple(texts)
+    stated = _stated(model, facts)
+    key = stated.digest, tuple(texts)
     if key not in _known:
-        _known[key] = _encode(model, facts, key[1], stored)
+        _known[key] = _encode(model, facts, key[1], stated.keys)
         while len(_known) > _REMEMBERED:
             _known.popitem(last=False)
     return _known[key]
+
+
+def _stated(model: Model, facts: TokenizerFacts) -> _Stated:
+    """Of the last models that were asked for, as a comparison has them; what is held keeps its id."""
+    known = _at_hand.get(id(model))
+    if known is None:
+        keys = llama_cpp_keys(model.container.files[0]) if model.format is Format.GGUF else []
+        known = _at_hand[id(model)] = _Stated(model, _digest(model, facts, keys), keys)
+        while len(_at_hand) > _MODELS_AT_HAND:
+            _at_hand.popitem(last=False)
+    return known
 
 
 def rebuilt_ids(model: Model, texts: Sequence[str]) -> tuple[tuple[int, ...], ...] | None:
