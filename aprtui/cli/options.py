@@ -11,6 +11,7 @@ import click
 
 from aprtui.core.errors import UsageError
 from aprtui.core.outcomes import Level
+from aprtui.core.safe_text import is_unicode
 from aprtui.core.scenarios import Backend, EngineName
 from aprtui.inference.machine import named_device
 
@@ -109,9 +110,9 @@ backends = click.option(
 
 
 def _texts(_context: click.Context, _option: click.Parameter, given: tuple[str, ...]) -> tuple[str, ...]:
-    """Arguments that are text; bytes of another encoding come as lone surrogates, and no tokenizer takes those."""
+    """Arguments that a tokenizer takes."""
     for text in given:
-        if any("\ud800" <= character <= "\udfff" for character in text):
+        if not is_unicode(text):
             raise UsageError(f"--prompt {text!r} is not UTF-8")
     return given
 

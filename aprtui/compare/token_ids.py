@@ -9,16 +9,14 @@ from itertools import zip_longest
 
 from aprtui.compare.chat_template import compare_rendered
 from aprtui.compare.tokenizer import IDS_NOT_CHECKED, TEMPLATE, compare_tokenizers
-from aprtui.core.findings import Finding, LevelResult, judge_level
+from aprtui.core.findings import LLAMA_CPP, Finding, LevelResult, judge_level
 from aprtui.core.outcomes import Level, Severity
+from aprtui.core.safe_text import is_unicode
 from aprtui.formats.container import Format
 from aprtui.formats.model import Model
 from aprtui.formats.tokenizer import TokenizerModel
 from aprtui.inference.tokenizers import PROBES, EncodedTexts, NoEncoderError, encode_texts, rebuilt_ids
 from aprtui.inference.tokenizers.probes import special_probes
-
-LLAMA_CPP = "llama.cpp"
-"""Subject of what llama.cpp says of a tokenizer that it does not load."""
 
 _SHOWN = 6
 _LONGEST_TEXT = 60
@@ -49,7 +47,7 @@ def tokenizer_level(source: Model, target: Model, prompts: Sequence[str] = ()) -
     findings = [finding for finding in stated.findings if not _is_template(finding)]
     not_checked = [part for part in stated.not_checked if part != IDS_NOT_CHECKED]
     wanted = tuple(dict.fromkeys((*PROBES, *special_probes(a), *prompts)))
-    texts = tuple(text for text in wanted if _is_unicode(text))
+    texts = tuple(text for text in wanted if is_unicode(text))
     if len(texts) < len(wanted):
         # No tokenizer takes them, and the other texts are not to go with them.
         not_checked.append(f"ids: {len(wanted) - len(texts)} texts are no Unicode")
@@ -205,11 +203,6 @@ def _split(model: Model, ids: Sequence[int], at: int) -> str:
     tokens = (model.tokenizer.vocabulary if model.tokenizer else None) or ()
     shown = [f"{number} {tokens[number]!r}" if number < len(tokens) else str(number) for number in ids[at:][:_SHOWN]]
     return " | ".join(shown) + (" | …" if len(ids) > at + _SHOWN else "") if shown else "nothing more"
-
-
-def _is_unicode(text: str) -> bool:
-    """Whether a text is whole: a command line or a token may hold bytes that are none."""
-    return not any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def _is_composed(text: str) -> bool:

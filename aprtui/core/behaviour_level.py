@@ -6,7 +6,7 @@ from math import isfinite
 
 from aprtui.core.behaviour import Behaviour, LayerError, TextComparison, TextMode, band
 from aprtui.core.behaviour_judgement import BehaviourJudgement, judge_logits
-from aprtui.core.findings import Finding, LevelResult, judge_level
+from aprtui.core.findings import LLAMA_CPP, Finding, LevelResult, judge_level
 from aprtui.core.outcomes import Level, Outcome, Severity
 from aprtui.core.tolerance import OWN_RULES, ToleranceSettings
 
@@ -114,7 +114,7 @@ def _llama_cpp(behaviour: Behaviour) -> list[Finding]:
     """The same file in another engine: far apart, one of them reads the file otherwise; its users run it there."""
     if behaviour.llama_refused:
         message = f"the engine that its users run refuses the file: {behaviour.llama_refused}"
-        return [Finding(Level.BEHAVIOUR, "llama.cpp", message)]
+        return [Finding(Level.BEHAVIOUR, LLAMA_CPP, message)]
     figures = behaviour.llama_cpp
     if figures is None:
         return []
@@ -125,4 +125,4 @@ def _llama_cpp(behaviour: Behaviour) -> list[Finding]:
         f"llama.cpp and the reference {agree}: mean KLD {figures.mean_kld:.3g}, "
         f"top-1 agreement {figures.top1_agreement:.2%} at {figures.positions} positions"
     )
-    return [Finding(Level.BEHAVIOUR, "llama.cpp", message, Severity.NOTE)]
+    return [Finding(Level.BEHAVIOUR, LLAMA_CPP, message, Severity.NOTE)]

@@ -14,6 +14,10 @@ SOURCE_SIDE = "A"
 _OF_ONE_SIDE = frozenset({Level.INTEGRITY, Level.METADATA, Level.TOKENIZER})
 
 
+LLAMA_CPP = "llama.cpp"
+"""Subject of what llama.cpp says of a file, at the levels that ask it."""
+
+
 class FindingKind(StrEnum):
     """What a finding is about, where a gate judges only such findings."""
 

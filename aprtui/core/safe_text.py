@@ -23,6 +23,11 @@ def safe_text(text: object, limit: int = 400) -> str:
     return shown if len(shown) <= limit else f"{shown[: limit - 1]}…"
 
 
+def is_unicode(text: str) -> bool:
+    """Whether a text is whole: bytes of another encoding, and escapes in JSON, come as halves of surrogate pairs."""
+    return not any("\ud800" <= character <= "\udfff" for character in text)
+
+
 def _is_visible(character: str) -> bool:
     return unicodedata.category(character) not in _HIDDEN_CATEGORIES
 

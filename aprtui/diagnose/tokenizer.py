@@ -6,9 +6,8 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from aprtui.compare.token_ids import LLAMA_CPP
 from aprtui.compare.tokenizer import compare_tokenizers
-from aprtui.core.findings import Finding, LevelResult
+from aprtui.core.findings import LLAMA_CPP, Finding, LevelResult
 from aprtui.core.outcomes import Level
 from aprtui.diagnose.found import Failure, Found, difference, failing, found_at
 from aprtui.formats.model import Model

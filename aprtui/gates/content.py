@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from aprtui.core.behaviour import TextVerdict, band
-from aprtui.core.findings import Finding, FindingKind
+from aprtui.core.findings import LLAMA_CPP, Finding, FindingKind
 from aprtui.core.outcomes import Level, Outcome
 from aprtui.gates.verdict import Measured, Measurements, Verdict, absent_levels, only_a_part
 
@@ -50,7 +50,7 @@ def _fallback(finding: Finding, _: Measured) -> bool:
 def _does_not_run(finding: Finding, _: Measured) -> bool:
     """The reference cannot run it, or the engine that its users run refuses it."""
     is_of_run = finding.is_failure and finding.level is Level.BEHAVIOUR
-    return is_of_run and finding.subject in ("model", "llama.cpp")
+    return is_of_run and finding.subject in ("model", LLAMA_CPP)
 
 
 def _other_text(finding: Finding, _: Measured) -> bool:
@@ -120,17 +120,17 @@ def _with_left_out(measurements: Measurements, verdict: Verdict) -> Verdict:
     """A pass with the texts that nobody compared, where a gate asks what models say."""
     if measurements.gate.gate_id not in _ASK_FOR_TEXT:
         return verdict
-    missing = [
-        f"{measured.title}: {one}"
-        for measured in measurements.all
-        for one in measured.finished.not_checked
-        if "text: " in one
-    ]
+    missing = [f"{measured.title}: {one}" for measured in measurements.all for one in _no_text(measured)]
     if not missing:
         return verdict
     return replace(
         verdict, reason=f"{verdict.reason}; not checked: {missing[0]}", details={**verdict.details, "no_text": missing}
     )
+
+
+def _no_text(measured: Measured) -> Iterator[str]:
+    """Why there are texts that nobody compared."""
+    return (one for one in measured.finished.not_checked if "text: " in one)
 
 
 def _judge_blocks(measurements: Measurements, question: Question) -> Verdict:
@@ -147,7 +147,7 @@ def _judge_texts(measurements: Measurements) -> Verdict:
     for measured in measurements.all:
         behaviour = measured.record.behaviour
         if behaviour is None or not behaviour.texts:
-            why = next((one for one in measured.finished.not_checked if "text: " in one), "none was generated")
+            why = next(_no_text(measured), "none was generated")
             return Verdict(Outcome.SKIPPED, f"could not check text of {measured.title}: {why}")
         endless = sum(text.word == "open" for text in behaviour.texts)
         if endless:

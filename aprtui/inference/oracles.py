@@ -104,9 +104,10 @@ def _repetition(prompt: str, text: str, settings: OracleSettings) -> str:
     words = [word for word in stripped.split() if any(map(str.isalnum, word))]
     if found := next(filter(None, (_repeats(word) for word in words if any(map(str.isalpha, word)))), ""):
         return found
-    if len(words) >= _WORDS_ENOUGH and not _is_code(prompt, text):
+    if len(words) >= _WORDS_ENOUGH:
         word, count = Counter(words).most_common(1)[0]
-        if count / len(words) > settings.max_repetition_ratio and count > 3:
+        is_most = count / len(words) > settings.max_repetition_ratio and count > 3
+        if is_most and not _is_code(prompt, text):
             return f"{count} of {len(words)} words are {word[:20]!r}"
     return ""
 
