@@ -88,7 +88,7 @@ def compare(*, file: Path, product: Path, device: str, output_format: str) -> in
         return _no_model(error, output_format)
     judgement, level, ids = judge_logits(behaviour), judge_behaviour(behaviour), stored_ids_level(facts.encoded, target)
     # Ids that nobody can make leave the logits judged as they are.
-    outcomes = [level.outcome, *([ids.outcome] if ids.checked else [])]
+    outcomes = [level.outcome, *([] if ids.outcome is Outcome.SKIPPED else [ids.outcome])]
     if output_format == "json":
         parts = {"golden": facts, "judgement": judgement, "level": level, "tokenizer": ids, "behaviour": behaviour}
         whole = {name: to_json(part) for name, part in parts.items()}

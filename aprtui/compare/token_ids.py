@@ -15,7 +15,7 @@ from aprtui.core.safe_text import is_unicode
 from aprtui.formats.container import Format
 from aprtui.formats.model import Model
 from aprtui.formats.tokenizer import TokenizerModel
-from aprtui.inference.tokenizers import PROBES, EncodedTexts, NoEncoderError, encode_texts, rebuilt_ids
+from aprtui.inference.tokenizers import PROBES, NoEncoderError, encode_texts, rebuilt_ids
 from aprtui.inference.tokenizers.probes import special_probes
 
 _SHOWN = 6
@@ -84,26 +84,13 @@ def stored_ids_level(stored: Mapping[str, tuple[int, ...]], target: Model) -> Le
     try:
         found = encode_texts(target, tuple(stored))
     except NoEncoderError as error:
-        return judge_level(Level.TOKENIZER, (), checked=0, not_checked=(f"ids: target: {error.problem}",))
-    differing = [
-        _Difference(text, expected, ids, _first(expected, ids[: len(expected)]))
-        for (text, expected), ids in zip(stored.items(), found.ids, strict=True)
-        if ids[: len(expected)] != expected and _is_composed(text)
-    ]
-    findings = []
-    if differing:
-        first = min(differing, key=lambda each: len(each.text))
-        findings = [
-            Finding(
-                Level.TOKENIZER,
-                "ids",
-                f"ids of {len(differing)} of {len(stored)} texts differ, the first from token {first.at} on: "
-                f"{first.text[:_LONGEST_TEXT]!r}",
-                expected=" ".join(map(str, first.expected[first.at :][:_SHOWN])),
-                found=_split(target, first.found, first.at),
-                place=f"target: {found.how}",
-            )
-        ]
+        missing = (f"ids: target: {error.problem}",)
+        return judge_level(Level.TOKENIZER, _refused(error.refused), checked=0, not_checked=missing)
+    begun = [ids[: len(expected)] for ids, expected in zip(found.ids, stored.values(), strict=True)]
+    failing = [each for each in _differing(tuple(stored), tuple(stored.values()), begun) if _is_composed(each.text)]
+    findings = _refused(found.refused)
+    if failing:
+        findings.append(_failure(failing, len(stored), None, target, f"target: {found.how}"))
     return judge_level(Level.TOKENIZER, findings, checked=len(stored))
 
 
@@ -124,17 +111,13 @@ def _compare_ids(source: Model, target: Model, texts: tuple[str, ...]) -> list[F
     refused = _refused(b.refused) if b.refused != a.refused else []
     how = f"source: {a.how}; target: {b.how}"
     same = Finding(Level.TOKENIZER, "ids", f"{len(texts)} texts were turned into ids ({how})", Severity.NOTE)
-    differing = [
-        _Difference(text, expected, found, _first(expected, found))
-        for text, expected, found in zip(texts, a.ids, b.ids, strict=True)
-        if expected != found
-    ]
+    differing = _differing(texts, a.ids, b.ids)
     failing = [each for each in differing if _is_composed(each.text)]
     of_engine = _of_llama(failing, target)
     failing = [each for each in failing if each not in of_engine]
     findings = [*refused, *([same] if not failing else [])]
     if failing:
-        findings.append(_failure(failing, len(texts), source, target, (a, b)))
+        findings.append(_failure(failing, len(texts), source, target, how))
     if of_engine:
         message = f"llama.cpp splits {len(of_engine)} texts otherwise than the target's facts say, which agree"
         findings.append(Finding(Level.TOKENIZER, "ids", message, Severity.NOTE, found=repr(of_engine[0].text)))
@@ -142,6 +125,16 @@ def _compare_ids(source: Model, target: Model, texts: tuple[str, ...]) -> list[F
         message = "texts that are not in Unicode's composed form differ: one side composes first"
         findings.append(Finding(Level.TOKENIZER, "ids", message, Severity.NOTE))
     return findings
+
+
+def _differing(
+    texts: Sequence[str], expected: Sequence[Sequence[int]], found: Sequence[Sequence[int]]
+) -> list[_Difference]:
+    return [
+        _Difference(text, tuple(ours), tuple(theirs), _first(ours, theirs))
+        for text, ours, theirs in zip(texts, expected, found, strict=True)
+        if ours != theirs
+    ]
 
 
 def _of_llama(failing: Sequence[_Difference], target: Model) -> list[_Difference]:
@@ -164,9 +157,7 @@ def _refused(words: str) -> list[Finding]:
     return [Finding(Level.TOKENIZER, LLAMA_CPP, message, expected="a tokenizer that llama.cpp loads", found=words)]
 
 
-def _failure(
-    failing: Sequence[_Difference], count: int, source: Model, target: Model, sides: tuple[EncodedTexts, EncodedTexts]
-) -> Finding:
+def _failure(failing: Sequence[_Difference], count: int, source: Model | None, target: Model, how: str) -> Finding:
     first = min(failing, key=lambda each: len(each.text))
     ends = _ends(failing)
     message = f"ids of {len(failing)} of {count} texts differ"
@@ -177,7 +168,7 @@ def _failure(
         message,
         expected=_split(source, first.expected, first.at),
         found=_split(target, first.found, first.at),
-        place=f"source: {sides[0].how}; target: {sides[1].how}",
+        place=how,
     )
 
 
@@ -198,9 +189,9 @@ def _first(expected: Sequence[int], found: Sequence[int]) -> int:
     return next(at for at, (a, b) in enumerate(zip_longest(expected, found)) if a != b)
 
 
-def _split(model: Model, ids: Sequence[int], at: int) -> str:
-    """The tokens from a position on, each with its text."""
-    tokens = (model.tokenizer.vocabulary if model.tokenizer else None) or ()
+def _split(model: Model | None, ids: Sequence[int], at: int) -> str:
+    """The tokens from a position on, each with its text where the model is at hand."""
+    tokens = (model.tokenizer.vocabulary if model and model.tokenizer else None) or ()
     shown = [f"{number} {tokens[number]!r}" if number < len(tokens) else str(number) for number in ids[at:][:_SHOWN]]
     return " | ".join(shown) + (" | …" if len(ids) > at + _SHOWN else "") if shown else "nothing more"
 

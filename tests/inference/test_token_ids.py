@@ -9,7 +9,7 @@ from fixture_files import FIXTURES, vocabularies
 from transformers import AutoTokenizer
 from variants import variants
 
-from aprtui.compare.token_ids import tokenizer_level
+from aprtui.compare.token_ids import stored_ids_level, tokenizer_level
 from aprtui.core.outcomes import Outcome, Severity
 from aprtui.diagnose.tokenizer import diagnose_tokenizer
 from aprtui.formats.gguf import ValueType, write_gguf
@@ -274,6 +274,24 @@ def test_a_tokenizer_that_llama_cpp_does_not_load_fails(name, other, tmp_path, m
 
 def cannot(_):
     raise CannotRebuild("for a test")
+
+
+@pytest.mark.parametrize("is_rebuilt", [True, False])
+def test_stored_ids_hold_a_product_to_the_same(is_rebuilt, tmp_path, monkeypatch):
+    """Where the source is not at hand; what llama.cpp does not load fails, whoever else can tell the ids."""
+    texts = ("Hello world", "x" * 40)
+    ids = encode_texts(open_model(FIXTURES / "llama-tiny256/hf"), texts).ids
+    stored = {texts[0]: ids[0], texts[1]: ids[1][:3]}
+    good = stored_ids_level(stored, open_model(FIXTURES / "llama-tiny256/gguf/bf16.gguf"))
+    assert (good.outcome, good.checked) == (Outcome.CORROBORATED, 2)
+    without = {text: each[1:] for text, each in zip(texts, ids, strict=True)}
+    (failure,) = stored_ids_level(without, open_model(FIXTURES / "llama-tiny256/gguf/bf16.gguf")).failures
+    assert "of 2 texts differ" in failure.message and failure.expected.startswith(str(ids[0][1]))
+    encoders._known.clear()
+    if not is_rebuilt:
+        monkeypatch.setattr(encoders, "rebuilt_json", cannot)
+    refused = stored_ids_level(stored, stored_under(tmp_path / "m.gguf", "bos_token_id", type=ValueType.UINT64))
+    assert refused.outcome is Outcome.FALSIFIED and [one.subject for one in refused.failures] == ["llama.cpp"]
 
 
 def test_a_llama_cpp_that_takes_too_long_leaves_the_rest_of_the_level(monkeypatch):
