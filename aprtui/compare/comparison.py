@@ -15,8 +15,9 @@ from aprtui.compare.file_type import with_file_type
 from aprtui.compare.integrity import check_integrity
 from aprtui.compare.metadata import compare_metadata
 from aprtui.compare.several_hops import plan_several_hops
-from aprtui.compare.stored_bytes import stored_bytes_findings, with_lost_head
+from aprtui.compare.stored_bytes import stored_bytes_findings
 from aprtui.compare.structure import check_structure
+from aprtui.compare.tied_head import with_lost_head
 from aprtui.compare.token_ids import tokenizer_level
 from aprtui.compare.weights import Progress, compare_weights, weights_level
 from aprtui.core.behaviour import Behaviour, LayerError

@@ -1,4 +1,4 @@
-"""Whether tensors are the same in their stored bytes, where they are stored in the same type.
+"""Whether two files hold the same tensors in the same bytes, where they hold them in the same type.
 
 Equal values are not enough to show that converting twice gives the same: different scales can decode to equal values.
 """
@@ -6,14 +6,12 @@ Equal values are not enough to show that converting twice gives the same: differ
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from itertools import zip_longest
 
 from aprtui.core.findings import Finding, FindingKind
 from aprtui.core.outcomes import Level
 from aprtui.formats.container import StoredTensor
-from aprtui.formats.layout.plan import STANDS_FOR_HEAD, LayoutPlan, embedding_name, head_name
-from aprtui.formats.model import Model
+from aprtui.formats.layout.plan import LayoutPlan
 from aprtui.formats.views import Stored
 
 _PIECE = 1 << 24
@@ -33,26 +31,6 @@ def stored_bytes_findings(plan: LayoutPlan) -> list[Finding]:
             message = f"the stored bytes differ, byte {differing} of {target.nbytes} first"
             findings.append(Finding(Level.WEIGHTS, pair.name, message, kind=FindingKind.STORED_BYTES))
     return findings
-
-
-def with_lost_head(plan: LayoutPlan, source: Model) -> LayoutPlan:
-    """The plan with the head of a tied source as missing where the target has none and its embedding is another one."""
-    head = head_name(source)
-    if plan.explained.get(head) != STANDS_FOR_HEAD or not _holds_another_head(source):
-        return plan
-    explained = {name: reason for name, reason in plan.explained.items() if name != head}
-    return replace(plan, explained=explained, missing=(*plan.missing, head))
-
-
-def _holds_another_head(model: Model) -> bool:
-    """Unknown, and False, where the types differ."""
-    embedding = model.tensors.get(embedding_name(model) or "")
-    head = model.tensors.get(head_name(model))
-    if embedding is None or head is None or not (embedding.readable and head.readable):
-        return False
-    if (embedding.dtype, embedding.shape) != (head.dtype, head.shape):
-        return False
-    return _first_difference(embedding, head) is not None
 
 
 def _first_difference(a: StoredTensor, b: StoredTensor) -> int | None:

@@ -66,13 +66,11 @@ def detect_format(path: Path) -> Format:
     # Nothing but a header length stands before the brace; a length beyond the file is judged by the reader.
     if head[8:9] == b"{" and int.from_bytes(head[:8], "little") <= file.size - 8:
         return Format.SAFETENSORS
-    raise not_a_model(path, head)
+    raise _not_a_model(path, head)
 
 
-def not_a_model(path: Path, head: bytes) -> FormatError:
+def _not_a_model(path: Path, head: bytes) -> FormatError:
     """What to raise for a file that is none of the three formats, from its first bytes."""
-    if (format_ := _MAGICS.get(head[:4])) is not None:
-        return FormatError(f"this is {format_}, and SafeTensors is wanted here", file=path)
     start = head.lstrip(b"\xef\xbb\xbf \t\r\n").lower() or head
     for magic, kind, todo in _LOOKALIKES:
         if start.startswith(magic):

@@ -108,6 +108,13 @@ def test_a_tied_head_may_be_left_out_where_it_is_a_copy_of_the_embedding_alone(t
     head = (embedding.dtype, list(embedding.shape), copied)
     copy = hugging_face(tmp_path / "copy", tie_word_embeddings=True, tensors={HEAD: head})
     assert failures(compare(copy, without)) == set()
+    wide = np.frombuffer(copied, np.uint16).astype(np.uint32) << 16
+    head = ("F32", list(embedding.shape), wide.tobytes())
+    other_type = hugging_face(tmp_path / "other type", tie_word_embeddings=True, tensors={HEAD: head})
+    assert failures(compare(other_type, without)) == set()
+    head = ("F32", list(embedding.shape), (wide + 1).tobytes())
+    not_quite = hugging_face(tmp_path / "not quite", tie_word_embeddings=True, tensors={HEAD: head})
+    assert failures(compare(not_quite, without)) == {("structure", HEAD)}
 
 
 def test_a_file_compared_with_itself_is_identical_where_it_holds_a_copy_of_the_tied_head():

@@ -19,7 +19,7 @@ from aprtui.core.findings import Finding
 from aprtui.core.outcomes import Level
 from aprtui.formats.bytes import FileBytes
 from aprtui.formats.container import StoredTensor
-from aprtui.formats.detect import not_a_model
+from aprtui.formats.detect import detect_format
 from aprtui.formats.safetensors.types import TYPES, packed_bytes
 
 # MAX_HEADER_SIZE of upstream.
@@ -67,7 +67,7 @@ def read_header(path: Path) -> SafetensorsHeader:
     head = bytes(file.take(0, min(file.size, 9), "start of the file"))
     length = int.from_bytes(head[:8], "little")
     if len(head) < 9 or head[8:9] != b"{":
-        raise not_a_model(path, bytes(file.take(0, min(file.size, 512), "start of the file")))
+        raise FormatError(f"this is {detect_format(path)}, and SafeTensors is wanted here", file=path)
     if length > LONGEST_HEADER:
         problem = f"the header declares {length} bytes; at most {LONGEST_HEADER} are read"
         raise FormatError(problem, file=path, place="offset 0", todo="it is damaged: fetch or convert it again")
