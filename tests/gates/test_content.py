@@ -1,12 +1,12 @@
 """Questions that are asked of every conversion: what fails them, and what a pass has to name."""
 
-from dataclasses import fields
 from math import inf
 
 import pytest
+from behaviours import behaviour
 from run_plans import empty_plan
 
-from aprtui.core.behaviour import Behaviour, LogitStatistics, TextComparison, TextVerdict
+from aprtui.core.behaviour import TextComparison, TextVerdict
 from aprtui.core.events import ComparisonFinished
 from aprtui.core.findings import Finding, judge_level
 from aprtui.core.outcomes import Level, Outcome
@@ -44,9 +44,6 @@ def test_a_pass_names_the_texts_that_nobody_compared(gate):
     assert "not checked" not in verdict("F-CONV-INFER-001", not_checked=(LOST,)).reason
 
 
-LOGITS = LogitStatistics(**{one.name: (one.type == "int" and 3) or 0.25 for one in fields(LogitStatistics)})
-
-
 @pytest.mark.parametrize(
     ("limit", "outcome", "words"),
     [
@@ -58,32 +55,12 @@ def test_a_difference_without_a_limit_is_no_tie(limit, outcome, words):
     """The twin of such a product gives logits that are infinite, or there is none."""
     same = TextComparison("p", "a", "a", (1,), (1,), None, None, limit, TextVerdict.EQUAL)
     other = TextComparison("q", "a", "b", (1,), (2,), 0, 0.1, limit, TextVerdict.TIE)
-    found = verdict("F-GOLDEN-RULE-001", behaviour=behaviour_of(same, other))
+    found = verdict("F-GOLDEN-RULE-001", behaviour=behaviour(texts=(same, other)))
     assert found.outcome is outcome
     assert words in found.reason
 
 
 def test_texts_that_nobody_compared_are_not_the_same():
-    found = verdict("F-GOLDEN-RULE-001", not_checked=("text: the source has no tokens",), behaviour=behaviour_of())
+    found = verdict("F-GOLDEN-RULE-001", not_checked=("text: the source has no tokens",), behaviour=behaviour())
     assert found.outcome is Outcome.SKIPPED
     assert found.reason == "could not check text of SafeTensors to GGUF: text: the source has no tokens"
-
-
-def behaviour_of(*texts):
-    return Behaviour(
-        runtime="r",
-        lossless=False,
-        twin_types=("F16",),
-        target=LOGITS,
-        twin=LOGITS,
-        floor=None,
-        excess=None,
-        equals_twin=False,
-        prompts=(),
-        layers=(),
-        texts=texts,
-        swap=None,
-        llama_cpp=None,
-        seconds=0.0,
-        peak_bytes=0,
-    )

@@ -4,12 +4,12 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from math import isfinite, nan
 
+import behaviours
 import numpy as np
 import pytest
 import torch
 from run_plans import empty_plan
 
-from aprtui.core.behaviour import Behaviour
 from aprtui.core.behaviour_judgement import judge_logits
 from aprtui.core.behaviour_level import judge_behaviour
 from aprtui.core.events import BehaviourMeasured, ComparisonFinished, ComparisonStarted, JournalLine, LevelFinished
@@ -40,23 +40,7 @@ def records():
 @pytest.fixture(scope="module")
 def behaviour(records):
     product, twin = records
-    return Behaviour(
-        runtime="r",
-        lossless=False,
-        twin_types=("Q4_K",),
-        target=product.statistics(),
-        twin=twin.statistics(),
-        floor=None,
-        excess=product.excess_over(twin),
-        equals_twin=False,
-        prompts=(),
-        layers=(),
-        texts=(),
-        swap=None,
-        llama_cpp=None,
-        seconds=0.0,
-        peak_bytes=0,
-    )
+    return behaviours.behaviour(target=product.statistics(), twin=twin.statistics(), excess=product.excess_over(twin))
 
 
 @pytest.mark.parametrize("factor", [0.0, 0.5, 1.0, 1.25, 1.7, 2.0, 3.0])

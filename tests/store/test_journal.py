@@ -6,16 +6,15 @@ from datetime import UTC, datetime
 from math import inf, isnan, nan
 
 import pytest
+from behaviours import behaviour
 from hypothesis import given
 from hypothesis import strategies as st
 
 from aprtui.core import events
 from aprtui.core.behaviour import (
-    Behaviour,
     ErrorMeasure,
     Excess,
     LayerError,
-    LogitStatistics,
     PromptLogits,
     TextComparison,
     TextVerdict,
@@ -53,23 +52,12 @@ LEVEL = LevelResult(
     3,
     ("y",),
 )
-LOGITS = LogitStatistics(**{one.name: (one.type == "int" and 3) or 0.25 for one in fields(LogitStatistics)})
-BEHAVIOUR = Behaviour(
-    runtime="torch",
-    lossless=False,
-    twin_types=("Q8_0",),
-    target=LOGITS,
-    twin=LOGITS,
-    floor=None,
+BEHAVIOUR = behaviour(
     excess=Excess(*[0.5, inf, 0.25, 0.125]),
-    equals_twin=False,
     prompts=(PromptLogits("a\x1b", (1, 2), 0.5, 0.75, 1, 2),),
     layers=(LayerError("model.layers.0", "", *[ErrorMeasure(0.5, 0.25, inf)] * 2),),
     texts=(TextComparison("p", "s", "t", (1,), (2,), 0, 0.5, 0.25, next(iter(TextVerdict))),),
     swap=TokenSwap(1.0, 2.0, 3.0, 4.0),
-    llama_cpp=None,
-    seconds=1.5,
-    peak_bytes=9,
 )
 DIAGNOSIS = Diagnosis(
     (QuestionAnswered(Question.TRANSPOSED, YesOrNo.YES, 2, "two"),),

@@ -1,15 +1,12 @@
 """What running models shows in the console: the layer at hand, and logits, layers and texts beside their rows."""
 
-from dataclasses import fields
-
+from behaviours import behaviour
 from console import LARGE, assert_shows, drive, shows, text_of, until
 from run_folders import alive, append, level, whole_run, write_run
 
 from aprtui.core.behaviour import (
-    Behaviour,
     ErrorMeasure,
     LayerError,
-    LogitStatistics,
     TextComparison,
     TextVerdict,
 )
@@ -25,26 +22,12 @@ LAYERS = (
     LayerError("model.layers.0", "mlp", SMALL_ERROR, LARGE_ERROR, 0.0001),
     LayerError("model.layers.0", "", LARGE_ERROR, LARGE_ERROR, 0.0001),
 )
-LOGITS = LogitStatistics(**{one.name: 20 if one.type == "int" else 0.85 for one in fields(LogitStatistics)})
-BEHAVIOUR = Behaviour(
-    runtime="torch 2 on cpu",
-    lossless=False,
-    twin_types=("Q4_K",),
-    target=LOGITS,
-    twin=LOGITS,
-    floor=None,
-    excess=None,
-    equals_twin=False,
-    prompts=(),
+BEHAVIOUR = behaviour(
     layers=LAYERS,
     texts=(
         TextComparison("two", "same", "same", (1,), (1,), None, None, 0.1, TextVerdict.EQUAL),
         TextComparison("one [b]\x1b[31m", "right", "wrong", (1,), (2,), 0, 5.0, 0.1, TextVerdict.WRONG),
     ),
-    swap=None,
-    llama_cpp=None,
-    seconds=1.0,
-    peak_bytes=1,
 )
 DIVERGES = Finding(Level.BEHAVIOUR, "model.layers.0.self_attn", "its own error is beyond its twin's")
 

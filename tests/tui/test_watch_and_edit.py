@@ -25,6 +25,24 @@ from aprtui.store.run_view import RunView
 from aprtui.tui.screens.run_actions import new_settings, tolerance_place
 
 
+def starts_of(app, monkeypatch):
+    """Arguments of the runs that the console would start."""
+    started = []
+
+    async def start(arguments, **_):
+        started.append(arguments)
+
+    monkeypatch.setattr(app.starter, "start", start)
+    return started
+
+
+async def watch(app, pilot):
+    """Watch what is open; the watcher needs a moment to look at its files."""
+    await pilot.press("w")
+    await until(pilot, lambda: app.watching)
+    await pilot.pause(0.3)
+
+
 def test_the_line_that_set_a_tolerance_is_found_or_made(playbooks, tmp_path):
     path = write_playbook(playbooks, "aprtui:\n  tolerance:\n    ulp: 2\n")
     assert tolerance_place(load_playbook(path)) == (path, 9)
@@ -58,7 +76,7 @@ def test_a_save_is_judged_again_or_run_again(keys, what, tmp_path, playbooks, mo
     plan = plan_of(tmp_path, playbook=path)
     facts = replace(plan.playbook, fingerprint=load_playbook(path).fingerprint)
     folder = write_run(tmp_path, whole_run(), plan=replace(plan, playbook=facts))
-    asked, started = [], []
+    asked = []
 
     async def tell(arguments, seconds=60.0):
         asked.append(arguments)
@@ -67,13 +85,8 @@ def test_a_save_is_judged_again_or_run_again(keys, what, tmp_path, playbooks, mo
     monkeypatch.setattr("aprtui.tui.services.watch.tell", tell)
 
     async def body(app, pilot):
-        async def start(arguments, **_):
-            started.append(arguments)
-
-        monkeypatch.setattr(app.starter, "start", start)
-        await pilot.press("w")
-        await until(pilot, lambda: app.watching)
-        await pilot.pause(0.3)
+        started = starts_of(app, monkeypatch)
+        await watch(app, pilot)
         text = "aprtui:\n  tolerance:\n    ulp: 2\n" if what in ("start", "nothing") else ""
         if what == "start":
             text = text.replace("ulp: 2", "ulp: 2\n  outtype: f16")
@@ -257,13 +270,9 @@ def test_a_save_starts_a_run_of_the_playbook_that_was_saved(has_run, tmp_path, p
         plan = plan_of(tmp_path, playbook=saved, run_id="20260102-030406-b2c3")
         plan = replace(plan, keeps_products=True, scratch="/kept", limits=Limits(jobs=2))
         write_run(tmp_path, whole_run(), plan=plan, run_id=plan.run_id)
-    started = []
 
     async def body(app, pilot):
-        async def start(arguments, **_):
-            started.append(arguments)
-
-        monkeypatch.setattr(app.starter, "start", start)
+        started = starts_of(app, monkeypatch)
         await until(pilot, lambda: len(app.runs) == 1 + has_run)
         app.watcher.toggle(saved)
         await until(pilot, lambda: app.watching)
@@ -289,16 +298,10 @@ def test_a_model_or_a_converter_that_changes_starts_a_run(changed, tmp_path, pla
     plan = plan_of(tmp_path, playbook=path)
     program = replace(plan.converter, path=str(tmp_path / "converter"))
     folder = write_run(tmp_path, whole_run(), plan=replace(plan, converter=program))
-    started = []
 
     async def body(app, pilot):
-        async def start(arguments, **_):
-            started.append(arguments)
-
-        monkeypatch.setattr(app.starter, "start", start)
-        await pilot.press("w")
-        await until(pilot, lambda: app.watching)
-        await pilot.pause(0.3)
+        started = starts_of(app, monkeypatch)
+        await watch(app, pilot)
         (tmp_path / changed).write_text("another", encoding="utf-8")
         await until(pilot, lambda: started, 10)
         assert started[0][:2] == ["run", str(path)]
